@@ -1,0 +1,178 @@
+/*
+ * The C API, see k8shsvc.h: lookup.h with public types around it.
+ *
+ * A handle holds only the caller's search list, since the namespace depends on the table's cluster
+ * domain, which is known at lookup time. Everything else is the process's (process.h, table-map.h).
+ */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "k8shsvc.h"
+#include "lookup.h"
+#include "target.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
+#define MAX_SEARCH  6 /* resolv.conf(5): what glibc before 2.26 took, and Kubernetes writes less */
+#define MAX_LINE    4096
+
+#define PUBLIC __attribute__((visibility("default")))
+
+static_assert(sizeof(struct k8shsvc_addr) == 20, "ABI");
+
+struct k8shsvc {
+        const char *search[MAX_SEARCH + 1];
+        char text[MAX_LINE]; /* what search points into */
+};
+
+/* The words behind "search" or "domain"; the last such line counts, as in glibc. */
+static void take_search(k8shsvc *h, const char *line)
+{
+        size_t n_key = strcspn(line, " \t\n"), n = 0;
+        char *save = NULL;
+
+        if (n_key != strlen("search") || (memcmp(line, "search", n_key) != 0 && memcmp(line, "domain", n_key) != 0))
+                return;
+        memset(h->search, 0, sizeof(h->search));
+        strcpy(h->text, line + n_key);
+        for (char *word = strtok_r(h->text, " \t\n", &save); word && n < MAX_SEARCH;
+             word = strtok_r(NULL, " \t\n", &save))
+                h->search[n++] = word;
+}
+
+static void read_search(k8shsvc *h)
+{
+        char line[MAX_LINE];
+        FILE *file = fopen(RESOLV_CONF, "re");
+
+        if (!file)
+                return;
+        while (fgets(line, sizeof(line), file))
+                take_search(h, line);
+        (void)fclose(file);
+}
+
+PUBLIC int k8shsvc_open(k8shsvc **ret)
+{
+        int saved_errno = errno;
+        k8shsvc *h;
+
+        if (!ret)
+                return -EINVAL;
+        h = calloc(1, sizeof(*h));
+        if (h) {
+                read_search(h);
+                *ret = h;
+        }
+        errno = saved_errno;
+        return h ? 0 : -ENOMEM;
+}
+
+PUBLIC void k8shsvc_close(k8shsvc *h)
+{
+        free(h);
+}
+
+/* "kubernetes://NAMESPACE/S" means S.NAMESPACE. */
+static int target_name(const struct khs_target *target, char ret[static KHS_NAME_MAX + 2], size_t *ret_n)
+{
+        size_t n = target->n_name;
+
+        if (n + 1 + target->n_namespace > KHS_NAME_MAX + 1)
+                return -ENOENT;
+        memcpy(ret, target->name, n);
+        if (target->n_namespace > 0) {
+                ret[n++] = '.';
+                memcpy(ret + n, target->namespace, target->n_namespace);
+                n += target->n_namespace;
+        }
+        *ret_n = n;
+        return 0;
+}
+
+static uint16_t choose_port(const struct khs_lookup *l, const struct khs_port *wanted)
+{
+        switch (wanted->kind) {
+        case KHS_PORT_NONE:
+                return (uint16_t)l->found.record.port;
+        case KHS_PORT_NUMBER:
+                return wanted->number;
+        default:
+                return 0;
+        }
+}
+
+static void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
+{
+        size_t n = l->v6.count + l->v4.count;
+        uint16_t number = choose_port(l, port);
+
+        for (size_t i = 0; i < n; i++)
+                ret[i] = (struct k8shsvc_addr){ .family = i < l->v6.count ? AF_INET6 : AF_INET, .port = number };
+        if (l->v6.count > 0)
+                khs_lookup_copy(l, AF_INET6, ret[0].addr, sizeof(*ret));
+        if (l->v4.count > 0)
+                khs_lookup_copy(l, AF_INET, ret[l->v6.count].addr, sizeof(*ret));
+}
+
+/* Damage and endless change mean the same to a program: this table is of no use now. */
+static int public_error(int r)
+{
+        return r == -EBADMSG || r == -EBUSY ? -ENOTCONN : r;
+}
+
+static int lookup(struct khs_lookup *l, const struct khs_port *port, int family, struct k8shsvc_addr *ret,
+                  size_t n_max, size_t *n_ret)
+{
+        for (;;) {
+                size_t n;
+                int r;
+
+                r = khs_lookup_find(l);
+                if (r == 0)
+                        r = khs_lookup_choose(l, family, true);
+                if (r < 0)
+                        return r;
+                n = (size_t)l->v4.count + l->v6.count;
+                if (n > n_max) {
+                        *n_ret = n;
+                        return -ENOBUFS;
+                }
+                khs_lookup_rotate(l);
+                fill(l, port, ret);
+                if (khs_lookup_done(l)) {
+                        *n_ret = n;
+                        return 0;
+                }
+        }
+}
+
+PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr *ret, size_t n_max,
+                          size_t *n_ret)
+{
+        char text[KHS_NAME_MAX + 2];
+        struct khs_target target;
+        struct khs_lookup l;
+        size_t n_text;
+        int r;
+
+        if (!h || !name || !n_ret || (!ret && n_max > 0))
+                return -EINVAL;
+        if (family != AF_INET && family != AF_INET6 && family != AF_UNSPEC)
+                return -EINVAL;
+        if (khs_target_parse(name, &target) < 0)
+                return -EINVAL;
+        r = target_name(&target, text, &n_text);
+        if (r < 0)
+                return r;
+
+        r = khs_lookup_begin(&l, text, n_text, h->search);
+        if (r == 0)
+                r = lookup(&l, &target.port, family, ret, n_max, n_ret);
+        khs_lookup_end(&l);
+        return public_error(r);
+}

@@ -1,0 +1,95 @@
+#pragma once
+
+/*
+ * One lookup, from a name to addresses in serving order: what the C API and the NSS module share.
+ *
+ *     r = khs_lookup_begin(&l, name, strlen(name), search);
+ *     while (r == 0) {
+ *             r = khs_lookup_find(&l);           finds the record, again when it changed
+ *             if (r == 0)
+ *                     r = khs_lookup_choose(&l, family);   may it be served, which addresses
+ *             if (r < 0)
+ *                     break;
+ *             ... is there room for l.v4.count + l.v6.count? else break ...
+ *             khs_lookup_rotate(&l);             takes its turn, once
+ *             khs_lookup_copy(&l, ...);
+ *             if (khs_lookup_done(&l))
+ *                     break;
+ *     }
+ *     khs_lookup_end(&l);                        whatever happened
+ *
+ * Lives on the caller's stack (some 900 bytes), allocates nothing, takes no lock; may run in any
+ * number of threads. The name is read during khs_lookup_begin(), the search list also later.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "name.h"
+#include "order.h"
+#include "table-map.h"
+#include "table-reader.h"
+
+struct khs_lookup {
+        struct khs_pin pin;
+        struct khs_name name;      /* text is also the scratch in which keys are composed */
+        const char *const *search; /* the caller's search list, NULL-terminated, or NULL */
+
+        struct khs_found found;
+        uint8_t key_at; /* found's key is name.text[key_at .. key_at + found.n_key] */
+
+        struct khs_run v4, v6;
+        uint32_t position;
+        bool turned;
+        uint8_t n_tries;
+};
+
+/**
+ * khs_lookup_begin() - pin the table and read the name
+ *
+ * Return: 0; -ENOENT not a name of ours; -ENOTCONN no usable table. khs_lookup_end() is due in
+ * every case.
+ */
+int khs_lookup_begin(struct khs_lookup *l, const char *name, size_t n_name, const char *const *search);
+
+/**
+ * khs_lookup_find() - find the record that the name means
+ *
+ * Return: 0, l->found is it; -ENOENT not registered, or a pod whose service does not know its
+ * hosts; -EBUSY it changes all the time; -EBADMSG the table is damaged.
+ */
+int khs_lookup_find(struct khs_lookup *l);
+
+/**
+ * khs_lookup_choose() - whether the record may be served, and how many addresses
+ * @family: AF_INET, AF_INET6 or AF_UNSPEC
+ * @all:    every address, whatever the record's answer policy says
+ *
+ * Fills l->v4 and l->v6 but for `first`.
+ *
+ * Return: 0; -ENODATA known to have no address of @family; -ESTALE never resolved or too old.
+ */
+int khs_lookup_choose(struct khs_lookup *l, int family, bool all);
+
+/* Takes the turn of this lookup (the first time only) and sets where the runs begin. */
+void khs_lookup_rotate(struct khs_lookup *l);
+
+/* Copies the chosen addresses of one family, 4 or 16 bytes each, one every @stride bytes. */
+void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride);
+
+/* Whether all that was copied belongs to one state of the record; else find again. */
+bool khs_lookup_done(const struct khs_lookup *l);
+
+void khs_lookup_end(struct khs_lookup *l);
+
+/* The found record's key, NUL-terminated: "S.N". */
+static inline const char *khs_lookup_key(const struct khs_lookup *l)
+{
+        return l->name.text + l->key_at;
+}
+
+static inline const char *khs_lookup_zone(const struct khs_lookup *l)
+{
+        return l->pin.view->zone;
+}

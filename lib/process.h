@@ -1,0 +1,55 @@
+#pragma once
+
+/*
+ * What the reader remembers in each process: one static page, empty again in every forked child.
+ *
+ * A child must not rotate in step with its parent (preforked workers would all begin with the same
+ * pod), must not believe pins of threads that it has not got, nor a lock whose owner stayed behind.
+ * The kernel's MADV_WIPEONFORK (Linux 4.14) does exactly that, without an atfork handler, a system
+ * call or a pid check per lookup. Where it is refused the turn mixes in the clock on each call.
+ */
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Pages of the kernels that this is built for: RHEL's aarch64 kernels have had 64 KiB. */
+#if defined(__aarch64__)
+#define KHS_PAGE_ALIGN 65536
+#else
+#define KHS_PAGE_ALIGN 4096
+#endif
+
+#define KHS_N_MAPS  8U
+#define KHS_N_TURNS 512U
+
+/* The page. All words are accessed atomically. */
+struct khs_process {
+        uint32_t seed;             /* 0: to be made */
+        uint32_t remap_owner;      /* pid of the thread's process that is changing the maps, or 0 */
+        uint32_t pins[KHS_N_MAPS]; /* lookups that use map i right now */
+        uint32_t pad[54];
+        uint32_t turns[KHS_N_TURNS];
+        uint32_t reserved[KHS_PAGE_ALIGN / 4 - 64 - KHS_N_TURNS];
+} __attribute__((aligned(KHS_PAGE_ALIGN)));
+
+extern struct khs_process khs_process;
+
+/**
+ * khs_process_prepare() - have the kernel wipe the page on fork
+ *
+ * To be called before anything in the page is used. Costs one load after the first call.
+ */
+void khs_process_prepare(void);
+
+/* Whether the kernel wipes the page; to be asked after khs_process_prepare(). */
+bool khs_process_wiped_on_fork(void);
+
+/**
+ * khs_process_turn() - take a turn of one record's rotation
+ * @tag: the record's tag; records with equal tag bits 1..9 share their counter
+ *
+ * Return: the position, 0..2^32-1: a point of the low-discrepancy sequence of this process and
+ * record. Moves the record's counter by one.
+ */
+uint32_t khs_process_turn(uint32_t tag);

@@ -1,0 +1,58 @@
+#pragma once
+
+/*
+ * Every access to a word that two processes share goes through these few functions. A test may
+ * replace them (-DKHS_TABLE_ATOMIC_H='"simulated.h"') to run the same inline code over a simulated
+ * memory, or with one ordering left out.
+ *
+ * The protocol is a sequence lock on each block (Boehm, "Can Seqlocks Get Along With Programming
+ * Language Memory Models?", MSPC 2012) behind a single published reference:
+ *
+ *     writer                                   reader
+ *     seq = odd         relaxed                tag              relaxed
+ *     fence             release  ----.         ref              acquire
+ *     payload           relaxed      |         seq              acquire, must be even
+ *     seq = even        release  --. |         payload          relaxed
+ *     ref = block       release -. | '-------> fence            acquire
+ *                                | '---------> (the acquire of seq)
+ *                                '-----------> (the acquire of ref)
+ *                                              seq again        relaxed, must be the same
+ */
+
+#include <stdint.h>
+
+#ifdef KHS_TABLE_ATOMIC_H
+#include KHS_TABLE_ATOMIC_H
+#else
+
+static inline uint32_t khs_load_relaxed(const uint32_t *word)
+{
+        return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t khs_load_acquire(const uint32_t *word)
+{
+        return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void khs_store_relaxed(uint32_t *word, uint32_t value)
+{
+        __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+static inline void khs_store_release(uint32_t *word, uint32_t value)
+{
+        __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+static inline void khs_fence_acquire(void)
+{
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+
+static inline void khs_fence_release(void)
+{
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+#endif

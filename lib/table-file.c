@@ -1,0 +1,210 @@
+/*
+ * Files of the table, see table-file.h.
+ *
+ *     table.v1.new   O_EXCL, allocated (a hole would charge its readers, or kill them on a full tmpfs),
+ *                    filled, header complete, heart beating
+ *     rename         from here on new readers find it, complete
+ *     superseded     readers of the old file look for the new one
+ *
+ * Killed before the rename: the next daemon removes the leftover. Killed before the mark: readers
+ * of the old file hear no heartbeat, and look after 10 s. The descriptor is closed once mapped:
+ * nothing in this program could truncate the file.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h> /* renameat */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boot-id.h"
+#include "clock.h"
+#include "crc32c.h"
+#include "table-atomic.h"
+#include "table-file.h"
+
+#define NEW_NAME KHS_TABLE_NAME ".new"
+
+static struct khs_table_header *header(struct khs_file *file)
+{
+        return (struct khs_table_header *)file->map;
+}
+
+static uint32_t pages(uint64_t n_bytes)
+{
+        return (uint32_t)((n_bytes + KHS_TABLE_PAGE - 1) / KHS_TABLE_PAGE);
+}
+
+uint64_t khs_file_size(uint32_t idx_log2, uint32_t arena_units)
+{
+        uint64_t n_pages = 1ULL + pages(sizeof(struct khs_entry) << idx_log2) + pages((uint64_t)arena_units * KHS_UNIT);
+
+        return n_pages * KHS_TABLE_PAGE;
+}
+
+static uint32_t checksum(const struct khs_table_static *fixed)
+{
+        uint32_t words[KHS_STATIC_SIZE / 4], crc = KHS_CRC32C_INIT;
+
+        memcpy(words, fixed, sizeof(words));
+        words[offsetof(struct khs_table_static, checksum) / 4] = 0;
+        for (size_t i = 0; i < KHS_STATIC_SIZE / 4; i++)
+                crc = khs_crc32c_word(crc, words[i]);
+        return khs_crc32c_end(crc);
+}
+
+static int fill_header(struct khs_file *file, const struct khs_table_static *template)
+{
+        struct khs_table_static fixed = *template;
+
+        fixed.file_pages = (uint32_t)(file->size / KHS_TABLE_PAGE);
+        fixed.idx_off_pg = 1;
+        fixed.idx_log2 = file->idx_log2;
+        fixed.arena_off_pg = file->arena_word / (KHS_TABLE_PAGE / 4);
+        fixed.arena_units = file->arena_units;
+        if (getrandom(fixed.hash_key, sizeof(fixed.hash_key), GRND_NONBLOCK) != sizeof(fixed.hash_key))
+                return -EAGAIN;
+        (void)khs_boot_id(fixed.boot_id);
+        fixed.checksum = checksum(&fixed);
+
+        memcpy(file->hash_key, fixed.hash_key, sizeof(fixed.hash_key));
+        memcpy(file->map, &fixed, sizeof(fixed));
+        khs_store_relaxed(&header(file)->writer_pid, (uint32_t)getpid());
+        khs_store_release(&header(file)->state, KHS_STATE_LIVE);
+        return 0;
+}
+
+/* Open, allocated to the last page and mapped; or nothing of it is left. */
+static int create(struct khs_file *file, int dir_fd)
+{
+        struct stat stat;
+        int fd, r;
+
+        if (unlinkat(dir_fd, NEW_NAME, 0) < 0 && errno != ENOENT)
+                return -errno;
+        fd = openat(dir_fd, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (fd < 0)
+                return -errno;
+
+        do
+                r = -posix_fallocate(fd, 0, (off_t)file->size);
+        while (r == -EINTR);
+        if (r == 0 && (fchmod(fd, 0644) < 0 || fstat(fd, &stat) < 0)) /* the umask is not ours to trust */
+                r = -errno;
+        if (r == 0) {
+                file->device = stat.st_dev;
+                file->inode = stat.st_ino;
+                file->map = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                if (file->map == MAP_FAILED) {
+                        file->map = NULL;
+                        r = -errno;
+                }
+        }
+        (void)close(fd);
+        if (r < 0)
+                (void)unlinkat(dir_fd, NEW_NAME, 0);
+        return r;
+}
+
+int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed, uint32_t idx_log2,
+                 uint32_t arena_units, uint64_t max_bytes)
+{
+        struct khs_file *file;
+        int r;
+
+        if (khs_file_size(idx_log2, arena_units) > max_bytes)
+                return -ENOSPC;
+        file = calloc(1, sizeof(*file));
+        if (!file)
+                return -ENOMEM;
+        file->size = khs_file_size(idx_log2, arena_units);
+        file->idx_log2 = idx_log2;
+        file->n_buckets = (1U << idx_log2) / KHS_BUCKET_ENTRIES;
+        file->idx_word = KHS_TABLE_PAGE / 4;
+        file->arena_word = file->idx_word + pages(sizeof(struct khs_entry) << idx_log2) * (KHS_TABLE_PAGE / 4);
+        file->arena_units = arena_units;
+
+        r = khs_pool_init(&file->pool, arena_units);
+        if (r == 0)
+                r = create(file, dir_fd);
+        if (r == 0)
+                r = fill_header(file, fixed);
+        if (r < 0) {
+                khs_file_free(file, dir_fd);
+                return r;
+        }
+        *ret = file;
+        return 0;
+}
+
+static bool has_name(const struct khs_file *file, int dir_fd, const char *name)
+{
+        struct stat stat;
+
+        return fstatat(dir_fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && stat.st_dev == file->device &&
+               stat.st_ino == file->inode;
+}
+
+struct khs_file *khs_file_free(struct khs_file *file, int dir_fd)
+{
+        if (!file)
+                return NULL;
+        if (file->map) {
+                if (has_name(file, dir_fd, NEW_NAME))
+                        (void)unlinkat(dir_fd, NEW_NAME, 0);
+                (void)munmap(file->map, file->size);
+        }
+        khs_pool_deinit(&file->pool);
+        free(file);
+        return NULL;
+}
+
+/* The header page of the file that has the name now, if it looks like a table; else NULL. */
+static struct khs_table_header *map_predecessor(int dir_fd)
+{
+        struct khs_table_header *old = MAP_FAILED;
+        struct stat stat;
+        int fd;
+
+        fd = openat(dir_fd, KHS_TABLE_NAME, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return NULL;
+        if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && stat.st_size >= (off_t)KHS_HEADER_SIZE)
+                old = mmap(NULL, KHS_HEADER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        (void)close(fd);
+        if (old == MAP_FAILED)
+                return NULL;
+        if (khs_load_relaxed(&old->fixed.magic) == KHS_MAGIC)
+                return old;
+        (void)munmap(old, KHS_HEADER_SIZE);
+        return NULL;
+}
+
+int khs_file_publish(struct khs_file *file, int dir_fd)
+{
+        struct khs_table_header *old = map_predecessor(dir_fd);
+        int r = 0;
+
+        khs_file_beat(file);
+        if (renameat(dir_fd, NEW_NAME, dir_fd, KHS_TABLE_NAME) < 0)
+                r = -errno;
+        if (old) {
+                if (r == 0)
+                        khs_store_release(&old->state, KHS_STATE_SUPERSEDED);
+                (void)munmap(old, KHS_HEADER_SIZE);
+        }
+        return r;
+}
+
+void khs_file_beat(struct khs_file *file)
+{
+        struct khs_table_header *h = header(file);
+
+        khs_store_relaxed(&h->beat_boot_ds, khs_clock_ds(CLOCK_BOOTTIME));
+        khs_store_relaxed(&h->beat_real_ds, khs_clock_ds(CLOCK_REALTIME));
+        khs_store_release(&h->beat_count, khs_load_relaxed(&h->beat_count) + 1);
+}

@@ -1,0 +1,40 @@
+#pragma once
+
+/*
+ * One table file as the writer holds it: made, filled, published. table-writer.c's.
+ */
+
+#include <stdint.h>
+
+#include "table-format.h"
+#include "table-pool.h"
+
+struct khs_file {
+        uint32_t *map; /* the whole file, writable; all words through table-atomic.h once published */
+        uint64_t size;
+        uint64_t device, inode;
+        uint8_t hash_key[16];
+        uint32_t idx_word, n_buckets, idx_log2;
+        uint32_t arena_word, arena_units;
+        struct khs_pool pool;
+        uint32_t n_keys; /* entries with a record, aliases too */
+        uint32_t n_services, n_addresses;
+};
+
+/**
+ * khs_file_new() - make a file without its name, empty, fully allocated
+ * @fixed: static header; geometry, hash key, boot id and checksum are filled in
+ */
+int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed, uint32_t idx_log2,
+                 uint32_t arena_units, uint64_t max_bytes);
+
+/* Unmaps it; takes away the unfinished file, if it never got its name. */
+struct khs_file *khs_file_free(struct khs_file *file, int dir_fd);
+
+/* Gives it its name and marks the file that had it superseded. */
+int khs_file_publish(struct khs_file *file, int dir_fd);
+
+void khs_file_beat(struct khs_file *file);
+
+/* Bytes of a file with this geometry. */
+uint64_t khs_file_size(uint32_t idx_log2, uint32_t arena_units);

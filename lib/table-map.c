@@ -1,0 +1,364 @@
+/*
+ * Maps of the table, see table-map.h.
+ *
+ *     enter                                 remap (one at a time; a busy lock is not waited for)
+ *       c = current          seq_cst          fill a descriptor that nobody uses
+ *       pins[c]++            seq_cst          current = it            seq_cst
+ *       current == c ?       seq_cst          for each other map: pins == 0 ?  seq_cst   unmap
+ *
+ * Either the reader sees the new current and lets go, or the remapper sees the pin: both could
+ * miss each other under anything weaker than sequential consistency (store, then load of another
+ * word, on both sides). A descriptor that is used again while a slow reader holds an old index is
+ * no danger: the reader looks again, and finds it current or not.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "process.h"
+#include "table-atomic.h"
+#include "table-map.h"
+
+#define N_TRIES 3 /* to pin the current map while others replace it */
+#define TRY_DS  10 /* a newer file is looked for once a second */
+
+#define HEADER_WORD(field) ((uint32_t)(offsetof(struct khs_table_header, field) / 4))
+
+struct map {
+        struct khs_table_file file;
+        uint32_t mapped; /* under the remap lock */
+};
+
+static struct map maps[KHS_N_MAPS];
+static uint32_t current;     /* 1 + index; 0: none */
+static uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
+static uint32_t cannot_map;  /* mmap failed at the last try */
+
+/* ---- is anybody there ---- */
+
+/* Age in [-1 s, limit]; a beat from the future is no sign of life. */
+static bool age_ok(int32_t age_ds, uint32_t limit_ds)
+{
+        return age_ds >= -KHS_BEAT_DS && (age_ds < 0 || (uint32_t)age_ds <= limit_ds);
+}
+
+enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds)
+{
+        uint32_t beat_boot, beat_real;
+        int32_t age_real, age_boot;
+
+        /* The coarse clock costs a fifth of the others and is right to 4 ms. */
+        (void)khs_view_load_acquire(view, HEADER_WORD(beat_count));
+        beat_boot = khs_view_load(view, HEADER_WORD(beat_boot_ds));
+        beat_real = khs_view_load(view, HEADER_WORD(beat_real_ds));
+
+        age_real = (int32_t)(khs_clock_ds(CLOCK_REALTIME_COARSE) - beat_real);
+        *ret_now_ds = beat_boot + (uint32_t)age_real;
+        if (age_ok(age_real, KHS_SILENT_DS))
+                return KHS_ALIVE;
+
+        age_boot = (int32_t)(khs_clock_ds(CLOCK_BOOTTIME) - beat_boot);
+        if (age_ok(age_boot, KHS_SILENT_DS) || !age_ok(age_real, view->orphan_max_ds))
+                *ret_now_ds = beat_boot + (uint32_t)age_boot;
+        if (age_ok(age_boot, KHS_SILENT_DS))
+                return KHS_ALIVE;
+        return age_ok(age_real, view->orphan_max_ds) || age_ok(age_boot, view->orphan_max_ds) ? KHS_SILENT
+                                                                                             : KHS_DEAD;
+}
+
+/* ---- opening ---- */
+
+/*
+ * Raw system calls: the functions of the C library are cancellation points, and its fstat() is a
+ * symbol that older ones have not got.
+ */
+static int raw_open(int dir_fd, const char *path, int flags)
+{
+        long fd = syscall(SYS_openat, dir_fd, path, flags | O_CLOEXEC, 0);
+
+        return fd < 0 ? -errno : (int)fd;
+}
+
+static void raw_close(int fd)
+{
+        if (fd >= 0)
+                (void)syscall(SYS_close, fd);
+}
+
+static int raw_statx(int fd, struct statx *ret)
+{
+        return syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, ret) < 0 ? -errno : 0;
+}
+
+/* The table's file, if it is one that we may believe. */
+static int open_checked(const char *dir, struct statx *ret_stat)
+{
+        struct statx dir_stat;
+        int dir_fd, fd = -1, r;
+
+        dir_fd = raw_open(AT_FDCWD, dir, O_PATH | O_DIRECTORY);
+        if (dir_fd < 0)
+                return dir_fd;
+        r = raw_statx(dir_fd, &dir_stat);
+        if (r == 0)
+                r = fd = raw_open(dir_fd, KHS_TABLE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        raw_close(dir_fd);
+        if (r < 0)
+                return r;
+
+        r = raw_statx(fd, ret_stat);
+        if (r == 0 && !S_ISREG(ret_stat->stx_mode))
+                r = -EBADMSG;
+        if (r == 0 && ret_stat->stx_mode & 022)
+                r = -EPERM;
+        /* In a user namespace root's files may show another owner: the directory's, then. */
+        if (r == 0 && ret_stat->stx_uid != 0 && ret_stat->stx_uid != dir_stat.stx_uid)
+                r = -EPERM;
+        if (r < 0) {
+                raw_close(fd);
+                return r;
+        }
+        return fd;
+}
+
+static int map_file(int fd, uint64_t size, struct khs_view *ret)
+{
+        void *map;
+        int r;
+
+        if (size < KHS_HEADER_SIZE || size > (uint64_t)KHS_MAX_FILE_PAGES * KHS_TABLE_PAGE)
+                return -EBADMSG;
+        if (size > SIZE_MAX / 2)
+                return -ENOMEM; /* a 32-bit process */
+        map = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+        if (map == MAP_FAILED)
+                return -ENOMEM;
+        (void)madvise(map, (size_t)size, MADV_DONTDUMP);
+        r = khs_view_init(ret, map, -1, size);
+        if (r < 0)
+                (void)munmap(map, (size_t)size);
+        return r;
+}
+
+int khs_table_open(const char *dir, enum khs_open_mode mode, const struct khs_table_file *known,
+                   struct khs_table_file *ret)
+{
+        int saved_errno = errno, fd, r;
+        struct statx stat;
+
+        fd = r = open_checked(dir, &stat);
+        if (r >= 0) {
+                ret->device = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor;
+                ret->inode = stat.stx_ino;
+                if (known && known->device == ret->device && known->inode == ret->inode)
+                        r = -EALREADY;
+                else if (mode == KHS_OPEN_MAP)
+                        r = map_file(fd, stat.stx_size, &ret->view);
+                else
+                        r = khs_view_init(&ret->view, NULL, fd, stat.stx_size);
+                if (mode == KHS_OPEN_MAP || r < 0)
+                        raw_close(fd);
+        }
+        errno = saved_errno;
+        return r;
+}
+
+void khs_table_close(struct khs_table_file *file)
+{
+        int saved_errno = errno;
+
+        if (file->view.map)
+                (void)munmap((void *)file->view.map, (size_t)file->view.n_words * 4);
+        else
+                raw_close(file->view.fd);
+        errno = saved_errno;
+}
+
+/* ---- the maps of this process ---- */
+
+/*
+ * The lock is in the page that fork wipes: a child never inherits one. Where the kernel keeps the
+ * page, a lock of another process is one whose thread stayed behind.
+ */
+static bool remap_trylock(void)
+{
+        uint32_t owner = __atomic_load_n(&khs_process.remap_owner, __ATOMIC_RELAXED), me = 1;
+
+        if (!khs_process_wiped_on_fork())
+                me = (uint32_t)getpid();
+        if (owner == me || (owner && me == 1))
+                return false;
+        return __atomic_compare_exchange_n(&khs_process.remap_owner, &owner, me, false, __ATOMIC_ACQUIRE,
+                                           __ATOMIC_RELAXED);
+}
+
+static void remap_unlock(void)
+{
+        __atomic_store_n(&khs_process.remap_owner, 0, __ATOMIC_RELEASE);
+}
+
+static bool map_unused(uint32_t i)
+{
+        return __atomic_load_n(&current, __ATOMIC_SEQ_CST) != i + 1 &&
+               __atomic_load_n(&khs_process.pins[i], __ATOMIC_SEQ_CST) == 0;
+}
+
+static void unmap_retired(void)
+{
+        for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
+                if (maps[i].mapped && map_unused(i)) {
+                        khs_table_close(&maps[i].file);
+                        maps[i].mapped = 0;
+                }
+        }
+}
+
+/* A descriptor without a map, or NULL: all are held by lookups in flight. */
+static struct map *free_map(void)
+{
+        for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
+                if (!maps[i].mapped && map_unused(i))
+                        return &maps[i];
+        }
+        return NULL;
+}
+
+static void remap_locked(void)
+{
+        uint32_t c = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
+        struct map *map;
+        int r;
+
+        unmap_retired();
+        map = free_map();
+        if (!map)
+                return;
+        r = khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_MAP, c ? &maps[c - 1].file : NULL, &map->file);
+        __atomic_store_n(&cannot_map, r == -ENOMEM, __ATOMIC_RELAXED);
+        if (r < 0)
+                return;
+        map->mapped = 1;
+        __atomic_store_n(&current, (uint32_t)(map - maps) + 1, __ATOMIC_SEQ_CST);
+        unmap_retired();
+}
+
+/* Whether a second has passed since this process last looked for a newer file. */
+static bool try_is_due(uint32_t *ret_now)
+{
+        uint32_t last = __atomic_load_n(&last_try_ds, __ATOMIC_ACQUIRE);
+
+        *ret_now = khs_clock_ds(CLOCK_MONOTONIC_COARSE) | 1;
+        return !last || *ret_now - last >= TRY_DS;
+}
+
+/*
+ * last_try_ds moves only when the try is over: whoever finds it too early for another try also
+ * finds what the last one has mapped.
+ */
+static void remap(void)
+{
+        int saved_errno = errno;
+        uint32_t now;
+
+        if (try_is_due(&now) && remap_trylock()) {
+                if (try_is_due(&now)) {
+                        remap_locked();
+                        __atomic_store_n(&last_try_ds, now, __ATOMIC_RELEASE);
+                }
+                remap_unlock();
+        }
+        errno = saved_errno;
+}
+
+static bool pin_current(struct khs_pin *pin)
+{
+        for (int i = 0; i < N_TRIES; i++) {
+                uint32_t c = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
+
+                if (!c)
+                        return false;
+                __atomic_fetch_add(&khs_process.pins[c - 1], 1, __ATOMIC_SEQ_CST);
+                if (__atomic_load_n(&current, __ATOMIC_SEQ_CST) == c) {
+                        pin->map = (int)c - 1;
+                        pin->view = &maps[c - 1].file.view;
+                        return true;
+                }
+                __atomic_fetch_sub(&khs_process.pins[c - 1], 1, __ATOMIC_SEQ_CST);
+        }
+        return false;
+}
+
+/* The pread path: a table of this lookup's own. */
+static int enter_own(struct khs_pin *pin)
+{
+        if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, &pin->own) < 0)
+                return -ENOTCONN;
+        pin->map = -1;
+        pin->view = &pin->own.view;
+        if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
+                return 0;
+        khs_map_leave(pin);
+        return -ENOTCONN;
+}
+
+static bool is_secure(void)
+{
+        static uint32_t secure; /* 0 unknown, 1 no, 2 yes */
+        uint32_t s = __atomic_load_n(&secure, __ATOMIC_RELAXED);
+
+        if (!s) {
+                s = getauxval(AT_SECURE) ? 2 : 1;
+                __atomic_store_n(&secure, s, __ATOMIC_RELAXED);
+        }
+        return s == 2;
+}
+
+/* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
+static int enter_slow(struct khs_pin *pin)
+{
+        remap();
+        if (pin_current(pin)) {
+                if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
+                        return 0;
+                khs_map_leave(pin);
+                return -ENOTCONN;
+        }
+        /*
+         * Either there is no table, or this thread may not or could not map it while another one
+         * maps: then the file itself answers.
+         */
+        if (__atomic_load_n(&cannot_map, __ATOMIC_RELAXED) ||
+            __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE) ||
+            __atomic_load_n(&current, __ATOMIC_RELAXED))
+                return enter_own(pin);
+        return -ENOTCONN;
+}
+
+int khs_map_enter(struct khs_pin *pin)
+{
+        khs_process_prepare();
+        if (is_secure())
+                return enter_own(pin);
+        if (pin_current(pin)) {
+                if (khs_view_load_acquire(pin->view, HEADER_WORD(state)) == KHS_STATE_LIVE &&
+                    khs_table_alive(pin->view, &pin->now_ds) == KHS_ALIVE)
+                        return 0;
+                khs_map_leave(pin);
+        }
+        return enter_slow(pin);
+}
+
+void khs_map_leave(struct khs_pin *pin)
+{
+        if (pin->map < 0)
+                khs_table_close(&pin->own);
+        else
+                __atomic_fetch_sub(&khs_process.pins[pin->map], 1, __ATOMIC_SEQ_CST);
+}

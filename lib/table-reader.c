@@ -1,0 +1,439 @@
+/*
+ * Reading a table, see table-reader.h; format and protocol are in table-format.h and
+ * table-atomic.h.
+ *
+ * How a lookup stays right while the writer works: the entry's ref leads to a block (acquire). Its
+ * header is copied between two looks at its seq. If seq is odd or has changed, the block is being
+ * written for another use, and the search begins again. If the key in the block is another one, the
+ * block was used again for it before we came; then the entry has a new ref by now, else the tags
+ * of two keys are equal and the search goes on.
+ *
+ * pread(2) copies are covered by the same checks: a system call orders no less than an acquire.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "siphash.h"
+#include "table-atomic.h"
+#include "table-crc.h"
+#include "table-reader.h"
+
+#define MAX_TRIES   8  /* searches before we give up; more than one is rare, see tests/bench */
+#define MAX_RECORDS 16 /* blocks looked at in one search: equal 31-bit tags are not met by chance */
+
+#define CHECKSUM_WORD (offsetof(struct khs_table_static, checksum) / 4)
+#define MAX_CHUNK   16 /* words copied at a time; a bucket, a record header */
+
+/* Never a valid seq, ref or size: what can't be read is damaged, by the same checks. */
+#define UNREADABLE 0xffU
+
+/*
+ * The raw system call is no cancellation point, and means the same in every C library. pread(2) of
+ * a short or vanished file reads as UNREADABLE.
+ */
+static void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        uint64_t offset = (uint64_t)word * 4;
+        int saved_errno = errno;
+        long n;
+
+#if __SIZEOF_LONG__ == 8
+        n = syscall(SYS_pread64, fd, ret, (size_t)n_words * 4, offset);
+#else
+        n = syscall(SYS_pread64, fd, ret, (size_t)n_words * 4, (uint32_t)offset, (uint32_t)(offset >> 32));
+#endif
+        errno = saved_errno;
+        if (n != (long)n_words * 4)
+                memset(ret, UNREADABLE, (size_t)n_words * 4);
+}
+
+static inline uint32_t load(const struct khs_view *view, uint32_t word)
+{
+        uint32_t value;
+
+        if (__builtin_expect(view->map != NULL, 1))
+                return khs_load_relaxed(view->map + word);
+        pread_words(view->fd, word, &value, 1);
+        return value;
+}
+
+static inline uint32_t load_acquire(const struct khs_view *view, uint32_t word)
+{
+        return __builtin_expect(view->map != NULL, 1) ? khs_load_acquire(view->map + word) : load(view, word);
+}
+
+static inline void load_words(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        if (__builtin_expect(view->map == NULL, 0)) {
+                pread_words(view->fd, word, ret, n_words);
+                return;
+        }
+        for (uint32_t i = 0; i < n_words; i++)
+                ret[i] = khs_load_relaxed(view->map + word + i);
+}
+
+uint32_t khs_view_load(const struct khs_view *view, uint32_t word)
+{
+        return load(view, word);
+}
+
+uint32_t khs_view_load_acquire(const struct khs_view *view, uint32_t word)
+{
+        return load_acquire(view, word);
+}
+
+/* A field of the static part and where its private copy goes. */
+struct field {
+        size_t offset, size;
+        void *ret;
+};
+
+#define FIELD(name, dest) { offsetof(struct khs_table_static, name), sizeof(dest), &(dest) }
+
+/* The part of a field that lies in the chunk at byte `start`. */
+static void field_take(const struct field *field, size_t start, const uint32_t *chunk)
+{
+        size_t end = start + MAX_CHUNK * 4, from = field->offset, to = field->offset + field->size;
+
+        from = from > start ? from : start;
+        to = to < end ? to : end;
+        if (from < to)
+                memcpy((char *)field->ret + (from - field->offset), (const char *)chunk + (from - start), to - from);
+}
+
+/* Copies fields out of the static part, in pieces that small stacks have room for. */
+static void load_static(const struct khs_view *view, const struct field *fields, size_t n_fields, uint32_t *ret_crc)
+{
+        uint32_t chunk[MAX_CHUNK], crc = KHS_CRC32C_INIT;
+
+        for (uint32_t word = 0; word < KHS_STATIC_SIZE / 4; word += MAX_CHUNK) {
+                load_words(view, word, chunk, MAX_CHUNK);
+                for (size_t i = 0; i < n_fields; i++)
+                        field_take(&fields[i], (size_t)word * 4, chunk);
+                for (uint32_t i = 0; i < MAX_CHUNK; i++)
+                        crc = khs_crc32c_word(crc, word + i == CHECKSUM_WORD ? 0 : chunk[i]);
+        }
+        *ret_crc = khs_crc32c_end(crc);
+}
+
+struct geometry {
+        uint32_t file_pages, idx_off, idx_log2, arena_off;
+};
+
+/* Whether n_bytes from page `off` lie behind the header and inside the file. */
+static bool pages_ok(uint32_t off, uint64_t n_bytes, uint32_t file_pages)
+{
+        return off >= 1 && off <= file_pages && n_bytes <= (uint64_t)(file_pages - off) * KHS_TABLE_PAGE;
+}
+
+static int init_geometry(struct khs_view *view, const struct geometry *g)
+{
+        if ((uint64_t)g->file_pages * (KHS_TABLE_PAGE / 4) != view->n_words)
+                return -EBADMSG;
+        if (g->idx_log2 < KHS_IDX_LOG2_MIN || g->idx_log2 > KHS_IDX_LOG2_MAX ||
+            !pages_ok(g->idx_off, sizeof(struct khs_entry) << g->idx_log2, g->file_pages))
+                return -EBADMSG;
+        if (!pages_ok(g->arena_off, (uint64_t)view->arena_units * KHS_UNIT, g->file_pages))
+                return -EBADMSG;
+        if (view->max_probe < 1 || view->max_probe > KHS_PROBE_MAX || view->max_addr > KHS_MAX_ADDRS)
+                return -EBADMSG;
+
+        view->idx_word = g->idx_off * (KHS_TABLE_PAGE / 4);
+        view->n_buckets = (1U << g->idx_log2) / KHS_BUCKET_ENTRIES;
+        view->arena_word = g->arena_off * (KHS_TABLE_PAGE / 4);
+        if (view->max_probe > view->n_buckets)
+                view->max_probe = view->n_buckets;
+        return 0;
+}
+
+/* The first words say whether the rest means anything to us. */
+static int check_format(const struct khs_view *view)
+{
+        uint32_t words[5]; /* magic, endian, major and minor, header_size, flags_incompat */
+
+        load_words(view, 0, words, 5);
+        if (words[0] != KHS_MAGIC || words[1] != KHS_ENDIAN || (words[2] & 0xffff) != KHS_MAJOR ||
+            words[3] != KHS_HEADER_SIZE || words[4] & ~KHS_FLAGS_INCOMPAT_KNOWN)
+                return -EPROTONOSUPPORT;
+        return 0;
+}
+
+static int init_static(struct khs_view *view)
+{
+        uint32_t n_zone, checksum, crc;
+        struct geometry g;
+        const struct field fields[] = {
+                FIELD(file_pages, g.file_pages),
+                FIELD(idx_off_pg, g.idx_off),
+                FIELD(idx_log2, g.idx_log2),
+                FIELD(arena_off_pg, g.arena_off),
+                FIELD(arena_units, view->arena_units),
+                FIELD(max_probe, view->max_probe),
+                FIELD(max_addr, view->max_addr),
+                FIELD(generation, view->generation),
+                FIELD(hash_key, view->hash_key),
+                FIELD(boot_id, view->boot_id),
+                FIELD(zone_len, n_zone),
+                FIELD(zone, view->zone),
+                FIELD(checksum, checksum),
+                FIELD(orphan_max_ds, view->orphan_max_ds),
+                FIELD(flags, view->flags),
+                FIELD(namespace_len, view->n_namespace),
+                { offsetof(struct khs_table_static, namespace), sizeof(view->namespace) - 1, view->namespace },
+        };
+
+        load_static(view, fields, sizeof(fields) / sizeof(fields[0]), &crc);
+        if (crc != checksum || n_zone > KHS_KEY_MAX || view->n_namespace > sizeof(view->namespace) - 1)
+                return -EBADMSG;
+        view->n_zone = (uint8_t)n_zone;
+        view->zone[n_zone] = '\0';
+        view->namespace[view->n_namespace] = '\0';
+        return init_geometry(view, &g);
+}
+
+int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
+{
+        int r;
+
+        if (size < KHS_HEADER_SIZE || size % KHS_TABLE_PAGE || size / KHS_TABLE_PAGE > KHS_MAX_FILE_PAGES)
+                return -EBADMSG;
+        ret->map = map;
+        ret->fd = fd;
+        ret->n_words = (uint32_t)(size / 4);
+
+        r = check_format(ret);
+        if (r < 0)
+                return r;
+        return init_static(ret);
+}
+
+/* Whether a record of these sizes fits into its block, and the block into the arena. */
+static bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
+{
+        const struct khs_record *record = &found->record;
+        uint32_t n_words, n_key_words;
+
+        if (record->units < 1 || record->units > KHS_MAX_UNITS || record->units > view->arena_units - unit)
+                return false;
+        if (record->n4 > view->max_addr || record->n6 > view->max_addr)
+                return false;
+
+        found->n_key = record->key & KHS_KEY_LEN_MASK;
+        n_key_words = (found->n_key + 3) / 4;
+        n_words = KHS_UNIT_WORDS + n_key_words + record->n4 + 4 * record->n6;
+        found->v4_word = found->block + KHS_UNIT_WORDS + n_key_words;
+        found->v6_word = found->v4_word + record->n4;
+        return n_words <= record->units * KHS_UNIT_WORDS && record->attrs < record->units * KHS_UNIT_WORDS;
+}
+
+bool khs_found_valid(const struct khs_view *view, const struct khs_found *found)
+{
+        khs_fence_acquire();
+        return load(view, found->block) == found->record.seq;
+}
+
+/*
+ * Copies the header of the block behind a ref.
+ *
+ * Return: 0; -EAGAIN the block is in other use; -EBADMSG damaged: sizes that can't be, though the
+ * block did not change.
+ */
+static int load_record(const struct khs_view *view, uint32_t ref, struct khs_found *ret)
+{
+        uint32_t unit = ref - 1, *words = &ret->record.seq;
+
+        if (unit >= view->arena_units)
+                return -EBADMSG;
+        ret->block = view->arena_word + unit * KHS_UNIT_WORDS;
+
+        words[0] = load_acquire(view, ret->block);
+        if (words[0] & 1)
+                return -EAGAIN;
+        load_words(view, ret->block + 1, words + 1, KHS_UNIT_WORDS - 1);
+        if (sizes_ok(view, unit, ret))
+                return 0;
+        return khs_found_valid(view, ret) ? -EBADMSG : -EAGAIN;
+}
+
+static bool key_equal(const struct khs_view *view, const struct khs_found *found, const char *key, size_t n_key)
+{
+        uint32_t word = found->block + KHS_UNIT_WORDS, chunk[MAX_CHUNK];
+
+        if (found->n_key != n_key)
+                return false;
+        while (n_key > 0) {
+                size_t n = n_key < sizeof(chunk) ? n_key : sizeof(chunk);
+
+                load_words(view, word, chunk, (uint32_t)(n + 3) / 4);
+                if (memcmp(chunk, key, n) != 0)
+                        return false;
+                key += n;
+                n_key -= n;
+                word += MAX_CHUNK;
+        }
+        return true;
+}
+
+/*
+ * Looks behind one entry whose tag is ours.
+ *
+ * Return: 0; -ENOENT not this one; -EAGAIN it is changing: search again; -EBADMSG.
+ */
+static int examine(const struct khs_view *view, uint32_t entry, uint32_t tag, const char *key, size_t n_key,
+                   struct khs_found *ret)
+{
+        uint32_t ref = load_acquire(view, entry + 1);
+        int r;
+
+        if (ref == 0)
+                return -ENOENT;
+        r = load_record(view, ref, ret);
+        if (r == 0 && key_equal(view, ret, key, n_key))
+                return khs_found_valid(view, ret) ? 0 : -EAGAIN;
+        if (r == 0 && !khs_found_valid(view, ret))
+                return -EAGAIN;
+        /*
+         * Another key, or damage; unless the entry has moved on to another block or key since its
+         * ref was read: then what was seen is no longer behind it.
+         */
+        if (load_acquire(view, entry + 1) != ref || load(view, entry) != tag)
+                return -EAGAIN;
+        return r == 0 ? -ENOENT : r;
+}
+
+static int search(const struct khs_view *view, uint64_t hash, const char *key, size_t n_key, struct khs_found *ret)
+{
+        uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
+
+        for (uint32_t probe = 0; probe < view->max_probe; probe++, bucket++) {
+                uint32_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
+                uint32_t entries[KHS_BUCKET_ENTRIES * 2];
+
+                if (!view->map)
+                        load_words(view, entry, entries, KHS_BUCKET_ENTRIES * 2);
+                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
+                        uint32_t t = view->map ? load(view, entry) : entries[2 * i];
+                        int r;
+
+                        if (t == 0)
+                                return -ENOENT;
+                        if (t != tag)
+                                continue;
+                        if (++n_records > MAX_RECORDS)
+                                return -EBADMSG;
+                        r = examine(view, entry, tag, key, n_key, ret);
+                        if (r != -ENOENT)
+                                return r;
+                }
+        }
+        return -ENOENT;
+}
+
+int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret)
+{
+        uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
+
+        for (int i = 0; i < MAX_TRIES; i++) {
+                int r = search(view, hash, key, n_key, ret);
+
+                if (r != -EAGAIN)
+                        return r;
+        }
+        return -EBUSY;
+}
+
+static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
+{
+        uint32_t chunk[MAX_CHUNK];
+
+        for (uint32_t done = 0; done < n_key; done += sizeof(chunk), word += MAX_CHUNK) {
+                uint32_t n = n_key - done < sizeof(chunk) ? n_key - done : sizeof(chunk);
+
+                load_words(view, word, chunk, (n + 3) / 4);
+                memcpy(ret + done, chunk, n);
+        }
+        ret[n_key] = '\0';
+}
+
+int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_found *ret, char key[static 256])
+{
+        uint32_t n_entries = view->n_buckets * KHS_BUCKET_ENTRIES;
+
+        while (*cursor < n_entries) {
+                uint32_t entry = view->idx_word + (*cursor)++ * 2;
+                uint32_t ref = load_acquire(view, entry + 1);
+
+                if (ref == 0 || load_record(view, ref, ret) < 0)
+                        continue;
+                load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
+                if (khs_found_valid(view, ret))
+                        return 0;
+        }
+        return -ENOENT;
+}
+
+/* Addresses that lie one after the other. */
+static char *copy_run(const struct khs_view *view, uint32_t word, uint32_t count, uint32_t n_words, char *out, size_t stride)
+{
+        uint32_t chunk[MAX_CHUNK], per_chunk = MAX_CHUNK / n_words;
+
+        while (count > 0) {
+                uint32_t n = count < per_chunk ? count : per_chunk;
+
+                load_words(view, word, chunk, n * n_words);
+                for (uint32_t i = 0; i < n; i++, out += stride)
+                        memcpy(out, chunk + i * n_words, (size_t)n_words * 4);
+                word += n * n_words;
+                count -= n;
+        }
+        return out;
+}
+
+void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                    uint32_t count, void *ret, size_t stride)
+{
+        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6;
+        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word;
+        uint32_t n_words = family == AF_INET ? 1 : 4;
+        uint32_t n_tail = count < n - first ? count : n - first;
+        char *out = ret;
+
+        out = copy_run(view, word + first * n_words, n_tail, n_words, out, stride);
+        copy_run(view, word, count - n_tail, n_words, out, stride);
+}
+
+int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
+{
+        uint32_t room = found->record.units * KHS_UNIT_WORDS - (found->v4_word - found->block);
+        uint32_t n_key;
+
+        if (room < 1)
+                return -EBADMSG;
+        n_key = load(view, found->v4_word);
+        if (n_key >= 1 && n_key <= KHS_KEY_MAX && (n_key + 3) / 4 <= room - 1) {
+                load_key(view, found->v4_word + 1, n_key, ret);
+                return khs_found_valid(view, found) ? (int)n_key : -EBUSY;
+        }
+        return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;
+}
+
+int khs_found_intact(const struct khs_view *view, const struct khs_found *found)
+{
+        uint32_t end = found->block + found->record.units * KHS_UNIT_WORDS;
+        uint32_t crc = khs_record_crc_head(&found->record);
+
+        for (uint32_t word = found->block + KHS_UNIT_WORDS; word < end; word += MAX_CHUNK) {
+                uint32_t chunk[MAX_CHUNK];
+
+                load_words(view, word, chunk, MAX_CHUNK);
+                for (uint32_t i = 0; i < MAX_CHUNK; i++)
+                        crc = khs_crc32c_word(crc, chunk[i]);
+        }
+        if (!khs_found_valid(view, found))
+                return -EBUSY;
+        return khs_crc32c_end(crc) == found->record.crc ? 0 : -EBADMSG;
+}

@@ -1,0 +1,115 @@
+#pragma once
+
+/*
+ * Reading one table: validate its header once, then find records and copy out of them.
+ *
+ * The table is hostile input. Geometry is copied to private memory and checked before it is used,
+ * every offset from the file is checked again on every lookup, every loop is bounded, and nothing
+ * but khs_load_*() touches the map. A damaged table can cost an answer, never a crash, a wrong
+ * key or unbounded time.
+ *
+ * A view reads through a map or, where mapping is impossible or unwise, through pread(2): a
+ * process of another privilege can't be hit by SIGBUS that way.
+ *
+ * No allocation, no lock, no state besides the view, which is immutable once made: any number of
+ * threads may use one. Opening, mapping and replacing files is table-map.h's.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "table-format.h"
+
+struct khs_view {
+        const uint32_t *map; /* NULL: pread from fd */
+        int fd;              /* -1 with a map */
+        uint32_t n_words;    /* size of the file; 8 GiB are 2^31 words */
+        uint32_t idx_word;
+        uint32_t n_buckets; /* a power of two */
+        uint32_t arena_word;
+        uint32_t arena_units;
+        uint32_t max_probe;
+        uint32_t max_addr;
+        uint32_t generation;
+        uint32_t orphan_max_ds;
+        uint32_t flags;
+        uint8_t hash_key[16];
+        uint8_t boot_id[16];
+        uint8_t n_zone;
+        uint8_t n_namespace;
+        char zone[256];     /* NUL-terminated */
+        char namespace[64]; /* NUL-terminated */
+};
+
+/**
+ * khs_view_init() - validate a table's header and learn its geometry
+ * @map:  the whole file, mapped; NULL to use @fd
+ * @fd:   open for reading, borrowed; -1 with @map
+ * @size: of the file, in bytes
+ *
+ * Return: 0; -EPROTONOSUPPORT another format; -EBADMSG damaged.
+ */
+int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size);
+
+/* One word of the file, @word < view->n_words. The acquire forms pair as table-atomic.h draws it. */
+uint32_t khs_view_load(const struct khs_view *view, uint32_t word);
+uint32_t khs_view_load_acquire(const struct khs_view *view, uint32_t word);
+
+/* A record as it was at one moment: a private, checked copy of its header, and where the rest lies. */
+struct khs_found {
+        struct khs_record record;
+        uint32_t block;   /* first word of the block */
+        uint32_t n_key;   /* length of the key */
+        uint32_t v4_word; /* first word of the addresses */
+        uint32_t v6_word;
+};
+
+/**
+ * khs_view_find() - the record of one key
+ * @key: lower case, private memory, @n_key <= KHS_KEY_MAX bytes
+ *
+ * Return: 0; -ENOENT no such key; -EBUSY it changed under every try; -EBADMSG damaged.
+ */
+int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret);
+
+/**
+ * khs_view_next() - walk through all records, in no order
+ * @cursor: 0 at first; moved on
+ * @key:    receives the key, NUL-terminated
+ *
+ * Records that change or are damaged at this moment are passed over.
+ *
+ * Return: 0; -ENOENT after the last.
+ */
+int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_found *ret, char key[static 256]);
+
+/**
+ * khs_found_copy() - copy addresses of one family, cyclically
+ * @family: AF_INET or AF_INET6
+ * @first:  index of the first, < number of addresses of @family
+ * @count:  how many, <= that number
+ * @ret:    4 or 16 bytes each, one every @stride bytes
+ *
+ * The copy counts only if khs_found_valid() says so afterwards.
+ */
+void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                    uint32_t count, void *ret, size_t stride);
+
+/**
+ * khs_found_alias() - the target's key of a record with KHS_REC_ALIAS
+ * @ret: NUL-terminated
+ *
+ * Return: its length; -EBUSY the record changed meanwhile; -EBADMSG damaged.
+ */
+int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256]);
+
+/* Whether everything that was copied since the find belongs to the record found. */
+bool khs_found_valid(const struct khs_view *view, const struct khs_found *found);
+
+/**
+ * khs_found_intact() - check the record's CRC, for those who will trust it for long
+ *
+ * Return: 0; -EBUSY the record changed meanwhile; -EBADMSG.
+ */
+int khs_found_intact(const struct khs_view *view, const struct khs_found *found);

@@ -1,0 +1,128 @@
+#pragma once
+
+/*
+ * Writing the table: the one writer of a directory, its files, and records put into them.
+ *
+ * What a reader may see at any moment, whatever happens to this process, is the record as it was
+ * before or after a put, never in between: table-format.h. Nothing is ever written into a block
+ * that a reader may find by its key, but for a few single words.
+ *
+ * A table that is full, or whose index has no room near a key's bucket, is copied into a larger
+ * file which then takes its name. Callers see -ENOSPC only when the limit or the file system is.
+ *
+ * One thread. No logging; errors are returned.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "table-format.h"
+
+/* What the header says about the cluster; a change makes a new file. Strings are borrowed during the call. */
+struct khs_table_params {
+        const char *zone;      /* cluster domain, <= KHS_KEY_MAX bytes */
+        const char *namespace; /* of callers without a search domain, <= 63 bytes; "" or NULL: none */
+        uint32_t orphan_max_ds;
+        uint64_t max_bytes; /* limit of the file */
+        uint32_t n_services; /* room for so many to begin with; a hint */
+};
+
+/* What the table shall say about one key. Borrowed during the call. */
+struct khs_row {
+        const char *key; /* lower case, 1..KHS_KEY_MAX bytes */
+        size_t n_key;
+        const char *target; /* the key that this one is an alias of, or NULL: a service */
+        size_t n_target;
+        uint32_t flags; /* KHS_REC_*; alias is set by the writer */
+        uint32_t n4, n6; /* <= KHS_MAX_ADDRS each */
+        const void *v4, *v6;
+        uint32_t policy;
+        uint32_t fresh_until_ds, stale_until_ds;
+        uint32_t version;
+        uint32_t status; /* khs_status() */
+        uint32_t since_ds;
+        uint32_t ttl_s;
+        uint16_t port;
+};
+
+static inline uint32_t khs_status(enum khs_service_state state, enum khs_reason reason, enum khs_source source)
+{
+        return (uint32_t)state | (uint32_t)reason << 8 | (uint32_t)source << 16;
+}
+
+struct khs_writer;
+
+/**
+ * khs_writer_lock() - become the writer of a directory
+ * @dir_fd: the directory
+ *
+ * An open-file-description lock on a file that only the owner may open: a lock that readers could
+ * take on the table would let any of them keep the daemon out.
+ *
+ * Return: a descriptor that holds the lock until it is closed; -EAGAIN another daemon has it;
+ * another negative errno.
+ */
+int khs_writer_lock(int dir_fd);
+
+/**
+ * khs_writer_new() - make a writer with an empty table that has no name yet
+ * @dir_fd:     the directory, borrowed for the writer's life; locked by the caller
+ * @generation: of the first file: one more than its predecessor's
+ *
+ * Removes what an earlier writer left unfinished.
+ *
+ * Return: 0; -ENOSPC, -EACCES and other errors of making a file; -ENOMEM; -EINVAL bad parameters.
+ */
+int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t generation);
+struct khs_writer *khs_writer_free(struct khs_writer *w);
+
+/**
+ * khs_writer_put() - insert or update one key
+ * @now_ds: CLOCK_BOOTTIME
+ *
+ * One that differs only in times, status and ttl is stored in place.
+ *
+ * Return: 0; -ENOSPC no room within max_bytes, or none on the file system; -ENOMEM; -EINVAL a size
+ * is out of range. On failure the table says what it said before.
+ */
+int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now_ds);
+
+/* Return: 0; -ENOENT. */
+int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds);
+
+/* Tells waiting readers that a batch of puts and deletes is complete. */
+void khs_writer_commit(struct khs_writer *w);
+
+/**
+ * khs_writer_publish() - give the table its name
+ *
+ * Beats, renames it over what is there and marks that superseded. Later growth does this by itself.
+ *
+ * Return: 0, or errors of rename(2).
+ */
+int khs_writer_publish(struct khs_writer *w);
+
+/**
+ * khs_writer_renew() - copy everything into a new file and publish that
+ * @params: for the new file; NULL: as before
+ *
+ * For changed parameters, and when somebody has removed the file.
+ */
+int khs_writer_renew(struct khs_writer *w, const struct khs_table_params *params, uint32_t now_ds);
+
+/* The heartbeat: to be called every KHS_BEAT_DS. */
+void khs_writer_beat(struct khs_writer *w);
+
+/**
+ * khs_writer_check() - whether the table still has its name
+ *
+ * Return: 0; -ESTALE the file was removed or replaced: renew; -ENOTDIR the directory was removed.
+ */
+int khs_writer_check(const struct khs_writer *w);
+
+/* Registrations refused for want of room, for the tool. */
+void khs_writer_set_refused(struct khs_writer *w, uint32_t n_refused);
+
+/* Size of the file in bytes; units of 64 bytes that are in use. */
+uint64_t khs_writer_size(const struct khs_writer *w);
