@@ -1,0 +1,197 @@
+/*
+ * The NSS module: glibc's hosts lookups answered from the shared table.
+ *
+ * Runs inside every process of the machine, on any thread, on small stacks, in setuid programs and
+ * forked children. So: libc only, no allocation, lock, thread-local storage, environment, stdio,
+ * signal or descriptor kept; errno and h_errno only through the pointers that glibc passes (in a
+ * static program they are not ours); the status is always one that lets the next source of
+ * nsswitch.conf answer, unless the name is known to have no address.
+ *
+ * What glibc makes of each combination of status, errno and h_errno is not written down anywhere;
+ * the combinations here are those under which getaddrinfo() behaves alike for every family, from
+ * glibc 2.28 on. NETDB_INTERNAL would end a lookup without asking the next source: only with
+ * ERANGE, where glibc comes back with a larger buffer. Entry points: nss(5), glibc's <nss.h>,
+ * nss/function.def. There is no getcanonname_r (CVE-2023-4806 needed one), but a 3_r.
+ */
+
+#include <errno.h>
+#include <netdb.h>
+#include <nss.h>
+#include <resolv.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lookup.h"
+#include "nss-pack.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+
+/* Not all of these are declared by the <nss.h> of every glibc. */
+enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
+                                              size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp);
+enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret, char *buffer,
+                                              size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp,
+                                              char **canonp);
+enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, struct hostent *ret, char *buffer,
+                                              size_t n_buffer, int *errnop, int *h_errnop);
+enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer,
+                                             size_t n_buffer, int *errnop, int *h_errnop);
+
+/* What one call wants and where its answer goes. */
+struct request {
+        int family; /* AF_UNSPEC: tuples; else a hostent */
+        char *buffer;
+        size_t n_buffer;
+        struct nss_tuples tuples;
+        struct hostent host;
+};
+
+/* The search list that glibc has parsed for this very call: no system call, and it follows resolv.conf. */
+static const char *const *search_list(void)
+{
+        const struct __res_state *state = __res_state();
+
+        return state->options & RES_INIT ? (const char *const *)state->dnsrch : NULL;
+}
+
+static int pack(struct request *q, struct khs_lookup *l)
+{
+        const struct nss_name name = {
+                .key = khs_lookup_key(l),
+                .n_key = l->found.n_key,
+                .zone = khs_lookup_zone(l),
+                .n_zone = l->pin.view->n_zone,
+        };
+        char *addresses;
+        int r;
+
+        if (q->family == AF_UNSPEC) {
+                r = nss_pack_tuples(q->buffer, q->n_buffer, &name, l->v4.count, l->v6.count, &q->tuples);
+                if (r < 0)
+                        return r;
+                khs_lookup_rotate(l);
+                khs_lookup_copy(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
+                khs_lookup_copy(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
+                return 0;
+        }
+
+        r = nss_pack_hostent(q->buffer, q->n_buffer, &name, q->family, l->v4.count + l->v6.count, &q->host,
+                             &addresses);
+        if (r < 0)
+                return r;
+        khs_lookup_rotate(l);
+        khs_lookup_copy(l, q->family, addresses, q->family == AF_INET ? 4 : 16);
+        return 0;
+}
+
+static int resolve(struct khs_lookup *l, struct request *q)
+{
+        int r;
+
+        do {
+                r = khs_lookup_find(l);
+                if (r == 0)
+                        r = khs_lookup_choose(l, q->family, false);
+                if (r == 0)
+                        r = pack(q, l);
+        } while (r == 0 && !khs_lookup_done(l));
+        return r;
+}
+
+/*
+ * The meaning of a result for glibc. nss.texi: a module never sets *errnop to zero; ERANGE means
+ * that the buffer is too small and nothing else.
+ */
+static enum nss_status status(int r, bool has_other_family, int *errnop, int *h_errnop)
+{
+        switch (r) {
+        case 0:
+                *h_errnop = NETDB_SUCCESS;
+                return NSS_STATUS_SUCCESS;
+        case -ERANGE:
+                *errnop = ERANGE;
+                *h_errnop = NETDB_INTERNAL;
+                return NSS_STATUS_TRYAGAIN;
+        case -ENODATA:
+                *errnop = ENOENT;
+                *h_errnop = has_other_family ? NO_DATA : HOST_NOT_FOUND;
+                return NSS_STATUS_NOTFOUND;
+        case -ENOENT:
+                *errnop = ENOENT;
+                *h_errnop = HOST_NOT_FOUND;
+                return NSS_STATUS_UNAVAIL;
+        default: /* no table, no daemon, damaged, never resolved, too old */
+                *errnop = ECONNREFUSED;
+                *h_errnop = NO_RECOVERY;
+                return NSS_STATUS_UNAVAIL;
+        }
+}
+
+static enum nss_status answer(const char *name, struct request *q, int *errnop, int *h_errnop)
+{
+        bool has_other_family = false;
+        struct khs_lookup l;
+        int r;
+
+        r = khs_lookup_begin(&l, name, strnlen(name, KHS_NAME_MAX + 2), search_list());
+        if (r == 0)
+                r = resolve(&l, q);
+        if (r == -ENODATA)
+                has_other_family = l.found.record.n4 > 0 || l.found.record.n6 > 0;
+        khs_lookup_end(&l);
+        return status(r, has_other_family, errnop, h_errnop);
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
+                                                     size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp)
+{
+        struct request q = { .family = AF_UNSPEC, .buffer = buffer, .n_buffer = n_buffer };
+        enum nss_status s = answer(name, &q, errnop, h_errnop);
+
+        if (s != NSS_STATUS_SUCCESS)
+                return s;
+        /* glibc up to 2.35 and nscd pass a tuple of their own for the first address. */
+        if (*pat)
+                **pat = q.tuples.tuples[0];
+        else
+                *pat = q.tuples.tuples;
+        /* 0 keeps nscd from freezing the rotation in its cache. */
+        if (ttlp)
+                *ttlp = 0;
+        return s;
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret,
+                                                     char *buffer, size_t n_buffer, int *errnop, int *h_errnop,
+                                                     int32_t *ttlp, char **canonp)
+{
+        struct request q = { .family = family, .buffer = buffer, .n_buffer = n_buffer };
+        enum nss_status s;
+
+        if (family != AF_INET && family != AF_INET6) {
+                *errnop = EAFNOSUPPORT;
+                *h_errnop = NO_DATA;
+                return NSS_STATUS_UNAVAIL;
+        }
+        s = answer(name, &q, errnop, h_errnop);
+        if (s != NSS_STATUS_SUCCESS)
+                return s;
+        *ret = q.host;
+        if (ttlp)
+                *ttlp = 0;
+        if (canonp)
+                *canonp = q.host.h_name;
+        return s;
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, struct hostent *ret,
+                                                     char *buffer, size_t n_buffer, int *errnop, int *h_errnop)
+{
+        return _nss_k8shsvc_gethostbyname3_r(name, family, ret, buffer, n_buffer, errnop, h_errnop, NULL, NULL);
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer,
+                                                    size_t n_buffer, int *errnop, int *h_errnop)
+{
+        return _nss_k8shsvc_gethostbyname3_r(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL, NULL);
+}
