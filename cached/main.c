@@ -1,0 +1,77 @@
+/* k8shsvcd: command line. The work is daemon.c's. */
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon.h"
+
+#define EXIT_USAGE 2
+
+static void usage(FILE *to)
+{
+        fputs("Usage: k8shsvcd [OPTION...]\n"
+              "Keep headless Kubernetes services resolved in shared memory.\n"
+              "\n"
+              "  --config FILE      read FILE, and conf.d beside it, instead of " K8SHSVC_CONFDIR "/k8shsvc.conf\n"
+              "  --service TARGET   register a service: NAME[.NAMESPACE][:PORT]; may be given again\n"
+              "  --check-config     read the configuration, say what is wrong with it, and exit\n"
+              "  --version          print the version and exit\n"
+              "  --help             print this and exit\n"
+              "\n"
+              "K8SHSVC_SERVICES=\"TARGET TARGET\" in the environment registers services, too.\n"
+              "Signals: SIGHUP reads the configuration again; SIGTERM stops and leaves the table in place.\n",
+              to);
+}
+
+int main(int argc, char **argv)
+{
+        enum { OPT_CONFIG = 1, OPT_SERVICE, OPT_CHECK, OPT_VERSION, OPT_HELP };
+        static const struct option long_options[] = {
+                { "config", required_argument, NULL, OPT_CONFIG }, { "service", required_argument, NULL, OPT_SERVICE },
+                { "check-config", no_argument, NULL, OPT_CHECK },  { "version", no_argument, NULL, OPT_VERSION },
+                { "help", no_argument, NULL, OPT_HELP },           { NULL, 0, NULL, 0 },
+        };
+        struct daemon_options options = { .env_services = getenv("K8SHSVC_SERVICES") };
+        const char **services = calloc((size_t)argc, sizeof(*services));
+        bool check = false;
+        int option, status;
+
+        if (!services)
+                return EXIT_FAILURE;
+        while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+                switch (option) {
+                case OPT_CONFIG:
+                        options.config_file = optarg;
+                        break;
+                case OPT_SERVICE:
+                        services[options.n_services++] = optarg;
+                        break;
+                case OPT_CHECK:
+                        check = true;
+                        break;
+                case OPT_VERSION:
+                        puts("k8shsvcd " K8SHSVC_VERSION);
+                        return EXIT_SUCCESS;
+                case OPT_HELP:
+                        usage(stdout);
+                        return EXIT_SUCCESS;
+                default:
+                        usage(stderr);
+                        return EXIT_USAGE;
+                }
+        }
+        if (optind < argc) {
+                fprintf(stderr, "k8shsvcd: unexpected argument '%s'\n", argv[optind]);
+                usage(stderr);
+                return EXIT_USAGE;
+        }
+
+        options.services = services;
+        status = check ? daemon_check_config(&options) : daemon_run(&options);
+        if (status == EXIT_USAGE)
+                usage(stderr);
+        free(services);
+        return status;
+}

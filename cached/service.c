@@ -1,0 +1,316 @@
+/* The service model, see service.h. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "service.h"
+
+#define USEC_PER_DS 100000ULL
+
+static size_t address_size(int family)
+{
+        return family == AF_INET ? 4 : 16;
+}
+
+static bool wants(const struct service *s, int family)
+{
+        return s->family == KHS_FAMILY_ANY || (s->family == KHS_FAMILY_IPV4) == (family == AF_INET);
+}
+
+static struct service_family *family_of(struct service *s, int family)
+{
+        return family == AF_INET ? &s->v4 : &s->v6;
+}
+
+/* A state's start is told only when it is another one: "stale since" must not move with each failure. */
+static void enter(struct service_family *f, enum khs_service_state state, enum khs_reason reason, uint64_t now)
+{
+        if (f->state != state)
+                f->since = now;
+        f->state = (uint8_t)state;
+        f->reason = (uint8_t)reason;
+}
+
+static bool is_known(const struct service_family *f)
+{
+        return f->state != KHS_SERVICE_PENDING && f->state != KHS_SERVICE_EXPIRED;
+}
+
+static void forget(struct service_family *f)
+{
+        free(f->addrs);
+        f->addrs = NULL;
+        f->n = 0;
+}
+
+/* As if it had never been asked for. A row says of a family that is not wanted that it has none. */
+static void reset(struct service_family *f)
+{
+        forget(f);
+        *f = (struct service_family){ 0 };
+}
+
+/* Return: 1 when they are others than before, 0, or -ENOMEM. */
+static int set_addresses(struct service_family *f, const void *addrs, uint32_t n, size_t size)
+{
+        void *copy;
+
+        if (n == f->n && (n == 0 || memcmp(addrs, f->addrs, n * size) == 0))
+                return 0;
+        copy = malloc(n * size);
+        if (!copy)
+                return -ENOMEM;
+        memcpy(copy, addrs, n * size);
+        forget(f);
+        f->addrs = copy;
+        f->n = n;
+        return 1;
+}
+
+int service_new(struct service **ret, const char *key, uint32_t version, uint64_t now)
+{
+        struct service *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        s->key = strdup(key);
+        if (!s->key) {
+                free(s);
+                return -ENOMEM;
+        }
+        s->version = version;
+        s->v4.since = s->v6.since = now;
+        *ret = s;
+        return 0;
+}
+
+struct service *service_free(struct service *s)
+{
+        if (s) {
+                forget(&s->v4);
+                forget(&s->v6);
+                free(s->key);
+                free(s);
+        }
+        return NULL;
+}
+
+enum service_change service_configure(struct service *s, uint32_t policy, uint16_t port, enum khs_family family,
+                                      uint64_t max_stale)
+{
+        if (s->policy == policy && s->port == port && s->family == family && s->max_stale == max_stale)
+                return SERVICE_UNCHANGED;
+        s->policy = policy;
+        s->port = port;
+        s->family = (uint8_t)family;
+        s->max_stale = max_stale;
+        if (!wants(s, AF_INET))
+                reset(&s->v4);
+        if (!wants(s, AF_INET6))
+                reset(&s->v6);
+        s->version++;
+        return SERVICE_CONTENT;
+}
+
+static int seed_family(struct service_family *f, const struct khs_row *row, const void *addrs, uint32_t n,
+                       size_t size, uint64_t stale_until, uint64_t now)
+{
+        int r = set_addresses(f, addrs, n, size);
+
+        if (r < 0)
+                return r;
+        f->stale_until = stale_until;
+        f->ttl_s = row->ttl_s;
+        f->source = (uint8_t)(row->status >> 16);
+        enter(f, n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
+        return 0;
+}
+
+int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
+{
+        uint32_t now_ds = (uint32_t)(now / USEC_PER_DS);
+        int32_t left_ds = (int32_t)(row->stale_until_ds - now_ds);
+        uint64_t stale_until = now + (uint64_t)(left_ds > 0 ? left_ds : 0) * USEC_PER_DS;
+        int r = 0;
+
+        s->version = row->version;
+        if (left_ds <= 0)
+                return 0;
+        if (!(row->flags & KHS_REC_V4_UNKNOWN) && wants(s, AF_INET))
+                r = seed_family(&s->v4, row, row->v4, row->n4, 4, stale_until, now);
+        if (r == 0 && !(row->flags & KHS_REC_V6_UNKNOWN) && wants(s, AF_INET6))
+                r = seed_family(&s->v6, row, row->v6, row->n6, 16, stale_until, now);
+        return r;
+}
+
+static int apply_answer(struct service *s, struct service_family *f, const struct source_result *result, uint64_t now)
+{
+        bool was_known = is_known(f);
+        int changed = set_addresses(f, result->addrs, result->n_addrs, address_size(result->family));
+
+        if (changed < 0)
+                return changed;
+        f->n_negatives = 0;
+        f->ttl_s = result->ttl_s;
+        f->fresh_until = now + (uint64_t)result->ttl_s * 1000000ULL;
+        f->stale_until = now + s->max_stale;
+        enter(f, KHS_SERVICE_FRESH, KHS_REASON_NONE, now);
+        return changed || !was_known ? SERVICE_CONTENT : SERVICE_TIMES;
+}
+
+/* Whether the source's "none" is to be believed. */
+static bool negative_counts(struct service_family *f, const struct source_result *result, uint64_t now)
+{
+        if (result->source != KHS_SOURCE_DNS)
+                return true;
+        if (f->n_negatives == 0 || now - f->last_negative >= SERVICE_NEGATIVE_GAP_USEC) {
+                f->last_negative = now;
+                if (f->n_negatives < SERVICE_NEGATIVES)
+                        f->n_negatives++;
+        }
+        return f->n_negatives >= SERVICE_NEGATIVES;
+}
+
+static enum service_change apply_failure(struct service_family *f, const struct source_result *result, uint64_t now)
+{
+        if (f->state == KHS_SERVICE_FRESH || f->state == KHS_SERVICE_STALE)
+                enter(f, KHS_SERVICE_STALE, result->reason, now);
+        else
+                f->reason = result->reason;
+        return SERVICE_TIMES;
+}
+
+static enum service_change apply_negative(struct service *s, struct service_family *f,
+                                          const struct source_result *result, uint64_t now)
+{
+        bool was_empty = f->state == KHS_SERVICE_EMPTY;
+
+        if (!negative_counts(f, result, now) && !was_empty)
+                return apply_failure(f, result, now);
+        forget(f);
+        f->ttl_s = result->ttl_s;
+        f->fresh_until = now + (uint64_t)result->ttl_s * 1000000ULL;
+        f->stale_until = now + s->max_stale;
+        enter(f, KHS_SERVICE_EMPTY, result->reason, now);
+        return was_empty ? SERVICE_TIMES : SERVICE_CONTENT;
+}
+
+int service_apply(struct service *s, const struct source_result *result, uint64_t now)
+{
+        struct service_family *f = family_of(s, result->family);
+        int change;
+
+        if (!wants(s, result->family))
+                return SERVICE_UNCHANGED;
+        f->source = result->source;
+        switch (result->kind) {
+        case SOURCE_ANSWER:
+                change = apply_answer(s, f, result, now);
+                break;
+        case SOURCE_NEGATIVE:
+                change = apply_negative(s, f, result, now);
+                break;
+        default:
+                change = apply_failure(f, result, now);
+        }
+        if (change == SERVICE_CONTENT)
+                s->version++;
+        return change;
+}
+
+static bool expire(struct service_family *f, uint64_t now)
+{
+        if (!is_known(f) || now < f->stale_until)
+                return false;
+        forget(f);
+        f->n_negatives = 0;
+        enter(f, KHS_SERVICE_EXPIRED, f->reason, now);
+        return true;
+}
+
+enum service_change service_tick(struct service *s, uint64_t now)
+{
+        bool expired = wants(s, AF_INET) && expire(&s->v4, now);
+
+        expired = (wants(s, AF_INET6) && expire(&s->v6, now)) || expired;
+        if (expired)
+                s->version++;
+        return expired ? SERVICE_CONTENT : SERVICE_UNCHANGED;
+}
+
+static int rank(const struct service_family *f)
+{
+        static const int ranks[] = {
+                [KHS_SERVICE_PENDING] = 0, [KHS_SERVICE_EXPIRED] = 1, [KHS_SERVICE_EMPTY] = 2,
+                [KHS_SERVICE_STALE] = 3,   [KHS_SERVICE_FRESH] = 4,
+        };
+
+        return ranks[f->state];
+}
+
+static const struct service_family *better(const struct service *s)
+{
+        if (!wants(s, AF_INET6))
+                return &s->v4;
+        if (!wants(s, AF_INET))
+                return &s->v6;
+        return rank(&s->v6) > rank(&s->v4) ? &s->v6 : &s->v4;
+}
+
+enum khs_service_state service_state(const struct service *s)
+{
+        return (enum khs_service_state)better(s)->state;
+}
+
+const char *service_state_name(enum khs_service_state state)
+{
+        static const char *const names[] = {
+                [KHS_SERVICE_PENDING] = "pending", [KHS_SERVICE_FRESH] = "fresh",
+                [KHS_SERVICE_STALE] = "stale",     [KHS_SERVICE_EMPTY] = "empty",
+                [KHS_SERVICE_EXPIRED] = "expired",
+        };
+
+        return names[state];
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
+void service_row(const struct service *s, struct khs_row *ret)
+{
+        const struct service_family *best = better(s);
+        uint64_t fresh_until = 0, stale_until = 0;
+        uint32_t unknown = 0;
+
+        if (wants(s, AF_INET)) {
+                unknown |= is_known(&s->v4) ? 0 : KHS_REC_V4_UNKNOWN;
+                fresh_until = later(fresh_until, s->v4.fresh_until);
+                stale_until = later(stale_until, s->v4.stale_until);
+        }
+        if (wants(s, AF_INET6)) {
+                unknown |= is_known(&s->v6) ? 0 : KHS_REC_V6_UNKNOWN;
+                fresh_until = later(fresh_until, s->v6.fresh_until);
+                stale_until = later(stale_until, s->v6.stale_until);
+        }
+        *ret = (struct khs_row){
+                .key = s->key,
+                .n_key = strlen(s->key),
+                .flags = unknown,
+                .n4 = s->v4.n,
+                .n6 = s->v6.n,
+                .v4 = s->v4.addrs,
+                .v6 = s->v6.addrs,
+                .policy = s->policy,
+                .fresh_until_ds = (uint32_t)(fresh_until / USEC_PER_DS),
+                .stale_until_ds = (uint32_t)(stale_until / USEC_PER_DS),
+                .version = s->version,
+                .status = khs_status(best->state, best->reason, best->source),
+                .since_ds = (uint32_t)(best->since / USEC_PER_DS),
+                .ttl_s = best->ttl_s,
+                .port = s->port,
+        };
+}
