@@ -110,7 +110,8 @@ static void refuse(const struct config_draft *draft, const char *alias, const ch
 }
 
 /* Whether @alias may stay; the reason why not is reported. */
-static bool alias_allowed(const struct config_merge *merge, const struct config_draft *draft, const char *alias)
+static bool alias_allowed(const struct config_merge *merge, const struct config_draft *draft,
+                          const char *alias)
 {
         const char *domain = merge->config->cluster_domain;
 
@@ -140,7 +141,7 @@ static int claim(struct claims *claims, const struct config_draft *draft, const 
         struct claim *mine = &claims->claims[claims->n_claims];
         struct claim *const *found;
 
-        *mine = (struct claim){ .alias = alias, .draft = draft };
+        *mine = (struct claim){.alias = alias, .draft = draft};
         found = tsearch(mine, &claims->tree, compare_claims);
         if (!found)
                 return -ENOMEM;
@@ -177,7 +178,7 @@ static int draft_check(const struct config_merge *merge, struct claims *claims, 
 
 int config_aliases_check(struct config_merge *merge)
 {
-        _cleanup_(claims_deinit) struct claims claims = { 0 };
+        _cleanup_(claims_deinit) struct claims claims = {0};
         size_t n_drafts = 0, n_aliases = 0;
 
         claims.drafts = calloc(merge->n_drafts + 1, sizeof(*claims.drafts));

@@ -34,8 +34,8 @@ static void inherit(const struct config *config, struct config_draft *draft)
         struct config_service *service = &draft->service;
 
         if (service->source == 0)
-                service->source = draft->section == CONFIG_SECTION_SERVICE ? config->source :
-                                                                             KHS_SOURCE_KUBERNETES;
+                service->source =
+                        draft->section == CONFIG_SECTION_SERVICE ? config->source : KHS_SOURCE_KUBERNETES;
         if (service->refresh_min == 0)
                 service->refresh_min = config->refresh_min;
         if (service->refresh_max == 0)
@@ -93,7 +93,7 @@ static int fill(struct config_merge *merge, enum config_section section, struct 
                 if (section == CONFIG_SECTION_PODS && !pods_valid(merge, draft))
                         continue;
                 services[n++] = draft->service;
-                draft->service = (struct config_service){ .key = NULL };
+                draft->service = (struct config_service){.key = NULL};
         }
         qsort(services, n, sizeof(*services), compare_services);
         *ret = services;

@@ -194,7 +194,7 @@ static const char *expected(unsigned int code)
 
 static void report_line(struct config_file *file, const struct chunk *line, const char *what)
 {
-        struct config_place place = { .path = file->path, .line = line->line };
+        struct config_place place = {.path = file->path, .line = line->line};
 
         config_findings_add(&file->reading, LOG_ERR, &place, "found %s, expected %s",
                             config_quote(line->text, line->n_text).text, what);
@@ -338,7 +338,8 @@ static int take_section(struct config_file *file, const struct chunk *chunk, str
                         r = take_values(file, chunk, cfg, section, keys[i]);
         ini_free_attribute_list(keys);
         if (file->n_entries > first)
-                qsort(file->entries + first, file->n_entries - first, sizeof(file->entries[0]), compare_lines);
+                qsort(file->entries + first, file->n_entries - first, sizeof(file->entries[0]),
+                      compare_lines);
         return r;
 }
 
@@ -367,7 +368,7 @@ static int chunk_take(struct config_file *file, const struct chunk *chunk)
 
 int config_ini_parse(struct config_file *file, char *text, size_t n_text)
 {
-        struct chunk rest = { .text = text, .n_text = n_text, .line = 1 }, chunk;
+        struct chunk rest = {.text = text, .n_text = n_text, .line = 1}, chunk;
 
         while (chunk_next(&rest, &chunk)) {
                 int r = chunk_take(file, &chunk);

@@ -45,12 +45,12 @@ struct config_word {
 
 struct config_key {
         const char *name;
-        uint8_t sections; /* enum config_section, or'ed */
-        uint8_t kind;     /* enum config_key_kind */
+        uint8_t sections;     /* enum config_section, or'ed */
+        uint8_t kind;         /* enum config_key_kind */
         const char *fallback; /* the default, as in a file; NULL: 0, NULL, empty, or inherited */
         const char *expected; /* "expected ..." of its errors */
 
-        size_t offset, size; /* of the field in struct config or struct config_service */
+        size_t offset, size;        /* of the field in struct config or struct config_service */
         size_t offset_n, item_size; /* of a list */
         const struct config_word *words;
         uint64_t min, max; /* of a number; max of a list: items */

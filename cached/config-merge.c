@@ -22,7 +22,7 @@
 #include "config-value.h"
 #include "util.h"
 
-#define EXPECTED_SECTIONS                                                                                        \
+#define EXPECTED_SECTIONS                                                                                   \
         "[daemon], [service NAME.NAMESPACE], [pods NAME.NAMESPACE] or [namespace NAMESPACE]"
 
 /* Where a walk through a file is. */
@@ -81,8 +81,7 @@ struct config_place config_mark_place(const struct config_mark *mark, const char
         const struct config_entry *entry = mark_entry(mark);
 
         return (struct config_place){
-                .path = mark->file->path, .line = entry->line, .section = entry->section, .key = key
-        };
+                .path = mark->file->path, .line = entry->line, .section = entry->section, .key = key};
 }
 
 static struct config_quote quote(const char *text)
@@ -96,9 +95,9 @@ static const struct {
         const char *word;
         uint8_t section;
 } section_words[] = {
-        { "service", CONFIG_SECTION_SERVICE },
-        { "pods", CONFIG_SECTION_PODS },
-        { "namespace", CONFIG_SECTION_NAMESPACE },
+        {"service", CONFIG_SECTION_SERVICE},
+        {"pods", CONFIG_SECTION_PODS},
+        {"namespace", CONFIG_SECTION_NAMESPACE},
 };
 
 /* "service  a.b" -> CONFIG_SECTION_SERVICE, "a.b"; 0 for an unknown title. */
@@ -113,7 +112,8 @@ static uint8_t title_parse(const char *title, const char **ret_name)
         if (!config_word_next(&title, &word, &n_word))
                 return 0;
         for (size_t i = 0; i < sizeof(section_words) / sizeof(section_words[0]); i++) {
-                if (n_word != strlen(section_words[i].word) || strncmp(word, section_words[i].word, n_word) != 0)
+                if (n_word != strlen(section_words[i].word) ||
+                    strncmp(word, section_words[i].word, n_word) != 0)
                         continue;
                 *ret_name = title + strspn(title, " \t");
                 return section_words[i].section;
@@ -133,8 +133,8 @@ static void report_name(const struct config_mark *at, const char *name, int erro
                                    found.text, KHS_NAME_MAX, domain);
         else
                 config_mark_report(at, NULL, LOG_ERR,
-                                   "found %s, expected NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc.%s", found.text,
-                                   domain);
+                                   "found %s, expected NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc.%s",
+                                   found.text, domain);
 }
 
 /* -EINVAL: reported. */
@@ -167,8 +167,8 @@ static int format_origin(const struct config_mark *mark, char **ret)
         uint32_t line = mark_entry(mark)->line;
         int r;
 
-        r = line > 0 ? asprintf(ret, "%s:%u", mark->file->path, (unsigned int)line) :
-                       asprintf(ret, "%s", mark->file->path);
+        r = line > 0 ? asprintf(ret, "%s:%u", mark->file->path, (unsigned int)line)
+                     : asprintf(ret, "%s", mark->file->path);
         if (r >= 0)
                 return 0;
         *ret = NULL;
@@ -236,8 +236,8 @@ static int section_open(struct walk *walk, uint8_t section, const char *text)
                 return 0;
         }
         if (merge->n_of[section] >= CONFIG_SERVICES_MAX) {
-                config_mark_report(&walk->at, NULL, LOG_ERR, "found one section too many, expected at most %u",
-                                   CONFIG_SERVICES_MAX);
+                config_mark_report(&walk->at, NULL, LOG_ERR,
+                                   "found one section too many, expected at most %u", CONFIG_SERVICES_MAX);
                 return 0;
         }
         r = draft_new(walk, section, &name, &draft);
@@ -290,7 +290,8 @@ static bool first_in_file(const struct config_mark *at, const struct config_key 
 {
         if (before->file != at->file || config_key_is_list(key))
                 return true;
-        config_mark_report(at, key->name, LOG_ERR, "found a second value, expected one (the first is in line %u)",
+        config_mark_report(at, key->name, LOG_ERR,
+                           "found a second value, expected one (the first is in line %u)",
                            (unsigned int)mark_entry(before)->line);
         return false;
 }
@@ -324,7 +325,8 @@ static void report_unknown(const struct walk *walk)
         char names[512];
 
         config_key_names(walk->section, names, sizeof(names));
-        config_mark_report(at, mark_entry(at)->key, LOG_ERR, "found an unknown key, expected one of %s", names);
+        config_mark_report(at, mark_entry(at)->key, LOG_ERR, "found an unknown key, expected one of %s",
+                           names);
 }
 
 static int walk_key(struct walk *walk)
@@ -345,7 +347,7 @@ static int walk_key(struct walk *walk)
 
 static int walk_file(struct config_merge *merge, struct config_file *file, bool daemon)
 {
-        struct walk walk = { .merge = merge, .at.file = file };
+        struct walk walk = {.merge = merge, .at.file = file};
 
         for (size_t i = 0; i < file->n_entries; i++) {
                 const struct config_entry *entry = &file->entries[i];
@@ -396,7 +398,7 @@ static int namespace_complete(struct config *config, const struct config_origin 
 int config_merge(struct config **ret, const struct config_origin *origin, struct config_file **files,
                  size_t n_files)
 {
-        _cleanup_(merge_deinit) struct config_merge merge = { 0 };
+        _cleanup_(merge_deinit) struct config_merge merge = {0};
         int r;
 
         merge.config = calloc(1, sizeof(*merge.config));

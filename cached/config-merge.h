@@ -20,7 +20,7 @@ struct config_mark {
 struct config_draft {
         const char *key; /* first: the trees compare it; of @service */
         struct config_service service;
-        uint8_t section; /* enum config_section */
+        uint8_t section;         /* enum config_section */
         struct config_mark head; /* where it was registered */
         struct config_mark marks[CONFIG_N_SERVICE_KEYS];
 };
@@ -49,10 +49,10 @@ struct config_draft *config_merge_find(const struct config_merge *merge, enum co
                                        const char *key);
 
 /* Adds a finding about @mark's entry to its file. @key as in struct config_place. */
-#define config_mark_report(mark, key, priority, ...)                                                             \
-        do {                                                                                                     \
-                struct config_place place_ = config_mark_place(mark, key);                                       \
-                config_findings_add(&(mark)->file->merging, priority, &place_, __VA_ARGS__);                     \
+#define config_mark_report(mark, key, priority, ...)                                                        \
+        do {                                                                                                \
+                struct config_place place_ = config_mark_place(mark, key);                                  \
+                config_findings_add(&(mark)->file->merging, priority, &place_, __VA_ARGS__);                \
         } while (0)
 struct config_place config_mark_place(const struct config_mark *mark, const char *key);
 

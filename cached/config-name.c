@@ -108,7 +108,7 @@ static size_t split_search(char *line, const char **ret)
 static int from_resolv_conf(const char *path, const char *domain, char **ret)
 {
         _cleanup_(cleanup_free) char *text = NULL;
-        const char *search[SEARCH_MAX + 1] = { NULL };
+        const char *search[SEARCH_MAX + 1] = {NULL};
         char namespace[KHS_LABEL_MAX + 1];
         char *line, *rest;
         size_t n_text;
@@ -126,7 +126,8 @@ static int from_resolv_conf(const char *path, const char *domain, char **ret)
         }
         if (khs_name_search(search, domain, strlen(domain), namespace) == 0)
                 return -ENOENT;
-        return config_label_valid(namespace, strlen(namespace)) ? config_label_parse(namespace, ret) : -ENOENT;
+        return config_label_valid(namespace, strlen(namespace)) ? config_label_parse(namespace, ret)
+                                                                : -ENOENT;
 }
 
 int config_namespace_auto(const struct config_origin *origin, const char *domain, char **ret)

@@ -15,7 +15,7 @@
 
 static void report(struct config_file *file, const char *target)
 {
-        struct config_place place = { .path = file->path };
+        struct config_place place = {.path = file->path};
 
         config_findings_add(&file->reading, LOG_ERR, &place, "found %s, expected NAME[.NAMESPACE][:PORT]",
                             config_quote(target, strlen(target)).text);
@@ -39,8 +39,9 @@ int config_target_add(struct config_file *file, const char *target)
                 report(file, target);
                 return 0;
         }
-        r = asprintf(&title, "service %.*s%s%.*s", (int)parsed.n_name, parsed.name, with_namespace ? "." : "",
-                     (int)parsed.n_namespace, with_namespace ? parsed.namespace : "");
+        r = asprintf(&title, "service %.*s%s%.*s", (int)parsed.n_name, parsed.name,
+                     with_namespace ? "." : "", (int)parsed.n_namespace,
+                     with_namespace ? parsed.namespace : "");
         if (r < 0) {
                 title = NULL;
                 return -ENOMEM;

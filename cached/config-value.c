@@ -25,11 +25,14 @@ struct unit {
 
 /* Ascending, so that the last that divides is the shortest. */
 static const struct unit duration_units[] = {
-        { "ms", MSEC }, { "s", SEC }, { "m", MIN }, { "h", HOUR }, { "d", DAY },
+        {"ms", MSEC}, {"s", SEC}, {"m", MIN}, {"h", HOUR}, {"d", DAY},
 };
 
 static const struct unit size_units[] = {
-        { "", 1 }, { "K", UINT64_C(1) << 10 }, { "M", UINT64_C(1) << 20 }, { "G", UINT64_C(1) << 30 },
+        {"", 1},
+        {"K", UINT64_C(1) << 10},
+        {"M", UINT64_C(1) << 20},
+        {"G", UINT64_C(1) << 30},
 };
 
 static bool is_digit(char c)
@@ -126,7 +129,7 @@ static int port_parse(const char *text, uint16_t *ret)
 static int bytes_parse(const char *text, size_t n_text, uint8_t *ret_family, uint8_t ret[static 16])
 {
         char copy[INET6_ADDRSTRLEN];
-        uint8_t bytes[16] = { 0 };
+        uint8_t bytes[16] = {0};
         int family;
 
         if (n_text >= sizeof(copy))
@@ -144,7 +147,7 @@ static int bytes_parse(const char *text, size_t n_text, uint8_t *ret_family, uin
 
 static int bracketed_parse(const char *text, struct config_address *ret)
 {
-        struct config_address address = { 0 };
+        struct config_address address = {0};
         const char *end = strchr(text, ']');
 
         if (!end || bytes_parse(text + 1, (size_t)(end - text - 1), &address.family, address.bytes) < 0)
@@ -159,7 +162,7 @@ static int bracketed_parse(const char *text, struct config_address *ret)
 
 int config_address_parse(const char *text, struct config_address *ret)
 {
-        struct config_address address = { 0 };
+        struct config_address address = {0};
         const char *colon = strchr(text, ':');
         size_t n_text = strlen(text);
 
@@ -187,7 +190,7 @@ static bool has_host_bits(const struct config_network *network, unsigned int n_b
 
 int config_network_parse(const char *text, struct config_network *ret)
 {
-        struct config_network network = { 0 };
+        struct config_network network = {0};
         size_t n_text = strcspn(text, "/");
         uint64_t prefix;
         unsigned int n_bits;

@@ -63,8 +63,8 @@ struct config_service {
 struct config {
         uint8_t source; /* enum khs_source: default of the services */
         char *cluster_domain;
-        char *namespace;         /* completes bare names; never NULL after config_load() */
-        bool namespace_explicit; /* namespace = was given and is not auto */
+        char *namespace;                    /* completes bare names; never NULL after config_load() */
+        bool namespace_explicit;            /* namespace = was given and is not auto */
         struct config_address *dns_servers; /* port 53 filled in; none: follow resolv.conf */
         size_t n_dns_servers;
         uint8_t dns_transport; /* enum config_transport */
@@ -75,7 +75,7 @@ struct config {
         size_t n_allow_cidr;
         uint64_t max_table_size; /* bytes */
         bool reverse;
-        int log_level; /* LOG_ERR ... LOG_DEBUG */
+        int log_level;                        /* LOG_ERR ... LOG_DEBUG */
         char *kubeconfig, *api_server, *zone; /* NULL when not given */
 
         struct config_service *services; /* sorted by key, keys unique */
@@ -91,14 +91,14 @@ struct config {
  * directory is no error, but for a main file that was named by --config.
  */
 struct config_origin {
-        const char *main_file;  /* CONFDIR/k8shsvc.conf or --config */
-        bool main_file_given;   /* --config: must exist and be readable */
-        const char *conf_dir;   /* conf.d beside main_file; NULL: none */
-        const char *run_dir;    /* RUNDIR/conf.d; NULL: none */
+        const char *main_file;       /* CONFDIR/k8shsvc.conf or --config */
+        bool main_file_given;        /* --config: must exist and be readable */
+        const char *conf_dir;        /* conf.d beside main_file; NULL: none */
+        const char *run_dir;         /* RUNDIR/conf.d; NULL: none */
         const char *const *services; /* --service targets */
         size_t n_services;
-        const char *env_services; /* K8SHSVC_SERVICES or NULL */
-        const char *resolv_conf; /* for namespace = auto */
+        const char *env_services;              /* K8SHSVC_SERVICES or NULL */
+        const char *resolv_conf;               /* for namespace = auto */
         const char *service_account_namespace; /* file; for namespace = auto */
 };
 

@@ -246,7 +246,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 
 /* ---- start ---- */
 
-/* Signals wait for the loop, and a stderr that was closed must not end us. */
+/* Signals wait for the loop. */
 static int setup_signals(struct daemon *d)
 {
         sigset_t set;
@@ -258,7 +258,6 @@ static int setup_signals(struct daemon *d)
         sigaddset(&set, SIGHUP);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
                 return -errno;
-        (void)signal(SIGPIPE, SIG_IGN);
         r = sd_event_add_signal(d->event, NULL, SIGTERM, on_stop, d);
         if (r >= 0)
                 r = sd_event_add_signal(d->event, NULL, SIGINT, on_stop, d);
@@ -270,11 +269,15 @@ static int setup_signals(struct daemon *d)
 /* Errors here are those that a person makes: each has a line of its own. */
 static int take_directory(struct daemon *d)
 {
-        if (mkdir(K8SHSVC_RUNDIR, 0755) < 0 && errno != EEXIST) {
+        bool made = mkdir(K8SHSVC_RUNDIR, 0755) == 0;
+
+        if (!made && errno != EEXIST) {
                 log_message(LOG_ERR, "%s can't be made: %s", K8SHSVC_RUNDIR, strerror(errno));
                 return -errno;
         }
         d->dir_fd = open(K8SHSVC_RUNDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (d->dir_fd >= 0 && made)
+                (void)fchmod(d->dir_fd, 0755); /* whatever the umask: every program must get in */
         if (d->dir_fd < 0) {
                 log_message(LOG_ERR, "%s can't be opened: %s", K8SHSVC_RUNDIR, strerror(errno));
                 return -errno;

@@ -28,10 +28,10 @@
 #include "dns-channel.h"
 #include "util.h"
 
-#define SOCKETS_MAX    8   /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
+#define SOCKETS_MAX     8 /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
 #define ARES_TIMEOUT_MS 2500 /* above ours, so that ours decides */
-#define TCP_TRIES      8   /* dnsmasq closes after 100 queries: each close costs what is in flight a try */
-#define SWEEP_USEC     (1 * USEC_PER_SEC)
+#define TCP_TRIES       8    /* dnsmasq closes after 100 queries: each close costs what is in flight a try */
+#define SWEEP_USEC      (1 * USEC_PER_SEC)
 
 /*
  * 1.31 brought a query cache that is on unless it is turned off; a program built with older headers
@@ -209,7 +209,7 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         union {
                 struct ares_options options;
                 uint8_t room[512];
-        } u = { .room = { 0 } };
+        } u = {.room = {0}};
         int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_LOOKUPS |
                    ARES_OPT_DOMAINS | ARES_OPT_NOROTATE | ARES_OPT_SOCK_STATE_CB | ARES_OPT_EDNSPSZ |
                    ARES_OPT_RESOLVCONF;
@@ -249,7 +249,7 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
 
 static int channel_set_server(struct dns_channel *channel, const struct config_address *server)
 {
-        struct ares_addr_port_node node = { .family = server->family };
+        struct ares_addr_port_node node = {.family = server->family};
 
         if ((server->family != AF_INET && server->family != AF_INET6) || server->port == 0)
                 return -EINVAL;

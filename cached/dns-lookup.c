@@ -25,11 +25,11 @@
 #include "dns-lookup.h"
 #include "util.h"
 
-#define ATTEMPTS_MAX  8U
-#define BATCH_MAX     256U /* questions sent in one go, then the loop has its turn */
-#define RELEASE_USEC  USEC_PER_SEC /* after an outage: a random order, not that of the names */
+#define ATTEMPTS_MAX 8U
+#define BATCH_MAX    256U         /* questions sent in one go, then the loop has its turn */
+#define RELEASE_USEC USEC_PER_SEC /* after an outage: a random order, not that of the names */
 
-#define container_of(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 static uint32_t random32(void)
 {
@@ -156,8 +156,8 @@ static void lookup_finish(struct dns_lookup *lookup, const struct dns_answer *an
 
         if (answer->kind == SOURCE_ANSWER) {
                 lookup->has_addresses = true;
-                delay = dns_schedule_answer(&lookup->schedule, lookup->min_usec, lookup->max_usec, answer->ttl_s,
-                                            random32());
+                delay = dns_schedule_answer(&lookup->schedule, lookup->min_usec, lookup->max_usec,
+                                            answer->ttl_s, random32());
         } else if (answer->kind == SOURCE_NEGATIVE) {
                 delay = lookup_settle_negative(lookup, answer->ttl_s);
         } else if (!dns_pool_any_up(lookups->pool)) {
@@ -173,7 +173,7 @@ static void lookup_finish(struct dns_lookup *lookup, const struct dns_answer *an
 
 static void lookup_fail(struct dns_lookup *lookup, enum khs_reason reason)
 {
-        struct dns_answer failure = { .kind = SOURCE_FAILURE, .reason = (uint8_t)reason };
+        struct dns_answer failure = {.kind = SOURCE_FAILURE, .reason = (uint8_t)reason};
 
         lookup_finish(lookup, &failure);
 }
@@ -292,10 +292,12 @@ static void lookup_ask(struct dns_lookup *lookup)
         r = lookup_name(lookup, &name);
         if (r >= 0)
                 r = dns_server_ask(lookups->pool->servers[lookup->server], &lookup->query, &name,
-                                   lookup->family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA, lookup->transport);
+                                   lookup->family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA,
+                                   lookup->transport);
         if (r < 0) {
                 lookups->n_flying--;
-                lookup_next_attempt(lookup, r == -EINVAL ? KHS_REASON_MALFORMED : KHS_REASON_TIMEOUT, DNS_ANY);
+                lookup_next_attempt(lookup, r == -EINVAL ? KHS_REASON_MALFORMED : KHS_REASON_TIMEOUT,
+                                    DNS_ANY);
         }
 }
 
@@ -414,7 +416,7 @@ void dns_lookup_stop(struct dns_lookup *lookup)
         due_queue_remove(lookup->urgent ? &lookups->urgent : &lookups->paced, &lookup->due);
         lookups->n_lookups--;
         lookups_arm(lookups);
-        *lookup = (struct dns_lookup){ .lookups = NULL };
+        *lookup = (struct dns_lookup){.lookups = NULL};
 }
 
 void dns_lookup_hurry(struct dns_lookup *lookup)
@@ -430,7 +432,8 @@ void dns_lookup_hurry(struct dns_lookup *lookup)
         lookups_arm(lookup->lookups);
 }
 
-int dns_lookups_init(struct dns_lookups *lookups, sd_event *event, struct dns_pool *pool, dns_lookup_fn report)
+int dns_lookups_init(struct dns_lookups *lookups, sd_event *event, struct dns_pool *pool,
+                     dns_lookup_fn report)
 {
         int r;
 

@@ -28,21 +28,21 @@ struct dns_lookup;
 typedef void (*dns_lookup_fn)(struct dns_lookup *lookup, const struct source_result *result);
 
 struct dns_lookup {
-        struct due_item due;           /* in urgent or paced; in neither while in flight or waiting */
-        TAILQ_ENTRY(dns_lookup) link;  /* in waiting */
+        struct due_item due;          /* in urgent or paced; in neither while in flight or waiting */
+        TAILQ_ENTRY(dns_lookup) link; /* in waiting */
         struct dns_query query;
-        struct dns_lookups *lookups;   /* NULL: stopped */
-        const char *key;               /* "S.N", borrowed */
-        struct dns_lookup *other;      /* the other family of the same service, running or stopped */
-        uint64_t min_usec, max_usec;   /* refresh limits */
+        struct dns_lookups *lookups; /* NULL: stopped */
+        const char *key;             /* "S.N", borrowed */
+        struct dns_lookup *other;    /* the other family of the same service, running or stopped */
+        uint64_t min_usec, max_usec; /* refresh limits */
         struct dns_schedule schedule;
-        uint8_t family;                /* AF_INET or AF_INET6 */
-        bool urgent;                   /* which queue */
-        bool cold;                     /* nothing is known and no server has replied: exempt from the rate */
-        bool waiting;                  /* no server is up */
-        bool recovering;               /* was waiting; counted in n_recovering */
-        bool has_addresses;            /* the last settled finding */
-        bool parked;                   /* asked every five minutes only */
+        uint8_t family;     /* AF_INET or AF_INET6 */
+        bool urgent;        /* which queue */
+        bool cold;          /* nothing is known and no server has replied: exempt from the rate */
+        bool waiting;       /* no server is up */
+        bool recovering;    /* was waiting; counted in n_recovering */
+        bool has_addresses; /* the last settled finding */
+        bool parked;        /* asked every five minutes only */
 
         /* of the present round: the attempts for one finding */
         uint8_t n_attempts;
@@ -53,10 +53,10 @@ struct dns_lookup {
 };
 
 struct dns_lookup_stats {
-        uint64_t n_queries;   /* attempts sent */
+        uint64_t n_queries;                          /* attempts sent */
         uint64_t n_answers, n_negatives, n_failures; /* findings reported */
-        uint64_t n_dropped;   /* addresses that can't be a pod's */
-        uint64_t failures[KHS_REASON_RESTART + 1]; /* by enum khs_reason */
+        uint64_t n_dropped;                          /* addresses that can't be a pod's */
+        uint64_t failures[KHS_REASON_RESTART + 1];   /* by enum khs_reason */
 };
 
 struct dns_lookups {
@@ -79,7 +79,8 @@ struct dns_lookups {
         uint8_t addrs[KHS_MAX_ADDRS * 16U]; /* of the answer at hand */
 };
 
-int dns_lookups_init(struct dns_lookups *lookups, sd_event *event, struct dns_pool *pool, dns_lookup_fn report);
+int dns_lookups_init(struct dns_lookups *lookups, sd_event *event, struct dns_pool *pool,
+                     dns_lookup_fn report);
 /* All lookups must have been stopped. */
 void dns_lookups_deinit(struct dns_lookups *lookups);
 

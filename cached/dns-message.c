@@ -62,7 +62,7 @@ static void put16(uint8_t *p, uint16_t value)
 
 int dns_name_parse(struct dns_name *ret, const char *text)
 {
-        struct dns_name name = { 0 };
+        struct dns_name name = {0};
         size_t n = 0;
 
         while (*text) {
@@ -108,7 +108,7 @@ static void randomize_case(struct dns_question *question, const uint8_t *bits)
 void dns_question_build(struct dns_question *ret, const struct dns_name *name, uint16_t type, bool udp,
                         const uint8_t random[34])
 {
-        struct dns_question question = { .n_name = name->n };
+        struct dns_question question = {.n_name = name->n};
         uint8_t *p = question.packet;
         size_t n = HEADER_SIZE;
 
@@ -212,12 +212,12 @@ bool dns_reply_matches(const struct dns_question *question, const uint8_t *packe
 
 static struct dns_answer failure(enum khs_reason reason)
 {
-        return (struct dns_answer){ .kind = SOURCE_FAILURE, .reason = (uint8_t)reason };
+        return (struct dns_answer){.kind = SOURCE_FAILURE, .reason = (uint8_t)reason};
 }
 
 static struct dns_name question_name(const struct dns_question *question)
 {
-        struct dns_name name = { .n = question->n_name };
+        struct dns_name name = {.n = question->n_name};
 
         for (size_t i = 0; i < name.n; i++)
                 name.wire[i] = lower(question->packet[HEADER_SIZE + i]);
@@ -228,7 +228,7 @@ static struct dns_name question_name(const struct dns_question *question)
 static struct dns_answer read_negative(const struct dns_rules *rules, const struct dns_name *name,
                                        struct view *view, uint8_t rcode)
 {
-        struct dns_answer answer = { .kind = SOURCE_NEGATIVE };
+        struct dns_answer answer = {.kind = SOURCE_NEGATIVE};
         size_t n_records = get16(view->packet + 8);
         struct record record;
 
@@ -313,7 +313,7 @@ static bool take_record(const struct dns_rules *rules, const struct dns_name *na
 static struct dns_answer read_sections(const struct dns_rules *rules, const struct dns_question *question,
                                        struct view *view, uint8_t *addrs)
 {
-        struct dns_answer answer = { .kind = SOURCE_ANSWER, .ttl_s = UINT32_MAX };
+        struct dns_answer answer = {.kind = SOURCE_ANSWER, .ttl_s = UINT32_MAX};
         struct dns_name name = question_name(question);
         uint16_t type = get16(question->packet + HEADER_SIZE + question->n_name);
         uint8_t rcode = view->packet[3] & 0x0f;
@@ -340,10 +340,10 @@ static struct dns_answer read_sections(const struct dns_rules *rules, const stru
         return answer;
 }
 
-void dns_answer_read(const struct dns_rules *rules, const struct dns_question *question, const uint8_t *packet,
-                     size_t n_packet, struct dns_answer *ret, uint8_t *ret_addrs)
+void dns_answer_read(const struct dns_rules *rules, const struct dns_question *question,
+                     const uint8_t *packet, size_t n_packet, struct dns_answer *ret, uint8_t *ret_addrs)
 {
-        struct view view = { .packet = packet, .n = n_packet };
+        struct view view = {.packet = packet, .n = n_packet};
         bool same_case = false;
         uint8_t rcode;
 

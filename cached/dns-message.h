@@ -39,8 +39,8 @@ struct dns_name {
 /* A query as it is sent, kept until it is answered. */
 struct dns_question {
         uint16_t n;
-        uint8_t n_name;     /* length of the name, at offset 12 */
-        bool mixed_case;    /* the name's case is random and must come back as it was (0x20) */
+        uint8_t n_name;  /* length of the name, at offset 12 */
+        bool mixed_case; /* the name's case is random and must come back as it was (0x20) */
         uint8_t packet[DNS_QUERY_MAX];
 };
 
@@ -98,5 +98,5 @@ bool dns_reply_matches(const struct dns_question *question, const uint8_t *packe
  *
  * Work is bounded by the packet's length: a name is followed over at most 128 pointers.
  */
-void dns_answer_read(const struct dns_rules *rules, const struct dns_question *question, const uint8_t *packet,
-                     size_t n_packet, struct dns_answer *ret, uint8_t *ret_addrs);
+void dns_answer_read(const struct dns_rules *rules, const struct dns_question *question,
+                     const uint8_t *packet, size_t n_packet, struct dns_answer *ret, uint8_t *ret_addrs);

@@ -13,7 +13,7 @@
 
 void dns_pool_init(struct dns_pool *pool, const struct dns_server_context *context)
 {
-        *pool = (struct dns_pool){ .context = context };
+        *pool = (struct dns_pool){.context = context};
 }
 
 void dns_pool_deinit(struct dns_pool *pool)
@@ -38,8 +38,8 @@ static int pool_find(const struct dns_pool *pool, const struct config_address *a
 }
 
 /* Fills @next with servers of @pool where there are any, with new ones where not. */
-static int pool_plan(const struct dns_pool *pool, struct dns_pool *next, const struct config_address *addresses,
-                     size_t n_addresses)
+static int pool_plan(const struct dns_pool *pool, struct dns_pool *next,
+                     const struct config_address *addresses, size_t n_addresses)
 {
         for (size_t i = 0; i < n_addresses && next->n_servers < DNS_POOL_MAX; i++) {
                 int old = pool_find(pool, &addresses[i]), r;
@@ -48,7 +48,8 @@ static int pool_plan(const struct dns_pool *pool, struct dns_pool *next, const s
                         continue;
                 if (old >= 0)
                         next->servers[next->n_servers] = pool->servers[old];
-                else if ((r = dns_server_new(&next->servers[next->n_servers], pool->context, &addresses[i])) < 0)
+                else if ((r = dns_server_new(&next->servers[next->n_servers], pool->context,
+                                             &addresses[i])) < 0)
                         return r;
                 next->n_servers++;
         }

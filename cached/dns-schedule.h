@@ -12,16 +12,16 @@
 
 /* What one family of one service has been told so far. Zeroed at first. */
 struct dns_schedule {
-        uint32_t n_failures;  /* in a row; any answer or negative ends it */
-        uint8_t n_negatives;  /* in a row, up to DNS_NEGATIVES; failures neither count nor reset */
-        bool had_addresses;   /* ever */
+        uint32_t n_failures; /* in a row; any answer or negative ends it */
+        uint8_t n_negatives; /* in a row, up to DNS_NEGATIVES; failures neither count nor reset */
+        bool had_addresses;  /* ever */
 };
 
 #define DNS_NEGATIVES 3U /* as many, 2 s apart, make a withdrawal: design.md section 7 */
 
 /* An answer: its TTL held between @min and @max, and 80..100 % of that. */
-uint64_t dns_schedule_answer(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec, uint32_t ttl_s,
-                             uint32_t random);
+uint64_t dns_schedule_answer(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec,
+                             uint32_t ttl_s, uint32_t random);
 
 /*
  * A negative: after 2.0..2.2 s until DNS_NEGATIVES were seen in a row, then as an answer. A family

@@ -44,10 +44,10 @@ struct dns_path {
         TAILQ_HEAD(, dns_query) queries;
         size_t n_queries;
         unsigned int n_silent;
-        bool works;            /* believed until shown otherwise */
+        bool works;              /* believed until shown otherwise */
         struct dns_query *trial; /* TCP: the query that finds out whether it works again */
-        uint64_t again_usec;   /* TCP: no trial before */
-        uint64_t backoff_usec; /* TCP: after the next broken connection */
+        uint64_t again_usec;     /* TCP: no trial before */
+        uint64_t backoff_usec;   /* TCP: after the next broken connection */
         struct dns_query probe;
 };
 
@@ -65,7 +65,7 @@ struct dns_server {
         unsigned int n_log_lines;
 };
 
-static const char *const transport_name[] = { [DNS_TCP] = "tcp", [DNS_UDP] = "udp" };
+static const char *const transport_name[] = {[DNS_TCP] = "tcp", [DNS_UDP] = "udp"};
 
 static uint64_t jittered(uint64_t usec)
 {
@@ -178,7 +178,8 @@ static void path_failed(struct dns_server *server, enum dns_transport transport,
 {
         struct dns_path *path = &server->paths[transport], *other = &server->paths[1 - transport];
         /* Where UDP was asked for, TCP is for truncated answers only. */
-        bool stays_up = other->works && (server->context->transport == CONFIG_TRANSPORT_TCP || transport == DNS_TCP);
+        bool stays_up =
+                other->works && (server->context->transport == CONFIG_TRANSPORT_TCP || transport == DNS_TCP);
         bool worked = path->works;
 
         path->works = false;
@@ -412,5 +413,6 @@ void dns_server_set_knows_cluster(struct dns_server *server, bool known)
         if (known)
                 server_log(server, LOG_NOTICE, "serves the cluster domain");
         else
-                server_log(server, LOG_WARNING, "does not serve the cluster domain, asked only after all others");
+                server_log(server, LOG_WARNING,
+                           "does not serve the cluster domain, asked only after all others");
 }

@@ -32,7 +32,7 @@ int due_queue_reserve(struct due_queue *queue, size_t n)
 void due_queue_deinit(struct due_queue *queue)
 {
         free(queue->items);
-        *queue = (struct due_queue){ 0 };
+        *queue = (struct due_queue){0};
 }
 
 static void place(struct due_queue *queue, size_t i, struct due_item *item)

@@ -1,9 +1,12 @@
 /* k8shsvcd: command line. The work is daemon.c's. */
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "daemon.h"
 
@@ -25,6 +28,20 @@ static void usage(FILE *to)
               to);
 }
 
+/* A closed stderr must not become the descriptor of the table, or of a connection. */
+static bool open_standard_streams(void)
+{
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        if (fd < 0)
+                return false;
+        (void)close(fd);
+        return true;
+}
+
 int main(int argc, char **argv)
 {
         enum { OPT_CONFIG = 1, OPT_SERVICE, OPT_CHECK, OPT_VERSION, OPT_HELP };
@@ -38,8 +55,10 @@ int main(int argc, char **argv)
         bool check = false;
         int option, status;
 
-        if (!services)
+        if (!services || !open_standard_streams())
                 return EXIT_FAILURE;
+        /* A log without a reader is no reason to end. */
+        (void)signal(SIGPIPE, SIG_IGN);
         while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
                 switch (option) {
                 case OPT_CONFIG:

@@ -26,7 +26,7 @@ static bool is_blank(char c)
 
 static bool address_parse(const char *text, size_t n_text, struct config_address *ret)
 {
-        struct config_address address = { .port = DNS_PORT };
+        struct config_address address = {.port = DNS_PORT};
         char copy[INET6_ADDRSTRLEN];
 
         /* "fe80::1%eth0": c-ares 1.18 has no word for the scope. */
@@ -67,14 +67,15 @@ void resolv_conf_parse(struct resolv_conf *ret, const char *text, size_t n_text)
         static const char keyword[] = "nameserver";
         const size_t n_keyword = sizeof(keyword) - 1;
         const char *end = text + n_text, *next;
-        struct resolv_conf conf = { .n_servers = 0 };
+        struct resolv_conf conf = {.n_servers = 0};
 
         for (const char *line = text; line < end; line = next) {
                 const char *newline = memchr(line, '\n', (size_t)(end - line));
                 const char *stop = newline ? newline : end, *word;
 
                 next = newline ? newline + 1 : end;
-                /* glibc wants the keyword at the very start of the line, and ignores what follows the address. */
+                /* glibc wants the keyword at the very start of the line, and ignores what follows the
+                 * address. */
                 if ((size_t)(stop - line) <= n_keyword || memcmp(line, keyword, n_keyword) != 0 ||
                     !is_blank(line[n_keyword]))
                         continue;

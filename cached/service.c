@@ -38,6 +38,12 @@ static bool is_known(const struct service_family *f)
         return f->state != KHS_SERVICE_PENDING && f->state != KHS_SERVICE_EXPIRED;
 }
 
+/* End of the time for which it may be served; 0 where there is nothing to serve. */
+static int64_t stale_until(const struct service_family *f, uint64_t max_stale)
+{
+        return is_known(f) ? f->confirmed + (int64_t)max_stale : 0;
+}
+
 static void forget(struct service_family *f)
 {
         free(f->addrs);
@@ -115,13 +121,13 @@ enum service_change service_configure(struct service *s, uint32_t policy, uint16
 }
 
 static int seed_family(struct service_family *f, const struct khs_row *row, const void *addrs, uint32_t n,
-                       size_t size, uint64_t stale_until, uint64_t now)
+                       size_t size, int64_t confirmed, uint64_t now)
 {
         int r = set_addresses(f, addrs, n, size);
 
         if (r < 0)
                 return r;
-        f->stale_until = stale_until;
+        f->confirmed = confirmed;
         f->ttl_s = row->ttl_s;
         f->source = (uint8_t)(row->status >> 16);
         enter(f, n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
@@ -130,22 +136,23 @@ static int seed_family(struct service_family *f, const struct khs_row *row, cons
 
 int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
 {
-        uint32_t now_ds = (uint32_t)(now / USEC_PER_DS);
-        int32_t left_ds = (int32_t)(row->stale_until_ds - now_ds);
-        uint64_t stale_until = now + (uint64_t)(left_ds > 0 ? left_ds : 0) * USEC_PER_DS;
+        int32_t left_ds = (int32_t)(row->stale_until_ds - (uint32_t)(now / USEC_PER_DS));
+        int64_t confirmed = (int64_t)now + left_ds * (int64_t)USEC_PER_DS - (int64_t)s->max_stale;
         int r = 0;
 
         s->version = row->version;
         if (left_ds <= 0)
                 return 0;
+        if (confirmed > (int64_t)now) /* max-stale was longer then */
+                confirmed = (int64_t)now;
         if (!(row->flags & KHS_REC_V4_UNKNOWN) && wants(s, AF_INET))
-                r = seed_family(&s->v4, row, row->v4, row->n4, 4, stale_until, now);
+                r = seed_family(&s->v4, row, row->v4, row->n4, 4, confirmed, now);
         if (r == 0 && !(row->flags & KHS_REC_V6_UNKNOWN) && wants(s, AF_INET6))
-                r = seed_family(&s->v6, row, row->v6, row->n6, 16, stale_until, now);
+                r = seed_family(&s->v6, row, row->v6, row->n6, 16, confirmed, now);
         return r;
 }
 
-static int apply_answer(struct service *s, struct service_family *f, const struct source_result *result, uint64_t now)
+static int apply_answer(struct service_family *f, const struct source_result *result, uint64_t now)
 {
         bool was_known = is_known(f);
         int changed = set_addresses(f, result->addrs, result->n_addrs, address_size(result->family));
@@ -155,7 +162,7 @@ static int apply_answer(struct service *s, struct service_family *f, const struc
         f->n_negatives = 0;
         f->ttl_s = result->ttl_s;
         f->fresh_until = now + (uint64_t)result->ttl_s * 1000000ULL;
-        f->stale_until = now + s->max_stale;
+        f->confirmed = (int64_t)now;
         enter(f, KHS_SERVICE_FRESH, KHS_REASON_NONE, now);
         return changed || !was_known ? SERVICE_CONTENT : SERVICE_TIMES;
 }
@@ -182,7 +189,7 @@ static enum service_change apply_failure(struct service_family *f, const struct 
         return SERVICE_TIMES;
 }
 
-static enum service_change apply_negative(struct service *s, struct service_family *f,
+static enum service_change apply_negative(struct service_family *f,
                                           const struct source_result *result, uint64_t now)
 {
         bool was_empty = f->state == KHS_SERVICE_EMPTY;
@@ -192,7 +199,7 @@ static enum service_change apply_negative(struct service *s, struct service_fami
         forget(f);
         f->ttl_s = result->ttl_s;
         f->fresh_until = now + (uint64_t)result->ttl_s * 1000000ULL;
-        f->stale_until = now + s->max_stale;
+        f->confirmed = (int64_t)now;
         enter(f, KHS_SERVICE_EMPTY, result->reason, now);
         return was_empty ? SERVICE_TIMES : SERVICE_CONTENT;
 }
@@ -207,10 +214,10 @@ int service_apply(struct service *s, const struct source_result *result, uint64_
         f->source = result->source;
         switch (result->kind) {
         case SOURCE_ANSWER:
-                change = apply_answer(s, f, result, now);
+                change = apply_answer(f, result, now);
                 break;
         case SOURCE_NEGATIVE:
-                change = apply_negative(s, f, result, now);
+                change = apply_negative(f, result, now);
                 break;
         default:
                 change = apply_failure(f, result, now);
@@ -220,9 +227,9 @@ int service_apply(struct service *s, const struct source_result *result, uint64_
         return change;
 }
 
-static bool expire(struct service_family *f, uint64_t now)
+static bool expire(struct service_family *f, uint64_t max_stale, uint64_t now)
 {
-        if (!is_known(f) || now < f->stale_until)
+        if (!is_known(f) || (int64_t)now < stale_until(f, max_stale))
                 return false;
         forget(f);
         f->n_negatives = 0;
@@ -232,9 +239,9 @@ static bool expire(struct service_family *f, uint64_t now)
 
 enum service_change service_tick(struct service *s, uint64_t now)
 {
-        bool expired = wants(s, AF_INET) && expire(&s->v4, now);
+        bool expired = wants(s, AF_INET) && expire(&s->v4, s->max_stale, now);
 
-        expired = (wants(s, AF_INET6) && expire(&s->v6, now)) || expired;
+        expired = (wants(s, AF_INET6) && expire(&s->v6, s->max_stale, now)) || expired;
         if (expired)
                 s->version++;
         return expired ? SERVICE_CONTENT : SERVICE_UNCHANGED;
@@ -275,42 +282,44 @@ const char *service_state_name(enum khs_service_state state)
         return names[state];
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
+static int64_t later(int64_t a, int64_t b)
 {
         return a > b ? a : b;
+}
+
+/* What one family adds to a row. */
+static void row_family(const struct service *s, const struct service_family *f, uint32_t unknown_flag, struct khs_row *row,
+                       int64_t *fresh, int64_t *stale)
+{
+        if (!is_known(f))
+                row->flags |= unknown_flag;
+        *fresh = later(*fresh, (int64_t)f->fresh_until);
+        *stale = later(*stale, stale_until(f, s->max_stale));
 }
 
 void service_row(const struct service *s, struct khs_row *ret)
 {
         const struct service_family *best = better(s);
-        uint64_t fresh_until = 0, stale_until = 0;
-        uint32_t unknown = 0;
+        int64_t fresh = 0, stale = 0;
 
-        if (wants(s, AF_INET)) {
-                unknown |= is_known(&s->v4) ? 0 : KHS_REC_V4_UNKNOWN;
-                fresh_until = later(fresh_until, s->v4.fresh_until);
-                stale_until = later(stale_until, s->v4.stale_until);
-        }
-        if (wants(s, AF_INET6)) {
-                unknown |= is_known(&s->v6) ? 0 : KHS_REC_V6_UNKNOWN;
-                fresh_until = later(fresh_until, s->v6.fresh_until);
-                stale_until = later(stale_until, s->v6.stale_until);
-        }
         *ret = (struct khs_row){
                 .key = s->key,
                 .n_key = strlen(s->key),
-                .flags = unknown,
                 .n4 = s->v4.n,
                 .n6 = s->v6.n,
                 .v4 = s->v4.addrs,
                 .v6 = s->v6.addrs,
                 .policy = s->policy,
-                .fresh_until_ds = (uint32_t)(fresh_until / USEC_PER_DS),
-                .stale_until_ds = (uint32_t)(stale_until / USEC_PER_DS),
                 .version = s->version,
                 .status = khs_status(best->state, best->reason, best->source),
                 .since_ds = (uint32_t)(best->since / USEC_PER_DS),
                 .ttl_s = best->ttl_s,
                 .port = s->port,
         };
+        if (wants(s, AF_INET))
+                row_family(s, &s->v4, KHS_REC_V4_UNKNOWN, ret, &fresh, &stale);
+        if (wants(s, AF_INET6))
+                row_family(s, &s->v6, KHS_REC_V6_UNKNOWN, ret, &fresh, &stale);
+        ret->fresh_until_ds = (uint32_t)((uint64_t)fresh / USEC_PER_DS);
+        ret->stale_until_ds = (uint32_t)((uint64_t)stale / USEC_PER_DS);
 }

@@ -38,7 +38,7 @@ struct service_family {
         uint64_t last_negative;
         uint64_t since;       /* start of the state */
         uint64_t fresh_until; /* end of the answer's own TTL */
-        uint64_t stale_until; /* last confirmation + max-stale */
+        int64_t confirmed;    /* when the source last said so; it is served for max-stale from then */
         uint32_t ttl_s;
         uint32_t n;
         void *addrs; /* n x 4 or 16 bytes, sorted; owned */

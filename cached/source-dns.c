@@ -84,14 +84,16 @@ static int copies_init(struct copies *copies, const struct source_dns_options *o
                 copies->resolv_conf = strdup(options->resolv_conf);
         if (n > 0)
                 copies->allow_cidr = reallocarray(NULL, n, sizeof(*copies->allow_cidr));
-        if (!copies->domain || (options->n_servers == 0 && !copies->resolv_conf) || (n > 0 && !copies->allow_cidr))
+        if (!copies->domain || (options->n_servers == 0 && !copies->resolv_conf) ||
+            (n > 0 && !copies->allow_cidr))
                 return -ENOMEM;
         if (n > 0)
                 memcpy(copies->allow_cidr, options->allow_cidr, n * sizeof(*copies->allow_cidr));
         return 0;
 }
 
-static int source_set_servers(struct source_dns *source, const struct config_address *servers, size_t n_servers)
+static int source_set_servers(struct source_dns *source, const struct config_address *servers,
+                              size_t n_servers)
 {
         int r = dns_pool_set(&source->pool, servers, n_servers);
 
@@ -111,7 +113,8 @@ static int source_read_resolv_conf(struct source_dns *source, const char *path, 
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
         if (resolv->n_skipped > 0)
-                log_message(LOG_WARNING, "dns: %s: %zu nameserver lines left out (no address, scoped, or more than %u)",
+                log_message(LOG_WARNING,
+                            "dns: %s: %zu nameserver lines left out (no address, scoped, or more than %u)",
                             path, resolv->n_skipped, RESOLV_CONF_SERVERS_MAX);
         if (resolv->n_servers == 0) {
                 log_message(LOG_WARNING, "dns: %s: no nameserver%s", path,
@@ -132,19 +135,19 @@ void source_dns_check_resolv_conf(struct source_dns *source)
 
 int source_dns_reconfigure(struct source_dns *source, const struct source_dns_options *options)
 {
-        struct resolv_conf resolv = { .n_servers = 0 };
-        struct copies new = { NULL }, old;
+        struct resolv_conf resolv = {.n_servers = 0};
+        struct copies new = {NULL}, old;
         int r = copies_init(&new, options);
 
         if (r >= 0)
-                r = new.resolv_conf ? source_read_resolv_conf(source, new.resolv_conf, &resolv) :
-                                      source_set_servers(source, options->servers, options->n_servers);
+                r = new.resolv_conf ? source_read_resolv_conf(source, new.resolv_conf, &resolv)
+                                    : source_set_servers(source, options->servers, options->n_servers);
         if (r < 0) {
                 copies_deinit(&new);
                 return r;
         }
 
-        old = (struct copies){ source->domain, source->resolv_conf, source->allow_cidr, { 0 } };
+        old = (struct copies){source->domain, source->resolv_conf, source->allow_cidr, {0}};
         source->domain = new.domain;
         source->resolv_conf = new.resolv_conf;
         source->allow_cidr = new.allow_cidr;
@@ -240,7 +243,7 @@ void source_dns_get_stats(const struct source_dns *source, struct source_dns_sta
 /* Starts, stops or leaves alone the lookup of each family. */
 static int watch_set_family(struct source_watch *watch, uint8_t family, bool has_data)
 {
-        bool wanted[2] = { family != KHS_FAMILY_IPV6, family != KHS_FAMILY_IPV4 };
+        bool wanted[2] = {family != KHS_FAMILY_IPV6, family != KHS_FAMILY_IPV4};
         uint64_t min = watch->lookups[0].min_usec, max = watch->lookups[0].max_usec;
 
         for (size_t i = 0; i < 2; i++) {

@@ -1,0 +1,153 @@
+/*
+ * Packing answers: every buffer length around what is needed, every alignment, guard bytes on both
+ * sides; what fits must be whole and inside, what does not must leave everything untouched.
+ */
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "nss-pack.h"
+
+#define GUARD 64
+#define FILL  0xa5
+
+static const struct nss_name name = { "user-svc.default", 16, "cluster.local", 13 };
+static const char canonical[] = "user-svc.default.svc.cluster.local";
+
+static bool inside(const void *p, size_t n, const char *buffer, size_t n_buffer)
+{
+        return (const char *)p >= buffer && (const char *)p + n <= buffer + n_buffer;
+}
+
+static bool is_filled(const char *bytes, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if ((unsigned char)bytes[i] != FILL)
+                        return false;
+        }
+        return true;
+}
+
+static void check_tuples(const struct nss_tuples *t, size_t n4, size_t n6, const char *buffer, size_t n_buffer)
+{
+        const struct gaih_addrtuple *tuple = t->tuples;
+
+        for (size_t i = 0; i < n4 + n6; i++, tuple = tuple->next) {
+                cr_assert(inside(tuple, sizeof(*tuple), buffer, n_buffer));
+                cr_assert_eq((uintptr_t)tuple % _Alignof(struct gaih_addrtuple), 0);
+                cr_assert(inside(tuple->name, sizeof(canonical), buffer, n_buffer));
+                cr_assert_str_eq(tuple->name, canonical);
+                cr_assert_eq(tuple->family, i < n6 ? AF_INET6 : AF_INET);
+                cr_assert_eq(tuple->scopeid, 0);
+        }
+        cr_assert_null(tuple);
+}
+
+static void sweep_tuples(size_t n4, size_t n6, size_t offset)
+{
+        size_t most = (n4 + n6) * sizeof(struct gaih_addrtuple) + sizeof(canonical) + 64;
+        char *memory = malloc(most + 2 * GUARD + 16);
+        size_t smallest = 0;
+
+        for (size_t n = 0; n < most; n++) {
+                char *buffer = memory + GUARD + offset;
+                struct nss_tuples tuples = { NULL, 99, 99 };
+                int r;
+
+                memset(memory, FILL, most + 2 * GUARD + 16);
+                r = nss_pack_tuples(buffer, n, &name, n4, n6, &tuples);
+                cr_assert(is_filled(memory, GUARD + offset));
+                cr_assert(is_filled(buffer + n, GUARD));
+                if (r == 0) {
+                        smallest = smallest ? smallest : n;
+                        check_tuples(&tuples, n4, n6, buffer, n);
+                } else {
+                        cr_assert_eq(r, -ERANGE);
+                        cr_assert_eq(smallest, 0, "fits into %zu but not into %zu", smallest, n);
+                        cr_assert(is_filled(buffer, n), "touched, though too small");
+                        cr_assert_eq(tuples.n4, 99);
+                }
+        }
+        cr_assert_leq(smallest, (n4 + n6) * sizeof(struct gaih_addrtuple) + sizeof(canonical) + 7);
+        free(memory);
+}
+
+static void sweep_hostent(int family, size_t n_addresses, size_t offset)
+{
+        size_t size = family == AF_INET ? 4 : 16, most = n_addresses * (size + 8) + sizeof(canonical) + 80;
+        char *memory = malloc(most + 2 * GUARD + 16);
+        bool fitted = false;
+
+        for (size_t n = 0; n < most; n++) {
+                char *buffer = memory + GUARD + offset, *addresses = NULL;
+                struct hostent host = { .h_length = 99 };
+                int r;
+
+                memset(memory, FILL, most + 2 * GUARD + 16);
+                r = nss_pack_hostent(buffer, n, &name, family, n_addresses, &host, &addresses);
+                if (r < 0) {
+                        cr_assert_eq(r, -ERANGE);
+                        cr_assert_not(fitted);
+                        cr_assert(is_filled(buffer, n));
+                        cr_assert_eq(host.h_length, 99);
+                        continue;
+                }
+                fitted = true;
+                cr_assert_eq((size_t)host.h_length, size);
+                cr_assert_eq(host.h_addrtype, family);
+                cr_assert_str_eq(host.h_name, canonical);
+                cr_assert(inside(host.h_name, sizeof(canonical), buffer, n));
+                cr_assert_eq((uintptr_t)host.h_aliases % _Alignof(char *), 0);
+                cr_assert_null(host.h_aliases[0]);
+                for (size_t i = 0; i < n_addresses; i++) {
+                        cr_assert_eq(host.h_addr_list[i], addresses + i * size);
+                        cr_assert(inside(host.h_addr_list[i], size, buffer, n));
+                }
+                cr_assert_null(host.h_addr_list[n_addresses]);
+                cr_assert(is_filled(memory, GUARD + offset));
+                cr_assert(is_filled(buffer + n, GUARD));
+        }
+        cr_assert(fitted);
+        free(memory);
+}
+
+Test(nss_pack, tuples_in_every_buffer)
+{
+        static const size_t counts[] = { 1, 2, 24, 25 };
+
+        for (size_t offset = 0; offset < 9; offset++) {
+                for (size_t i = 0; i < 4; i++) {
+                        sweep_tuples(counts[i], 0, offset);
+                        sweep_tuples(0, counts[i], offset);
+                        sweep_tuples(counts[i], counts[3 - i], offset);
+                }
+        }
+}
+
+Test(nss_pack, hostent_in_every_buffer)
+{
+        static const size_t counts[] = { 1, 2, 24, 100 };
+
+        for (size_t offset = 0; offset < 9; offset++) {
+                for (size_t i = 0; i < 4; i++) {
+                        sweep_hostent(AF_INET, counts[i], offset);
+                        sweep_hostent(AF_INET6, counts[i], offset);
+                }
+        }
+}
+
+Test(nss_pack, five_thousand_addresses)
+{
+        size_t n = 1 << 19;
+        char *buffer = malloc(n), *addresses;
+        struct nss_tuples tuples;
+        struct hostent host;
+
+        cr_expect_eq(nss_pack_tuples(buffer, n, &name, 5000, 5000, &tuples), 0);
+        check_tuples(&tuples, 5000, 5000, buffer, n);
+        cr_expect_eq(nss_pack_hostent(buffer, n, &name, AF_INET6, 5000, &host, &addresses), 0);
+        free(buffer);
+}

@@ -1,0 +1,252 @@
+/* The service model: every edge of its state machine, with times of the test's own. */
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "order.h"
+#include "service.h"
+
+#define SEC       1000000ULL
+#define MAX_STALE (3600 * SEC)
+#define T0        (1000000 * SEC)
+
+static const uint8_t two[] = { 10, 0, 0, 1, 10, 0, 0, 2 }, three[] = { 10, 0, 0, 1, 10, 0, 0, 2, 10, 0, 0, 3 };
+static const uint8_t six[16] = { 0xfd, [15] = 1 };
+
+static struct service *make(enum khs_family family)
+{
+        struct service *s;
+
+        cr_assert_eq(service_new(&s, "a.b", 7, T0), 0);
+        cr_assert_eq(service_configure(s, khs_policy(1, KHS_ORDER_ROTATE, family), 80, family, MAX_STALE), SERVICE_CONTENT);
+        return s;
+}
+
+static int answer(struct service *s, int family, const void *addrs, uint32_t n, uint64_t now)
+{
+        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_ANSWER, .source = KHS_SOURCE_DNS,
+                                              .ttl_s = 5, .n_addrs = n, .addrs = addrs };
+
+        return service_apply(s, &result, now);
+}
+
+static int no(struct service *s, int family, enum khs_source source, uint64_t now)
+{
+        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_NEGATIVE, .ttl_s = 5,
+                                              .reason = KHS_REASON_NXDOMAIN, .source = (uint8_t)source };
+
+        return service_apply(s, &result, now);
+}
+
+static int failure(struct service *s, int family, uint64_t now)
+{
+        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_FAILURE,
+                                              .reason = KHS_REASON_TIMEOUT, .source = KHS_SOURCE_DNS };
+
+        return service_apply(s, &result, now);
+}
+
+static struct khs_row row_of(const struct service *s)
+{
+        struct khs_row row;
+
+        service_row(s, &row);
+        return row;
+}
+
+Test(service, is_pending_and_unknown_at_first)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+        struct khs_row row = row_of(s);
+
+        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING);
+        cr_expect_eq(row.flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(row.stale_until_ds, 0);
+        cr_expect_eq(row.port, 80);
+        service_free(s);
+}
+
+Test(service, answer_makes_it_fresh_for_one_family)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+        uint32_t version = s->version;
+        struct khs_row row;
+
+        cr_expect_eq(answer(s, AF_INET, two, 2, T0), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        cr_expect_eq(row.flags, KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(row.n4, 2);
+        cr_expect_eq(row.version, version + 1);
+        cr_expect_eq(row.fresh_until_ds, (uint32_t)((T0 + 5 * SEC) / 100000));
+        cr_expect_eq(row.stale_until_ds, (uint32_t)((T0 + MAX_STALE) / 100000));
+
+        cr_expect_eq(answer(s, AF_INET, two, 2, T0 + SEC), SERVICE_TIMES, "the same again is no change");
+        cr_expect_eq(row_of(s).version, version + 1);
+        cr_expect_eq(answer(s, AF_INET, three, 3, T0 + 2 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(answer(s, AF_INET6, six, 1, T0 + 2 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, 0);
+        service_free(s);
+}
+
+Test(service, failure_keeps_the_last_good_answer_for_max_stale)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        cr_expect_eq(failure(s, AF_INET, T0 + 10 * SEC), SERVICE_TIMES);
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        (void)failure(s, AF_INET, T0 + 20 * SEC);
+        cr_expect_eq(row_of(s).since_ds, (uint32_t)((T0 + 10 * SEC) / 100000), "stale since the first failure");
+        cr_expect_eq(row_of(s).n4, 2);
+        cr_expect_eq(row_of(s).status >> 8 & 0xff, KHS_REASON_TIMEOUT);
+
+        cr_expect_eq(service_tick(s, T0 + MAX_STALE - 1), SERVICE_UNCHANGED);
+        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EXPIRED);
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(service_tick(s, T0 + 2 * MAX_STALE), SERVICE_UNCHANGED, "once");
+
+        cr_expect_eq(answer(s, AF_INET, two, 2, T0 + 2 * MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        service_free(s);
+}
+
+/* coredns#6518: 1 in 6 answers a false NXDOMAIN. */
+Test(service, dns_negative_counts_after_three_two_seconds_apart)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + SEC);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + SEC + 1);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + 2 * SEC);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + 3 * SEC - 1);
+        cr_expect_eq(row_of(s).n4, 2, "four in two seconds are one");
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + 3 * SEC);
+        cr_expect_eq(row_of(s).n4, 2, "two are not three");
+        (void)failure(s, AF_INET, T0 + 4 * SEC);
+        cr_expect_eq(no(s, AF_INET, KHS_SOURCE_DNS, T0 + 5 * SEC), SERVICE_CONTENT, "a failure between does not reset");
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY);
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_eq(row_of(s).flags, 0, "known to have none");
+        cr_expect_eq(no(s, AF_INET, KHS_SOURCE_DNS, T0 + 6 * SEC), SERVICE_TIMES, "already empty");
+        service_free(s);
+}
+
+Test(service, positive_answer_resets_the_count_of_negatives)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        for (int i = 1; i <= 60; i++) {
+                uint64_t now = T0 + (uint64_t)i * 3 * SEC;
+
+                if (i % 3 == 0)
+                        (void)answer(s, AF_INET, two, 2, now);
+                else
+                        (void)no(s, AF_INET, KHS_SOURCE_DNS, now);
+                cr_expect_eq(row_of(s).n4, 2, "round %d", i);
+        }
+        service_free(s);
+}
+
+Test(service, api_negative_counts_at_once)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        cr_expect_eq(no(s, AF_INET, KHS_SOURCE_KUBERNETES, T0 + 1), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY);
+        service_free(s);
+}
+
+Test(service, empty_expires_too)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)no(s, AF_INET, KHS_SOURCE_KUBERNETES, T0);
+        (void)failure(s, AF_INET, T0 + SEC);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY, "a failure is no news");
+        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        service_free(s);
+}
+
+Test(service, families_run_by_themselves_and_the_better_one_is_told)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)failure(s, AF_INET6, T0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
+        (void)answer(s, AF_INET6, six, 1, T0 + 100 * SEC);
+        (void)failure(s, AF_INET, T0 + 100 * SEC);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT, "IPv4 alone is too old");
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_eq(row_of(s).n6, 1);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 100 * SEC + MAX_STALE) / 100000));
+        service_free(s);
+}
+
+Test(service, unwanted_family_is_known_to_have_none)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        cr_expect_eq(answer(s, AF_INET6, six, 1, T0), SERVICE_UNCHANGED);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(row_of(s).n6, 0);
+        cr_expect_eq(service_configure(s, s->policy, 80, KHS_FAMILY_ANY, MAX_STALE), SERVICE_CONTENT);
+        (void)answer(s, AF_INET6, six, 1, T0);
+        cr_expect_eq(row_of(s).n6, 1);
+        cr_expect_eq(service_configure(s, s->policy, 80, KHS_FAMILY_IPV4, MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).n6, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(service_configure(s, s->policy, 80, KHS_FAMILY_IPV4, MAX_STALE), SERVICE_UNCHANGED);
+        service_free(s);
+}
+
+Test(service, seeded_from_an_earlier_table_is_stale_with_what_is_left)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+        const struct khs_row row = {
+                .key = "a.b", .n_key = 3, .n4 = 2, .v4 = two, .flags = KHS_REC_V6_UNKNOWN, .version = 41,
+                .stale_until_ds = (uint32_t)(T0 / 100000) + 600,
+        };
+
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        cr_expect_eq(row_of(s).version, 41);
+        cr_expect_eq(row_of(s).n4, 2);
+        cr_expect_eq(row_of(s).stale_until_ds, row.stale_until_ds);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(answer(s, AF_INET, two, 2, T0 + SEC), SERVICE_TIMES, "confirmed: nothing to copy");
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        service_free(s);
+
+        s = make(KHS_FAMILY_ANY);
+        cr_expect_eq(service_seed(s, &row, T0 + 60 * SEC), 0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING, "nothing is left of its max-stale");
+        cr_expect_eq(row_of(s).version, 41, "but its version is not used again");
+        service_free(s);
+}
+
+/* Whoever shortens max-stale means what is served now, too. */
+Test(service, max_stale_counts_from_the_last_confirmation)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        cr_expect_eq(service_configure(s, s->policy, 80, KHS_FAMILY_IPV4, 10 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 10 * SEC) / 100000));
+        cr_expect_eq(service_tick(s, T0 + 10 * SEC - 1), SERVICE_UNCHANGED);
+        cr_expect_eq(service_tick(s, T0 + 10 * SEC), SERVICE_CONTENT);
+        service_free(s);
+}
