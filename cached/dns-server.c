@@ -34,6 +34,7 @@
 #define UDP_FLIGHT_MAX   64U /* answers of 1,232 bytes count twice that; 212,992 is the default rmem */
 #define PROBE_USEC       (1 * USEC_PER_SEC)
 #define TCP_AGAIN_USEC   (60 * USEC_PER_SEC)
+#define UDP_RENEW_USEC   (60 * USEC_PER_SEC)
 #define BACKOFF_MIN_USEC (USEC_PER_SEC / 2)
 #define BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
 #define LOG_LINES_MAX    6U /* in LOG_PERIOD_USEC: a server that flaps must not fill the log */
@@ -48,6 +49,7 @@ struct dns_path {
         struct dns_query *trial; /* TCP: the query that finds out whether it works again */
         uint64_t again_usec;     /* TCP: no trial before */
         uint64_t backoff_usec;   /* TCP: after the next broken connection */
+        uint64_t opened_usec;    /* of the channel */
         struct dns_query probe;
 };
 
@@ -243,6 +245,24 @@ static void on_probe_done(struct dns_query *query, int error, const uint8_t *pac
         (void)question; /* on_flight() has seen it */
 }
 
+/*
+ * One FORMERR makes c-ares 1.18 do without EDNS on that channel for good, and cut longer answers at
+ * 512 bytes. So an idle UDP channel is renewed every minute.
+ */
+static int path_open(struct dns_server *server, enum dns_transport transport)
+{
+        struct dns_path *path = &server->paths[transport];
+        uint64_t now = usec_now();
+
+        if (transport == DNS_UDP && path->n_queries == 0 && now - path->opened_usec > UDP_RENEW_USEC)
+                path->channel = dns_channel_free(path->channel);
+        if (path->channel)
+                return 0;
+        path->opened_usec = now;
+        return dns_channel_new(&path->channel, server->context->event, &server->address,
+                               transport == DNS_TCP);
+}
+
 static int path_send(struct dns_server *server, enum dns_transport transport, struct dns_query *query,
                      const struct dns_name *name, uint16_t type)
 {
@@ -252,9 +272,8 @@ static int path_send(struct dns_server *server, enum dns_transport transport, st
         int r;
 
         r = random_fill(random, sizeof(random));
-        if (r >= 0 && !path->channel)
-                r = dns_channel_new(&path->channel, server->context->event, &server->address,
-                                    transport == DNS_TCP);
+        if (r >= 0)
+                r = path_open(server, transport);
         if (r < 0)
                 return r;
         dns_question_build(&question, name, type, transport == DNS_UDP, random);

@@ -388,13 +388,20 @@ Test(dns_message, wrong_length_of_an_address_spoils_the_answer)
 Test(dns_message, compression_is_bounded)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
-        struct reply self = begin(&question, 0), chain = begin(&question, 0);
+        struct reply self = begin(&question, 0), chain = begin(&question, 0), ahead = begin(&question, 0);
         size_t at = self.n;
 
         put16(&self, (unsigned int)(0xc000 | at)); /* to itself */
         put(&self, (uint8_t[10]){0}, 10);
         self.packet[7] = 1;
         cr_failure(judge(&question, &self), KHS_REASON_MALFORMED);
+
+        /* To a name that comes later: only names before it may be meant (RFC 1035, 4.1.4). */
+        put16(&ahead, (unsigned int)(0xc000 | (ahead.n + 16)));
+        put(&ahead, "\x00\x2e\x00\x01\x00\x00\x00\x05\x00\x04\x01\x61\x00\x00", 14);
+        put(&ahead, "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\x0a\x01\x00\x01", 16);
+        ahead.packet[7] = 2;
+        cr_failure(judge(&question, &ahead), KHS_REASON_MALFORMED);
 
         /* Pointers to pointers, each to the one before: backwards, but too many. */
         record(&chain, 0, NULL, 46, 5, "", 0);

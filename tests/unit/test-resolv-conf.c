@@ -92,6 +92,12 @@ Test(resolv_conf, change_is_seen_by_content_rename_and_link, .init = in_dir, .fi
         cr_assert_eq(resolv_conf_read(&conf, "link"), 0);
         cr_assert_eq(conf.servers[0].bytes[3], 20);
 
+        /* The same size and time, as a ConfigMap's copies may have. */
+        write_file("other", "nameserver 10.0.0.30\n");
+        cr_assert_eq(utimensat(AT_FDCWD, "other", (struct timespec[2]){conf.mtime, conf.mtime}, 0), 0);
+        cr_assert_eq(rename("other", "file"), 0);
+        cr_assert(resolv_conf_changed(&conf, "link"), "another inode");
+
         cr_assert_eq(unlink("file"), 0);
         cr_assert_not(resolv_conf_changed(&conf, "link"), "a missing file is no change");
 }

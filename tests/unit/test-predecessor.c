@@ -1,0 +1,121 @@
+/* What a daemon finds of the one before it. */
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "predecessor.h"
+#include "table-fixture.h"
+
+#define HOUR_USEC 3600000000ULL
+
+static uint64_t now_usec(void)
+{
+        return (uint64_t)fixture_now() * 100000;
+}
+
+static struct service *make_service(const char *key)
+{
+        struct service *s;
+
+        cr_assert_eq(service_new(&s, key, 1, now_usec()), 0);
+        (void)service_configure(s, 1, 80, KHS_FAMILY_ANY, HOUR_USEC);
+        return s;
+}
+
+static void leave_table(struct fixture *f)
+{
+        struct khs_row alias = { .key = "users", .n_key = 5, .target = "a.b", .n_target = 3 }, row;
+
+        fixture_init(f, NULL);
+        row = fixture_row("a.b", 1, 3, 2);
+        row.version = 41;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+        row = fixture_row("other.b", 1, 1, 0);
+        row.version = 99;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_put(f->writer, &alias, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f->writer), 0);
+}
+
+/* Writes into the published file, as no daemon of ours would. */
+static void scribble(const struct fixture *f, off_t offset, uint32_t bits)
+{
+        int fd = openat(f->dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        uint32_t word;
+
+        cr_assert_eq(pread(fd, &word, 4, offset), 4);
+        word ^= bits;
+        cr_assert_eq(pwrite(fd, &word, 4, offset), 4);
+        (void)close(fd);
+}
+
+Test(predecessor, seeds_services_with_what_it_knew)
+{
+        struct service *s = make_service("a.b"), *none = make_service("none.b"), *users = make_service("users");
+        struct predecessor *p;
+        struct khs_row row;
+        struct fixture f;
+
+        leave_table(&f);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_assert_not_null(p);
+        cr_expect_eq(predecessor_generation(p), 1);
+        cr_expect_eq(predecessor_version(p), 99, "the highest of all");
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+        service_row(s, &row);
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        cr_expect_eq(row.n4, 3);
+        cr_expect_eq(row.n6, 2);
+        cr_expect_eq(row.version, 41);
+        cr_expect_eq(memcmp(row.v4, "\x0a\0\0\1\x0a\0\0\2\x0a\0\0\3", 12), 0);
+        cr_expect_eq(predecessor_seed(p, none, now_usec()), 0);
+        cr_expect_eq(predecessor_seed(p, users, now_usec()), 0, "an alias is no service");
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+        service_free(none);
+        service_free(users);
+}
+
+Test(predecessor, passes_over_a_damaged_record)
+{
+        struct service *s = make_service("a.b"), *other = make_service("other.b");
+        struct khs_table_file file;
+        struct predecessor *p;
+        struct khs_found found;
+        struct fixture f;
+
+        leave_table(&f);
+        fixture_open(&f, &file);
+        cr_assert_eq(khs_view_find(&file.view, "a.b", 3, &found), 0);
+        khs_table_close(&file);
+        scribble(&f, (off_t)found.v4_word * 4, 1);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING);
+        cr_expect_eq(predecessor_seed(p, other, now_usec()), 1);
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+        service_free(other);
+}
+
+Test(predecessor, is_none_of_another_domain_boot_or_kind)
+{
+        struct predecessor *p;
+        struct fixture f;
+
+        leave_table(&f);
+        cr_assert_eq(predecessor_open(&p, f.dir, "other.local"), 0);
+        cr_expect_null(p);
+        cr_expect_eq(predecessor_generation(p), 0);
+        cr_expect_eq(predecessor_version(p), 0);
+
+        scribble(&f, offsetof(struct khs_table_static, boot_id), 1);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_null(p, "not signed");
+        cr_assert_eq(unlinkat(f.dir_fd, KHS_TABLE_NAME, 0), 0);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_null(p);
+        fixture_deinit(&f);
+}
