@@ -4,7 +4,7 @@
  * What libini_config (1.3, measured) does not do for us:
  *
  *  - It searches all earlier sections at each new one: 8,000 sections take 1.7 s, 100,000 minutes.
- *    So it gets the file in pieces, one section or CHUNK_KEYS keys at a time. The time is linear,
+ *    So it gets the file in pieces, a section or a part of one at a time. The time is linear,
  *    and a piece needs no order among its sections.
  *  - Keys before the first section: the first of them is lost, since it is taken for the section's
  *    own mark. Such a piece gets an artificial head, as does the continuation of a long section.
@@ -28,6 +28,7 @@
 #include "util.h"
 
 #define CHUNK_KEYS      64U
+#define CHUNK_LINES     4096U /* the library keeps comments, too */
 #define ARTIFICIAL_HEAD "[-]\n"
 
 /* A piece of the file. Writable: the byte behind it is borrowed for a NUL. */
@@ -77,7 +78,7 @@ static bool chunk_next(struct chunk *rest, struct chunk *ret)
                 if (n > 0 && c == '[')
                         break;
                 /* A byte order mark is one at the start of a piece only: cut at plain ASCII. */
-                if (n_keys >= CHUNK_KEYS && starts_key(c) && c > ' ' && c < 0x7f)
+                if ((n_keys >= CHUNK_KEYS || n_lines >= CHUNK_LINES) && c > ' ' && c < 0x7f)
                         break;
                 n_keys += starts_key(c);
                 n += line_length(rest->text + n, rest->n_text - n);

@@ -1,6 +1,12 @@
 /*
- * The configuration, see config.h: which files there are, which version of each is used, and the
- * life of struct config and struct config_loader.
+ * The configuration, see config.h: which version of each file is used, what is said about it, and
+ * the life of struct config and struct config_loader. The stages, each its own module:
+ *
+ *     config-load     which files there are
+ *     config-file     the bytes of one, by config-ini (libini_config) to sections and keys
+ *     config-target   --service and K8SHSVC_SERVICES as such a file
+ *     config-merge    all of them, by config-name, config-key, config-field and config-value
+ *     config-complete what no single key can know, with config-alias
  *
  * A load reads all files and merges them. At the start the files are taken as they are. On a
  * reload a file with errors is exchanged for its last good version, or left out when it never had

@@ -118,18 +118,26 @@ struct config_loader *config_loader_free(struct config_loader *loader);
  * config_load() - read all files (again) and merge
  *
  * @ret:        the new configuration, owned by the caller; always usable on success
- * @ret_errors: number of errors reported, 0 when all is clean
+ * @ret_errors: number of errors, 0 when all is clean; a warning is none
+ *
+ * Lowest first: defaults, main file, conf_dir, run_dir (each in strcmp order), K8SHSVC_SERVICES,
+ * --service. A later file replaces a key's whole value. An empty value restores the inherited one:
+ * what the key would be had no file set it, that is [daemon]'s for source, refresh-min,
+ * refresh-max and max-stale of a service and the built-in default for all others.
  *
  * The first call is the start: a file with a syntax error is skipped, of a readable file only a bad
- * key or section. Later calls are reloads: a file with any error counts as its last good version,
- * or as absent where there is none.
+ * key or section. Later calls are reloads: a file that has changed and has any error counts as its
+ * last good version, or as absent where there is none. What the start has taken of a bad file is
+ * its last good version. A file that is gone is forgotten, but for that of --config.
  *
- * Return: 0; -ENOMEM; -EINVAL when a --service or K8SHSVC_SERVICES target is bad (reported; the
- * daemon prints its usage and exits 2); another negative errno when the file of --config cannot be
- * read (reported).
+ * On failure nothing is forgotten: the next call finds the last good versions that this one found.
+ *
+ * Return: 0; -ENOMEM; only from the first call: -EINVAL when a --service or K8SHSVC_SERVICES target
+ * is bad (reported; the daemon prints its usage and exits 2), another negative errno when the file
+ * of --config cannot be read (reported). A target that a reload makes bad is an error like others.
  */
 int config_load(struct config_loader *loader, struct config **ret, size_t *ret_errors);
 struct config *config_free(struct config *config);
 
-/* The service registered as "S.N", or NULL. */
+/* The [service] registered as "S.N", or NULL. [pods] are not looked at. */
 const struct config_service *config_find(const struct config *config, const char *key);

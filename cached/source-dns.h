@@ -85,7 +85,7 @@ void source_dns_get_stats(const struct source_dns *source, struct source_dns_sta
  *            min(@refresh_max_usec, 5 s) and counts for the query rate; else it is asked at once
  * @report:   called with @userdata; may free this watch or any other
  *
- * While no server is up a name is reported once as failed, when it is due, then waits.
+ * While no server is up a name is reported as failed when it is due, once, and then waits.
  *
  * Return: 0; -EINVAL when the name is too long; -ENOMEM.
  */

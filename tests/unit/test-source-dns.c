@@ -626,6 +626,24 @@ Test(source_dns, family_follows_an_update)
         server_close(&server);
 }
 
+Test(source_dns, unused_family_rests_until_the_other_one_empties)
+{
+        struct server server = server_open();
+        struct source_watch *w;
+
+        server_listen_tcp(&server);
+        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        w = watch("a.default", KHS_FAMILY_ANY);
+        run_until(1000, 6 * SEC);
+        cr_assert_eq(server.n_aaaa, 3, "%u", server.n_aaaa);
+        cr_assert_geq(server.n_tcp, 25);
+        server.tcp = NXDOMAIN;
+        run_until(1000, 5 * SEC);
+        cr_assert_geq(server.n_aaaa, 4, "%u", server.n_aaaa);
+        source_watch_free(w);
+        server_close(&server);
+}
+
 Test(source_dns, without_a_server_names_fail_once)
 {
         struct source_dns_options options = {
