@@ -315,7 +315,10 @@ static int start_dns(struct daemon *d)
         return 0;
 }
 
-/* Everything that is known goes into the new file before it gets its name: no lookup meets a gap. */
+/*
+ * What the daemon before left is taken over in place, or everything that it knew goes into a new file
+ * before that gets its name: no lookup meets a gap.
+ */
 static int start_table(struct daemon *d)
 {
         struct khs_table_params params = table_params(d->config);
@@ -329,6 +332,7 @@ static int start_table(struct daemon *d)
                 r = registry_new(&d->registry, d->publisher, d->dns);
         if (r == 0) {
                 registry_apply(d->registry, d->config, predecessor);
+                publisher_retain(d->publisher, registry_keeps, d->registry);
                 r = publisher_open(d->publisher);
         }
         predecessor_close(predecessor);

@@ -8,6 +8,7 @@
 #include "boot-id.h"
 #include "log.h"
 #include "predecessor.h"
+#include "table-crc.h"
 #include "table-map.h"
 
 struct predecessor {

@@ -17,6 +17,7 @@
 
 struct publisher {
         struct khs_writer *writer;
+        bool adopted; /* the file already had its name */
         sd_event_source *timer;
         struct khs_table_params params; /* strings owned */
 
@@ -233,6 +234,21 @@ void publisher_remove_alias(struct publisher *p, const char *alias)
 
 /* ---- the table as a whole ---- */
 
+/* In place if possible: then no reader has to look for another file. */
+static int new_writer(struct publisher *p, int dir_fd, const struct khs_table_params *params, uint32_t generation)
+{
+        int r = khs_writer_adopt(&p->writer, dir_fd, params, now_ds());
+
+        p->adopted = r == 0;
+        if (r == 0 || r == -ENOMEM)
+                return r;
+        if (r != -ENOENT)
+                log_message(r == -EBADMSG ? LOG_WARNING : LOG_INFO,
+                            "the table of the daemon before is %s; making a new one",
+                            r == -EBADMSG ? "damaged" : "of another boot or configuration");
+        return khs_writer_new(&p->writer, dir_fd, params, generation);
+}
+
 int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const struct khs_table_params *params,
                   uint32_t generation)
 {
@@ -244,7 +260,7 @@ int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const str
         p->queue_end = &p->queue;
         r = params_copy(&p->params, params);
         if (r == 0)
-                r = khs_writer_new(&p->writer, dir_fd, params, generation);
+                r = new_writer(p, dir_fd, params, generation);
         if (r == 0)
                 r = sd_event_add_time(event, &p->timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, on_timer, p);
         if (r >= 0)
@@ -268,9 +284,16 @@ struct publisher *publisher_free(struct publisher *p)
         return NULL;
 }
 
+void publisher_retain(struct publisher *p, bool (*keep)(void *userdata, const char *key, const char *target),
+                      void *userdata)
+{
+        khs_writer_retain(p->writer, keep, userdata, now_ds());
+        khs_writer_commit(p->writer);
+}
+
 int publisher_open(struct publisher *p)
 {
-        return khs_writer_publish(p->writer);
+        return p->adopted ? 0 : khs_writer_publish(p->writer);
 }
 
 int publisher_set_params(struct publisher *p, const struct khs_table_params *params)

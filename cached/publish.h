@@ -28,6 +28,15 @@ struct publication {
         struct publication *next;
 };
 
+/**
+ * publisher_new() - begin to publish in a directory
+ * @generation: of the file, if a new one must be made
+ *
+ * Takes over the table that is there, if it is sound and of this boot: then every put below is seen
+ * at once. Otherwise begins with a new file, which nobody sees before publisher_open().
+ *
+ * Return: 0, or errors of khs_writer_new().
+ */
 int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const struct khs_table_params *params,
                   uint32_t generation);
 struct publisher *publisher_free(struct publisher *p);
@@ -41,6 +50,10 @@ void publisher_remove(struct publisher *p, struct publication *pub);
 
 int publisher_put_alias(struct publisher *p, const char *alias, const char *target);
 void publisher_remove_alias(struct publisher *p, const char *alias);
+
+/* Takes out what is not wanted: of a table that was taken over, once all services have been put. */
+void publisher_retain(struct publisher *p, bool (*keep)(void *userdata, const char *key, const char *target),
+                      void *userdata);
 
 /* Gives the table its name, once everything that is known at start has been put. */
 int publisher_open(struct publisher *p);

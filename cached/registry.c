@@ -366,3 +366,18 @@ size_t registry_n_pending(const struct registry *r)
 {
         return r->n_pending;
 }
+
+static int compare_key(const void *key, const void *item)
+{
+        return strcmp(key, (*(struct registration *const *)item)->service->key);
+}
+
+bool registry_keeps(void *registry, const char *key, const char *target)
+{
+        const struct registry *r = registry;
+        struct registration **item = NULL;
+
+        if (r->n_items > 0)
+                item = bsearch(target ? target : key, r->items, r->n_items, sizeof(struct registration *), compare_key);
+        return item && (!target || has_alias((*item)->aliases, (*item)->n_aliases, key));
+}

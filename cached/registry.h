@@ -6,6 +6,7 @@
  * service that they are for, and what changed to the publisher.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,3 +43,6 @@ void registry_count(const struct registry *r, struct registry_counts *ret);
 
 /* Services that have never been resolved; in constant time. */
 size_t registry_n_pending(const struct registry *r);
+
+/* For publisher_retain(): whether a key of the table is a registered service, or an alias of one. */
+bool registry_keeps(void *registry, const char *key, const char *target);

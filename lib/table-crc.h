@@ -1,18 +1,18 @@
 #pragma once
 
-/* The CRC of a record (struct khs_record's crc), which the writer makes and the reader checks. */
+/*
+ * The CRC of a record (struct khs_record's crc): the writer makes it; whoever will trust a record
+ * for long checks it. Readers on the hot path do not: seq tells them all that they need.
+ */
 
-#include "crc32c.h"
-#include "table-format.h"
+#include "table-reader.h"
 
-/* The header's share; the words of the payload follow, to the end of the block. */
-static inline uint32_t khs_record_crc_head(const struct khs_record *record)
-{
-        const uint32_t words[] = { record->key,     record->n4,  record->n6,    record->policy,
-                                   record->version, record->tag, record->attrs, record->port };
-        uint32_t crc = KHS_CRC32C_INIT;
+/* Of a whole block in private memory, or of the writer's own map, that nobody else writes. */
+uint32_t khs_record_crc(const struct khs_record *record);
 
-        for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-                crc = khs_crc32c_word(crc, words[i]);
-        return crc;
-}
+/**
+ * khs_found_intact() - check a record's CRC
+ *
+ * Return: 0; -EBUSY the record changed meanwhile; -EBADMSG damaged.
+ */
+int khs_found_intact(const struct khs_view *view, const struct khs_found *found);

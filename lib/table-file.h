@@ -28,6 +28,15 @@ struct khs_file {
 int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed, uint32_t idx_log2,
                  uint32_t arena_units, uint64_t max_bytes);
 
+/**
+ * khs_file_adopt() - take over the file that has the name, as it is; table-adopt.c
+ * @fixed: static header that it must have, but for geometry, hash key, generation and checksum
+ *
+ * Return: as khs_writer_adopt().
+ */
+int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed, uint64_t max_bytes,
+                   uint32_t now_ds);
+
 /* Unmaps it; takes away the unfinished file, if it never got its name. */
 struct khs_file *khs_file_free(struct khs_file *file, int dir_fd);
 

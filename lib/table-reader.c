@@ -17,9 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "crc32c.h"
 #include "siphash.h"
 #include "table-atomic.h"
-#include "table-crc.h"
 #include "table-reader.h"
 
 #define MAX_TRIES   8  /* searches before we give up; more than one is rare, see tests/bench */
@@ -359,18 +359,24 @@ static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key,
         ret[n_key] = '\0';
 }
 
+int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char key[static 256])
+{
+        uint32_t ref = load_acquire(view, view->idx_word + i * 2 + 1);
+        int r;
+
+        if (ref == 0)
+                return -ENOENT;
+        r = load_record(view, ref, ret);
+        if (r < 0)
+                return r;
+        load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
+        return khs_found_valid(view, ret) ? 0 : -EAGAIN;
+}
+
 int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_found *ret, char key[static 256])
 {
-        uint32_t n_entries = view->n_buckets * KHS_BUCKET_ENTRIES;
-
-        while (*cursor < n_entries) {
-                uint32_t entry = view->idx_word + (*cursor)++ * 2;
-                uint32_t ref = load_acquire(view, entry + 1);
-
-                if (ref == 0 || load_record(view, ref, ret) < 0)
-                        continue;
-                load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
-                if (khs_found_valid(view, ret))
+        while (*cursor < view->n_buckets * KHS_BUCKET_ENTRIES) {
+                if (khs_view_entry(view, (*cursor)++, ret, key) == 0)
                         return 0;
         }
         return -ENOENT;
@@ -419,21 +425,4 @@ int khs_found_alias(const struct khs_view *view, const struct khs_found *found, 
                 return khs_found_valid(view, found) ? (int)n_key : -EBUSY;
         }
         return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;
-}
-
-int khs_found_intact(const struct khs_view *view, const struct khs_found *found)
-{
-        uint32_t end = found->block + found->record.units * KHS_UNIT_WORDS;
-        uint32_t crc = khs_record_crc_head(&found->record);
-
-        for (uint32_t word = found->block + KHS_UNIT_WORDS; word < end; word += MAX_CHUNK) {
-                uint32_t chunk[MAX_CHUNK];
-
-                load_words(view, word, chunk, MAX_CHUNK);
-                for (uint32_t i = 0; i < MAX_CHUNK; i++)
-                        crc = khs_crc32c_word(crc, chunk[i]);
-        }
-        if (!khs_found_valid(view, found))
-                return -EBUSY;
-        return khs_crc32c_end(crc) == found->record.crc ? 0 : -EBADMSG;
 }

@@ -74,6 +74,15 @@ struct khs_found {
 int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret);
 
 /**
+ * khs_view_entry() - the record behind one index entry
+ * @i:   number of the entry, < n_buckets * KHS_BUCKET_ENTRIES
+ * @key: receives the key, NUL-terminated
+ *
+ * Return: 0; -ENOENT the entry is free; -EAGAIN the record changed meanwhile; -EBADMSG damaged.
+ */
+int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char key[static 256]);
+
+/**
  * khs_view_next() - walk through all records, in no order
  * @cursor: 0 at first; moved on
  * @key:    receives the key, NUL-terminated
@@ -106,10 +115,3 @@ int khs_found_alias(const struct khs_view *view, const struct khs_found *found, 
 
 /* Whether everything that was copied since the find belongs to the record found. */
 bool khs_found_valid(const struct khs_view *view, const struct khs_found *found);
-
-/**
- * khs_found_intact() - check the record's CRC, for those who will trust it for long
- *
- * Return: 0; -EBUSY the record changed meanwhile; -EBADMSG.
- */
-int khs_found_intact(const struct khs_view *view, const struct khs_found *found);

@@ -75,6 +75,20 @@ int khs_writer_lock(int dir_fd);
  * Return: 0; -ENOSPC, -EACCES and other errors of making a file; -ENOMEM; -EINVAL bad parameters.
  */
 int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t generation);
+
+/**
+ * khs_writer_adopt() - become the writer of the table that an earlier writer left
+ * @dir_fd: the directory, borrowed for the writer's life; locked by the caller
+ * @params: what the header must say
+ *
+ * The file is taken as it is, in place: its readers notice nothing. Everything in it is checked
+ * first, CRCs too. Blocks that the earlier writer was filling or had freed when it ended are used
+ * again after the grace time. Beats at once.
+ *
+ * Return: 0; -ENOENT there is none; -ESTALE it is of another boot, format or header, or superseded;
+ * -EBADMSG damaged; -ENOMEM. Then khs_writer_new() is the way.
+ */
+int khs_writer_adopt(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t now_ds);
 struct khs_writer *khs_writer_free(struct khs_writer *w);
 
 /**
@@ -90,6 +104,13 @@ int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now
 
 /* Return: 0; -ENOENT. */
 int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds);
+
+/**
+ * khs_writer_retain() - delete what nobody wants any more
+ * @keep: called with each key, and with its target if it is an alias, else NULL
+ */
+void khs_writer_retain(struct khs_writer *w, bool (*keep)(void *userdata, const char *key, const char *target),
+                       void *userdata, uint32_t now_ds);
 
 /* Tells waiting readers that a batch of puts and deletes is complete. */
 void khs_writer_commit(struct khs_writer *w);

@@ -8,6 +8,7 @@
 #include <sys/time.h>
 
 #include "crc32c.h"
+#include "table-crc.h"
 #include "table-fixture.h"
 
 /* A copy of a real table that ends at a page without access. */

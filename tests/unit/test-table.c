@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "table-crc.h"
 #include "table-fixture.h"
 #include "table-pool.h"
 
