@@ -10,6 +10,7 @@
 #include "util.h"
 
 #define JOIN_USEC       (25 * USEC_PER_MSEC)
+#define WAKE_USEC       (100 * USEC_PER_MSEC) /* sleeping readers are woken ten times a second at most */
 #define MAX_PER_JOIN    500 /* publishes in one such interval: 20,000 a second */
 #define HOLD_MIN_USEC   (1 * USEC_PER_SEC) /* between tries when there is no room */
 #define HOLD_MAX_USEC   (30 * USEC_PER_SEC)
@@ -18,7 +19,8 @@
 struct publisher {
         struct khs_writer *writer;
         bool adopted; /* the file already had its name */
-        sd_event_source *timer;
+        sd_event_source *timer, *wake_timer;
+        uint64_t last_wake;
         struct khs_table_params params; /* strings owned */
 
         struct publication *queue, **queue_end;
@@ -31,6 +33,33 @@ struct publisher {
 static uint32_t now_ds(void)
 {
         return khs_clock_ds(CLOCK_BOOTTIME);
+}
+
+/* ---- telling sleeping readers ---- */
+
+static int on_wake_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct publisher *p = userdata;
+
+        (void)source;
+        (void)usec;
+        p->last_wake = usec_now();
+        khs_writer_wake(p->writer);
+        return 0;
+}
+
+static void commit(struct publisher *p)
+{
+        uint64_t now = usec_now();
+
+        khs_writer_commit(p->writer);
+        if (now - p->last_wake >= WAKE_USEC) {
+                p->last_wake = now;
+                khs_writer_wake(p->writer);
+                return;
+        }
+        (void)sd_event_source_set_time(p->wake_timer, p->last_wake + WAKE_USEC);
+        (void)sd_event_source_set_enabled(p->wake_timer, SD_EVENT_ONESHOT);
 }
 
 /* ---- parameters ---- */
@@ -173,7 +202,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
                         n_published++;
         }
         if (n_published > 0)
-                khs_writer_commit(p->writer);
+                commit(p);
         if (p->queue)
                 arm(p, p->hold_until > again ? p->hold_until : again);
         return 0;
@@ -192,7 +221,7 @@ void publisher_update(struct publisher *p, struct publication *pub)
                 return;
         }
         if (publish(p, pub, now))
-                khs_writer_commit(p->writer);
+                commit(p);
 }
 
 void publisher_touch(struct publisher *p, struct publication *pub)
@@ -207,7 +236,7 @@ void publisher_remove(struct publisher *p, struct publication *pub)
         queue_remove(p, pub);
         set_refused(p, pub, false);
         if (khs_writer_delete(p->writer, pub->service->key, strlen(pub->service->key), now_ds()) == 0)
-                khs_writer_commit(p->writer);
+                commit(p);
         pub->last_usec = 0;
 }
 
@@ -222,14 +251,14 @@ int publisher_put_alias(struct publisher *p, const char *alias, const char *targ
         int r = khs_writer_put(p->writer, &row, now_ds());
 
         if (r == 0)
-                khs_writer_commit(p->writer);
+                commit(p);
         return r;
 }
 
 void publisher_remove_alias(struct publisher *p, const char *alias)
 {
         if (khs_writer_delete(p->writer, alias, strlen(alias), now_ds()) == 0)
-                khs_writer_commit(p->writer);
+                commit(p);
 }
 
 /* ---- the table as a whole ---- */
@@ -265,6 +294,10 @@ int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const str
                 r = sd_event_add_time(event, &p->timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, on_timer, p);
         if (r >= 0)
                 r = sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &p->wake_timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, on_wake_timer, p);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->wake_timer, SD_EVENT_OFF);
         if (r < 0) {
                 publisher_free(p);
                 return r;
@@ -277,6 +310,7 @@ struct publisher *publisher_free(struct publisher *p)
 {
         if (p) {
                 sd_event_source_unref(p->timer);
+                sd_event_source_unref(p->wake_timer);
                 khs_writer_free(p->writer);
                 params_deinit(&p->params);
                 free(p);
@@ -288,7 +322,7 @@ void publisher_retain(struct publisher *p, bool (*keep)(void *userdata, const ch
                       void *userdata)
 {
         khs_writer_retain(p->writer, keep, userdata, now_ds());
-        khs_writer_commit(p->writer);
+        commit(p);
 }
 
 int publisher_open(struct publisher *p)

@@ -11,10 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "k8shsvc.h"
 #include "lookup.h"
 #include "target.h"
+#include "wait.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define MAX_SEARCH  6 /* resolv.conf(5): what glibc before 2.26 took, and Kubernetes writes less */
@@ -175,4 +178,93 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
                 r = lookup(&l, &target.port, family, ret, n_max, n_ret);
         khs_lookup_end(&l);
         return public_error(r);
+}
+
+/* ---- waiting ---- */
+
+#define TOKEN_ABSENT 1ULL /* looked, and not registered */
+#define NO_TABLE_MSEC 200 /* between two looks for a table */
+
+static uint64_t now_usec(void)
+{
+        struct timespec now = { 0 };
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* What the table says of the name now. Return: 0, or -EBUSY: it can't be told at this moment. */
+static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
+{
+        const struct khs_view *view = l->pin.view;
+        int r;
+
+        if (!name) {
+                *ret = ((uint64_t)view->generation << 32 | khs_wait_counter(view)) + 2;
+                return 0;
+        }
+        r = khs_lookup_find(l);
+        if (r < 0 && r != -ENOENT)
+                return -EBUSY;
+        *ret = r == 0 ? (uint64_t)l->found.record.version + 2 : TOKEN_ABSENT;
+        return 0;
+}
+
+/*
+ * One look and at most one sleep. The counter is read before the record: a change in between ends
+ * the sleep before it begins.
+ *
+ * Return: 0 changed; -EAGAIN look again; -ENOENT.
+ */
+static int wait_once(const struct k8shsvc *h, const char *name, size_t n_name, uint64_t *token, uint64_t sleep_usec)
+{
+        struct khs_lookup l;
+        uint64_t now;
+        uint32_t seen;
+        int r;
+
+        r = khs_lookup_begin(&l, name ? name : "any", name ? n_name : 3, h->search);
+        if (r == 0) {
+                seen = khs_wait_counter(l.pin.view);
+                r = token_now(&l, name, &now);
+                if (r == 0 && now == *token) {
+                        khs_wait(l.pin.view, seen, sleep_usec);
+                        r = -EAGAIN;
+                }
+        }
+        khs_lookup_end(&l);
+
+        if (r == -ENOTCONN || r == -EBUSY) {
+                int saved_errno = errno;
+
+                (void)usleep((useconds_t)(sleep_usec < NO_TABLE_MSEC * 1000 ? sleep_usec : NO_TABLE_MSEC * 1000));
+                errno = saved_errno;
+                return -EAGAIN;
+        }
+        if (r == 0)
+                *token = now;
+        return r;
+}
+
+PUBLIC int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeout_ms)
+{
+        uint64_t end = timeout_ms < 0 ? UINT64_MAX : now_usec() + (uint64_t)timeout_ms * 1000, now;
+        char text[KHS_NAME_MAX + 2];
+        struct khs_target target;
+        size_t n_text = 0;
+        int r;
+
+        if (!h || !token)
+                return -EINVAL;
+        if (name && khs_target_parse(name, &target) < 0)
+                return -EINVAL;
+        r = name ? target_name(&target, text, &n_text) : 0;
+        if (r < 0)
+                return r;
+
+        do {
+                now = now_usec();
+                r = wait_once(h, name ? text : NULL, n_text, token, end > now ? end - now : 0);
+        } while (r == -EAGAIN && now < end);
+        return r == -EAGAIN ? -ETIMEDOUT : r;
 }

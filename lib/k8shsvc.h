@@ -77,6 +77,26 @@ void k8shsvc_close(k8shsvc *h);
 int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr *ret, size_t n_max,
                    size_t *n_ret);
 
+/**
+ * k8shsvc_wait() - sleep until a service changes
+ * @h:          handle; may be shared between threads
+ * @name:       as for k8shsvc_lookup(), or NULL: any service
+ * @token:      in: what the last call left there, 0 at first; out: the state that was seen now
+ * @timeout_ms: longest sleep; -1: none; 0: do not sleep
+ *
+ * Returns when the service's addresses, or what is known of them, are others than when @token was
+ * set; when it was registered or taken out; with @token 0 at once. Tokens mean something to this
+ * process only. Changes that follow each other are told as one: look at the service after each
+ * return. Sleeping costs nothing but the thread: no descriptor, no query.
+ *
+ * A daemon that ends is no change: what it said last holds, and its successor's changes are told,
+ * whether it takes over the table or makes a new one (then up to a second later).
+ *
+ * Return: 0; -ETIMEDOUT nothing changed; -ENOENT not a name of a service; -EINVAL misuse. On
+ * failure @token is left as it was.
+ */
+int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeout_ms);
+
 #ifdef __cplusplus
 }
 #endif

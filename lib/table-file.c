@@ -13,12 +13,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h> /* renameat */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "boot-id.h"
@@ -184,6 +187,26 @@ static struct khs_table_header *map_predecessor(int dir_fd)
         return NULL;
 }
 
+static void bump_changes(struct khs_table_header *h)
+{
+        khs_store_release(&h->changes, khs_load_relaxed(&h->changes) + 1);
+}
+
+static void wake(struct khs_table_header *h)
+{
+        (void)syscall(SYS_futex, &h->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void khs_file_commit(struct khs_file *file)
+{
+        bump_changes(header(file));
+}
+
+void khs_file_wake(struct khs_file *file)
+{
+        wake(header(file));
+}
+
 int khs_file_publish(struct khs_file *file, int dir_fd)
 {
         struct khs_table_header *old = map_predecessor(dir_fd);
@@ -193,8 +216,11 @@ int khs_file_publish(struct khs_file *file, int dir_fd)
         if (renameat(dir_fd, NEW_NAME, dir_fd, KHS_TABLE_NAME) < 0)
                 r = -errno;
         if (old) {
-                if (r == 0)
+                if (r == 0) {
                         khs_store_release(&old->state, KHS_STATE_SUPERSEDED);
+                        bump_changes(old);
+                        wake(old);
+                }
                 (void)munmap(old, KHS_HEADER_SIZE);
         }
         return r;

@@ -45,5 +45,9 @@ int khs_file_publish(struct khs_file *file, int dir_fd);
 
 void khs_file_beat(struct khs_file *file);
 
+/* Counts a batch of changes; wakes those who sleep on the counter. */
+void khs_file_commit(struct khs_file *file);
+void khs_file_wake(struct khs_file *file);
+
 /* Bytes of a file with this geometry. */
 uint64_t khs_file_size(uint32_t idx_log2, uint32_t arena_units);

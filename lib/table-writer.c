@@ -251,9 +251,12 @@ struct khs_writer *khs_writer_free(struct khs_writer *w)
 
 void khs_writer_commit(struct khs_writer *w)
 {
-        struct khs_table_header *header = (struct khs_table_header *)w->file->map;
+        khs_file_commit(w->file);
+}
 
-        khs_store_release(&header->changes, khs_load_relaxed(&header->changes) + 1);
+void khs_writer_wake(struct khs_writer *w)
+{
+        khs_file_wake(w->file);
 }
 
 int khs_writer_publish(struct khs_writer *w)

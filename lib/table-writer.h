@@ -112,8 +112,12 @@ int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint3
 void khs_writer_retain(struct khs_writer *w, bool (*keep)(void *userdata, const char *key, const char *target),
                        void *userdata, uint32_t now_ds);
 
-/* Tells waiting readers that a batch of puts and deletes is complete. */
+/*
+ * A batch of puts and deletes is complete: counted by commit, told to sleeping readers by wake. A
+ * wake with many sleepers costs microseconds each, so it need not follow every commit.
+ */
 void khs_writer_commit(struct khs_writer *w);
+void khs_writer_wake(struct khs_writer *w);
 
 /**
  * khs_writer_publish() - give the table its name

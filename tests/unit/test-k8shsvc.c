@@ -266,3 +266,121 @@ Test(k8shsvc, serves_threads_and_forked_children_while_files_change)
         }
         k8shsvc_close(h);
 }
+
+/* ---- waiting ---- */
+
+struct sleeper {
+        k8shsvc *h;
+        const char *name;
+        uint64_t token;
+        int timeout_ms, result;
+};
+
+static void *sleep_once(void *userdata)
+{
+        struct sleeper *s = userdata;
+
+        s->result = k8shsvc_wait(s->h, s->name, &s->token, s->timeout_ms);
+        return NULL;
+}
+
+static void publish_version(struct fixture *f, const char *key, uint32_t version)
+{
+        struct khs_row row = fixture_row(key, version, 2, 0);
+
+        row.version = version;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+        khs_writer_commit(f->writer);
+        khs_writer_wake(f->writer);
+}
+
+Test(k8shsvc, waits_for_a_change_of_one_service_or_of_any)
+{
+        struct sleeper one = { .name = "a.b", .timeout_ms = -1 }, any = { .timeout_ms = -1 };
+        uint64_t token = 0, before;
+        pthread_t threads[2];
+        struct fixture f;
+
+        one.h = handle();
+        any.h = handle();
+        rundir_init(&f);
+        publish_version(&f, "a.b", 1);
+        publish_version(&f, "c.d", 1);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+
+        cr_expect_eq(k8shsvc_wait(one.h, "a.b", &token, 0), 0, "the first call tells what is");
+        before = token;
+        cr_expect_eq(k8shsvc_wait(one.h, "a.b", &token, 0), -ETIMEDOUT);
+        cr_expect_eq(k8shsvc_wait(one.h, "a.b", &token, 50), -ETIMEDOUT);
+        publish_version(&f, "c.d", 2);
+        cr_expect_eq(k8shsvc_wait(one.h, "a.b", &token, 0), -ETIMEDOUT, "another service");
+        cr_expect_eq(token, before);
+        publish_version(&f, "a.b", 2);
+        publish_version(&f, "a.b", 3);
+        cr_expect_eq(k8shsvc_wait(one.h, "a.b", &token, 0), 0);
+        cr_expect_eq(k8shsvc_wait(one.h, "a.b", &token, 0), -ETIMEDOUT, "two changes were told as one");
+
+        one.token = token;
+        cr_assert_eq(k8shsvc_wait(any.h, NULL, &any.token, 0), 0);
+        cr_assert_eq(pthread_create(&threads[0], NULL, sleep_once, &one), 0);
+        cr_assert_eq(pthread_create(&threads[1], NULL, sleep_once, &any), 0);
+        (void)usleep(200000);
+        publish_version(&f, "a.b", 4);
+        for (int i = 0; i < 2; i++)
+                cr_assert_eq(pthread_join(threads[i], NULL), 0);
+        cr_expect_eq(one.result, 0);
+        cr_expect_eq(any.result, 0);
+
+        cr_expect_eq(khs_writer_delete(f.writer, "a.b", 3, fixture_now()), 0);
+        cr_expect_eq(k8shsvc_wait(one.h, "a.b", &one.token, 0), 0, "taken out");
+        cr_expect_eq(k8shsvc_wait(one.h, "localhost", &one.token, 0), -ENOENT);
+        cr_expect_eq(k8shsvc_wait(one.h, "a.b", NULL, 0), -EINVAL);
+        k8shsvc_close(one.h);
+        k8shsvc_close(any.h);
+}
+
+/* The file that it sleeps on is replaced, and the change is in the new one. */
+Test(k8shsvc, waits_over_a_replaced_file)
+{
+        struct sleeper s = { .name = "a.b", .timeout_ms = 20000 };
+        pthread_t thread;
+        struct fixture f;
+
+        s.h = handle();
+        rundir_init(&f);
+        publish_version(&f, "a.b", 1);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_eq(k8shsvc_wait(s.h, "a.b", &s.token, 0), 0);
+        cr_assert_eq(pthread_create(&thread, NULL, sleep_once, &s), 0);
+        (void)usleep(200000);
+        cr_assert_eq(khs_writer_renew(f.writer, NULL, fixture_now()), 0);
+        publish_version(&f, "a.b", 2);
+        cr_assert_eq(pthread_join(thread, NULL), 0);
+        cr_expect_eq(s.result, 0);
+        k8shsvc_close(s.h);
+}
+
+/* The daemon dies, its directory has no table for a while, and the next one makes a new file. */
+Test(k8shsvc, waits_while_the_daemon_is_gone)
+{
+        struct sleeper s = { .name = "a.b", .timeout_ms = 60000 };
+        struct khs_table_params params = fixture_params();
+        pthread_t thread;
+        struct fixture f;
+
+        s.h = handle();
+        rundir_init(&f);
+        publish_version(&f, "a.b", 1);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_eq(k8shsvc_wait(s.h, "a.b", &s.token, 0), 0);
+        cr_assert_eq(pthread_create(&thread, NULL, sleep_once, &s), 0);
+        f.writer = khs_writer_free(f.writer);
+        cr_assert_eq(unlinkat(f.dir_fd, KHS_TABLE_NAME, 0), 0);
+        (void)sleep(1);
+        cr_assert_eq(khs_writer_new(&f.writer, f.dir_fd, &params, 7), 0);
+        publish_version(&f, "a.b", 9);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_eq(pthread_join(thread, NULL), 0);
+        cr_expect_eq(s.result, 0, "found when the silence of the old file was noticed");
+        k8shsvc_close(s.h);
+}
