@@ -95,6 +95,7 @@ static struct khs_table_params table_params(const struct config *config)
                 .zone = config->cluster_domain,
                 .namespace = config->namespace_explicit ? config->namespace : "",
                 .orphan_max_ds = (uint32_t)(config->orphan_max / (USEC_PER_SEC / 10)),
+                .reverse = config->reverse,
                 .max_bytes = config->max_table_size,
                 .n_services = (uint32_t)config->n_services,
         };

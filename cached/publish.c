@@ -85,7 +85,7 @@ static int params_copy(struct khs_table_params *ret, const struct khs_table_para
 static bool params_equal(const struct khs_table_params *a, const struct khs_table_params *b)
 {
         return strcmp(a->zone, b->zone) == 0 && strcmp(a->namespace, b->namespace ? b->namespace : "") == 0 &&
-               a->orphan_max_ds == b->orphan_max_ds && a->max_bytes == b->max_bytes;
+               a->orphan_max_ds == b->orphan_max_ds && a->reverse == b->reverse && a->max_bytes == b->max_bytes;
 }
 
 /* ---- the queue ---- */

@@ -78,6 +78,23 @@ int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr
                    size_t *n_ret);
 
 /**
+ * k8shsvc_reverse() - the name of the pod that has an address
+ * @h:      handle; may be shared between threads
+ * @family: AF_INET or AF_INET6
+ * @addr:   4 or 16 bytes, network byte order; borrowed
+ * @ret:    receives the name, NUL-terminated, of at most @n_max bytes with the NUL
+ *
+ * The name that the cluster's DNS gives in a PTR record where the pod has no host name of its own:
+ * the address with dashes, in the service's domain ("10-244-0-11.user-svc.default.svc.cluster.local").
+ * Where several services have the address, one of them. Only with `reverse = yes` in k8shsvc.conf(5).
+ *
+ * Return: 0; -ENOENT no registered service has it; -EOPNOTSUPP the table has no reverse index;
+ * -ENOTCONN no usable table, or no living daemon; -ENOBUFS @n_max is too small (600 bytes are
+ * always enough); -EINVAL misuse. On failure @ret is left as it was.
+ */
+int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, size_t n_max);
+
+/**
  * k8shsvc_wait() - sleep until a service changes
  * @h:          handle; may be shared between threads
  * @name:       as for k8shsvc_lookup(), or NULL: any service

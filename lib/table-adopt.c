@@ -8,6 +8,8 @@
  *     2. blocks: from the start of the arena, each says its size; the first 0 is where cutting ended
  *     3. entries: each ref is the start of a block, seen once; its record is found by its own key, and
  *        its CRC is right
+ *        (and its addresses are in the reverse index, or enter it now; an entry there whose record has
+ *        lost the address is harmless: readers look)
  *     4. blocks without an entry are free, and rest for the grace time: a reader may hold one
  *
  * The product's own reader does the looking: what it would refuse is not taken over. Anything
@@ -27,6 +29,7 @@
 #include "table-crc.h"
 #include "table-file.h"
 #include "table-reader.h"
+#include "table-reverse.h"
 
 enum block_mark { BLOCK_INSIDE, BLOCK_START, BLOCK_REFERRED };
 
@@ -70,6 +73,8 @@ static bool header_ok(const struct khs_table_header *header, const struct khs_ta
         ours.file_pages = fixed.file_pages;
         ours.idx_off_pg = fixed.idx_off_pg;
         ours.idx_log2 = fixed.idx_log2;
+        ours.ridx_off_pg = fixed.ridx_off_pg;
+        ours.ridx_log2 = fixed.ridx_log2;
         ours.arena_off_pg = fixed.arena_off_pg;
         ours.arena_units = fixed.arena_units;
         ours.generation = fixed.generation;
@@ -83,13 +88,13 @@ static int walk_blocks(struct khs_file *file, uint8_t *marks)
 {
         uint32_t unit = 0;
 
-        while (unit < file->arena_units) {
+        while (unit < file->geometry.arena_units) {
                 const uint32_t *block = file->map + file->arena_word + (size_t)unit * KHS_UNIT_WORDS;
                 uint32_t units = block[offsetof(struct khs_record, units) / 4];
 
                 if (units == 0)
                         break;
-                if (units > KHS_MAX_UNITS || units > file->arena_units - unit ||
+                if (units > KHS_MAX_UNITS || units > file->geometry.arena_units - unit ||
                     khs_pool_units(khs_pool_class(units)) != units)
                         return -EBADMSG;
                 marks[unit] = BLOCK_START;
@@ -124,6 +129,8 @@ static int check_entry(struct khs_file *file, const struct khs_view *view, uint3
         if (found.record.key & KHS_REC_ALIAS && khs_found_alias(view, &found, target) < 0)
                 return -EBADMSG;
 
+        /* What a writer that was killed had published, but not yet entered here. */
+        khs_reverse_update(file, i, NULL, (const struct khs_record *)(file->map + found.block));
         file->n_keys++;
         if (!(found.record.key & KHS_REC_ALIAS)) {
                 file->n_services++;
@@ -148,6 +155,8 @@ static int adopt(struct khs_file *file, const struct khs_view *view, uint8_t *ma
 {
         int r = walk_blocks(file, marks);
 
+        for (uint32_t i = 0; i < file->n_rbuckets * KHS_BUCKET_ENTRIES; i++)
+                file->n_reverse += file->map[file->ridx_word + (size_t)i * 2 + 1] != 0;
         for (uint32_t i = 0; r == 0 && i < view->n_buckets * KHS_BUCKET_ENTRIES; i++)
                 r = check_entry(file, view, i, marks);
         if (r == 0)
@@ -157,12 +166,15 @@ static int adopt(struct khs_file *file, const struct khs_view *view, uint8_t *ma
 
 static void take_geometry(struct khs_file *file, const struct khs_view *view)
 {
+        const struct khs_table_static *fixed = &((const struct khs_table_header *)file->map)->fixed;
+
         memcpy(file->hash_key, view->hash_key, sizeof(file->hash_key));
+        file->geometry = (struct khs_geometry){ fixed->idx_log2, fixed->ridx_log2, fixed->arena_units };
         file->idx_word = view->idx_word;
         file->n_buckets = view->n_buckets;
-        file->idx_log2 = ((const struct khs_table_header *)file->map)->fixed.idx_log2;
+        file->ridx_word = view->ridx_word;
+        file->n_rbuckets = view->n_rbuckets;
         file->arena_word = view->arena_word;
-        file->arena_units = view->arena_units;
 }
 
 int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed, uint64_t max_bytes,
@@ -182,10 +194,10 @@ int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_sta
                 r = -ESTALE;
         if (r == 0) {
                 take_geometry(file, &view);
-                r = khs_pool_init(&file->pool, file->arena_units);
+                r = khs_pool_init(&file->pool, file->geometry.arena_units);
         }
         if (r == 0) {
-                marks = calloc(file->arena_units, 1);
+                marks = calloc(file->geometry.arena_units, 1);
                 r = marks ? adopt(file, &view, marks, now_ds) : -ENOMEM;
         }
         free(marks);

@@ -42,9 +42,15 @@ static uint32_t pages(uint64_t n_bytes)
         return (uint32_t)((n_bytes + KHS_TABLE_PAGE - 1) / KHS_TABLE_PAGE);
 }
 
-uint64_t khs_file_size(uint32_t idx_log2, uint32_t arena_units)
+static uint32_t index_pages(uint32_t log2)
 {
-        uint64_t n_pages = 1ULL + pages(sizeof(struct khs_entry) << idx_log2) + pages((uint64_t)arena_units * KHS_UNIT);
+        return log2 ? pages(sizeof(struct khs_entry) << log2) : 0;
+}
+
+uint64_t khs_file_size(const struct khs_geometry *g)
+{
+        uint64_t n_pages = 1ULL + index_pages(g->idx_log2) + index_pages(g->ridx_log2) +
+                           pages((uint64_t)g->arena_units * KHS_UNIT);
 
         return n_pages * KHS_TABLE_PAGE;
 }
@@ -66,9 +72,11 @@ static int fill_header(struct khs_file *file, const struct khs_table_static *tem
 
         fixed.file_pages = (uint32_t)(file->size / KHS_TABLE_PAGE);
         fixed.idx_off_pg = 1;
-        fixed.idx_log2 = file->idx_log2;
+        fixed.idx_log2 = file->geometry.idx_log2;
+        fixed.ridx_off_pg = file->n_rbuckets ? file->ridx_word / (KHS_TABLE_PAGE / 4) : 0;
+        fixed.ridx_log2 = file->geometry.ridx_log2;
         fixed.arena_off_pg = file->arena_word / (KHS_TABLE_PAGE / 4);
-        fixed.arena_units = file->arena_units;
+        fixed.arena_units = file->geometry.arena_units;
         if (getrandom(fixed.hash_key, sizeof(fixed.hash_key), GRND_NONBLOCK) != sizeof(fixed.hash_key))
                 return -EAGAIN;
         (void)khs_boot_id(fixed.boot_id);
@@ -113,25 +121,31 @@ static int create(struct khs_file *file, int dir_fd)
         return r;
 }
 
-int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed, uint32_t idx_log2,
-                 uint32_t arena_units, uint64_t max_bytes)
+static void lay_out(struct khs_file *file, const struct khs_geometry *g)
+{
+        file->geometry = *g;
+        file->size = khs_file_size(g);
+        file->n_buckets = (1U << g->idx_log2) / KHS_BUCKET_ENTRIES;
+        file->n_rbuckets = g->ridx_log2 ? (1U << g->ridx_log2) / KHS_BUCKET_ENTRIES : 0;
+        file->idx_word = KHS_TABLE_PAGE / 4;
+        file->ridx_word = file->idx_word + index_pages(g->idx_log2) * (KHS_TABLE_PAGE / 4);
+        file->arena_word = file->ridx_word + index_pages(g->ridx_log2) * (KHS_TABLE_PAGE / 4);
+}
+
+int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
+                 const struct khs_geometry *geometry, uint64_t max_bytes)
 {
         struct khs_file *file;
         int r;
 
-        if (khs_file_size(idx_log2, arena_units) > max_bytes)
+        if (khs_file_size(geometry) > max_bytes)
                 return -ENOSPC;
         file = calloc(1, sizeof(*file));
         if (!file)
                 return -ENOMEM;
-        file->size = khs_file_size(idx_log2, arena_units);
-        file->idx_log2 = idx_log2;
-        file->n_buckets = (1U << idx_log2) / KHS_BUCKET_ENTRIES;
-        file->idx_word = KHS_TABLE_PAGE / 4;
-        file->arena_word = file->idx_word + pages(sizeof(struct khs_entry) << idx_log2) * (KHS_TABLE_PAGE / 4);
-        file->arena_units = arena_units;
+        lay_out(file, geometry);
 
-        r = khs_pool_init(&file->pool, arena_units);
+        r = khs_pool_init(&file->pool, geometry->arena_units);
         if (r == 0)
                 r = create(file, dir_fd);
         if (r == 0)

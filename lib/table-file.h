@@ -9,24 +9,34 @@
 #include "table-format.h"
 #include "table-pool.h"
 
+/* What is chosen for each file. */
+struct khs_geometry {
+        uint32_t idx_log2;
+        uint32_t ridx_log2; /* 0: no reverse index */
+        uint32_t arena_units;
+};
+
 struct khs_file {
         uint32_t *map; /* the whole file, writable; all words through table-atomic.h once published */
         uint64_t size;
         uint64_t device, inode;
         uint8_t hash_key[16];
-        uint32_t idx_word, n_buckets, idx_log2;
-        uint32_t arena_word, arena_units;
+        struct khs_geometry geometry;
+        uint32_t idx_word, n_buckets;
+        uint32_t ridx_word, n_rbuckets; /* n_rbuckets is 0 without a reverse index */
+        uint32_t arena_word;
         struct khs_pool pool;
         uint32_t n_keys; /* entries with a record, aliases too */
         uint32_t n_services, n_addresses;
+        uint32_t n_reverse; /* entries of the reverse index that are in use */
 };
 
 /**
  * khs_file_new() - make a file without its name, empty, fully allocated
  * @fixed: static header; geometry, hash key, boot id and checksum are filled in
  */
-int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed, uint32_t idx_log2,
-                 uint32_t arena_units, uint64_t max_bytes);
+int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
+                 const struct khs_geometry *geometry, uint64_t max_bytes);
 
 /**
  * khs_file_adopt() - take over the file that has the name, as it is; table-adopt.c
@@ -50,4 +60,4 @@ void khs_file_commit(struct khs_file *file);
 void khs_file_wake(struct khs_file *file);
 
 /* Bytes of a file with this geometry. */
-uint64_t khs_file_size(uint32_t idx_log2, uint32_t arena_units);
+uint64_t khs_file_size(const struct khs_geometry *geometry);

@@ -121,7 +121,7 @@ static void load_static(const struct khs_view *view, const struct field *fields,
 }
 
 struct geometry {
-        uint32_t file_pages, idx_off, idx_log2, arena_off;
+        uint32_t file_pages, idx_off, idx_log2, ridx_off, ridx_log2, arena_off;
 };
 
 /* Whether n_bytes from page `off` lie behind the header and inside the file. */
@@ -137,6 +137,9 @@ static int init_geometry(struct khs_view *view, const struct geometry *g)
         if (g->idx_log2 < KHS_IDX_LOG2_MIN || g->idx_log2 > KHS_IDX_LOG2_MAX ||
             !pages_ok(g->idx_off, sizeof(struct khs_entry) << g->idx_log2, g->file_pages))
                 return -EBADMSG;
+        if (g->ridx_log2 && (g->ridx_log2 < KHS_IDX_LOG2_MIN || g->ridx_log2 > KHS_RIDX_LOG2_MAX ||
+                             !pages_ok(g->ridx_off, (uint64_t)sizeof(struct khs_entry) << g->ridx_log2, g->file_pages)))
+                return -EBADMSG;
         if (!pages_ok(g->arena_off, (uint64_t)view->arena_units * KHS_UNIT, g->file_pages))
                 return -EBADMSG;
         if (view->max_probe < 1 || view->max_probe > KHS_PROBE_MAX || view->max_addr > KHS_MAX_ADDRS)
@@ -144,6 +147,8 @@ static int init_geometry(struct khs_view *view, const struct geometry *g)
 
         view->idx_word = g->idx_off * (KHS_TABLE_PAGE / 4);
         view->n_buckets = (1U << g->idx_log2) / KHS_BUCKET_ENTRIES;
+        view->ridx_word = g->ridx_off * (KHS_TABLE_PAGE / 4);
+        view->n_rbuckets = g->ridx_log2 ? (1U << g->ridx_log2) / KHS_BUCKET_ENTRIES : 0;
         view->arena_word = g->arena_off * (KHS_TABLE_PAGE / 4);
         if (view->max_probe > view->n_buckets)
                 view->max_probe = view->n_buckets;
@@ -170,6 +175,8 @@ static int init_static(struct khs_view *view)
                 FIELD(file_pages, g.file_pages),
                 FIELD(idx_off_pg, g.idx_off),
                 FIELD(idx_log2, g.idx_log2),
+                FIELD(ridx_off_pg, g.ridx_off),
+                FIELD(ridx_log2, g.ridx_log2),
                 FIELD(arena_off_pg, g.arena_off),
                 FIELD(arena_units, view->arena_units),
                 FIELD(max_probe, view->max_probe),

@@ -27,6 +27,8 @@ struct khs_view {
         uint32_t n_words;    /* size of the file; 8 GiB are 2^31 words */
         uint32_t idx_word;
         uint32_t n_buckets; /* a power of two */
+        uint32_t ridx_word;
+        uint32_t n_rbuckets; /* 0: no reverse index */
         uint32_t arena_word;
         uint32_t arena_units;
         uint32_t max_probe;
@@ -92,6 +94,20 @@ int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *re
  * Return: 0; -ENOENT after the last.
  */
 int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_found *ret, char key[static 256]);
+
+/**
+ * khs_view_reverse() - a service that has an address
+ * @family:  AF_INET or AF_INET6
+ * @address: 4 or 16 bytes, network byte order, private memory
+ * @key:     receives the service's key, NUL-terminated
+ *
+ * Where several services have it, one of them.
+ *
+ * Return: 0; -ENOENT no service has it; -EOPNOTSUPP the table has no reverse index; -EBUSY it
+ * changed under every try.
+ */
+int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret,
+                     char key[static 256]);
 
 /**
  * khs_found_copy() - copy addresses of one family, cyclically

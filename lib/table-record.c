@@ -15,6 +15,7 @@
 #include "table-atomic.h"
 #include "table-crc.h"
 #include "table-record.h"
+#include "table-reverse.h"
 
 static uint32_t words_of(size_t n_bytes)
 {
@@ -92,11 +93,6 @@ static struct khs_record *record_at(const struct khs_file *file, uint32_t ref)
         return (struct khs_record *)block_at(file, ref);
 }
 
-static uint32_t *bucket_at(const struct khs_file *file, uint32_t bucket)
-{
-        return file->map + file->idx_word + (size_t)(bucket & (file->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
-}
-
 static bool key_is(const struct khs_file *file, uint32_t ref, const char *key, size_t n_key)
 {
         const struct khs_record *record = record_at(file, ref);
@@ -112,7 +108,7 @@ static uint32_t *entry_find(const struct khs_file *file, uint64_t hash, const ch
 
         *ret_found = false;
         for (uint32_t probe = 0; probe < KHS_PROBE_DEFAULT && probe < file->n_buckets; probe++) {
-                uint32_t *entry = bucket_at(file, (uint32_t)hash + probe);
+                uint32_t *entry = khs_bucket(file->map + file->idx_word, file->n_buckets, (uint32_t)hash + probe);
 
                 for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
                         if (entry[1] == 0 && !free_entry)
@@ -140,17 +136,6 @@ static void block_write(struct khs_file *file, uint32_t unit, const uint32_t *im
         khs_store_release(block, seq + 1);
 }
 
-static void entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref)
-{
-        if (khs_load_relaxed(entry) != tag) {
-                /* Free: nobody may find the new tag with an old ref. */
-                khs_store_relaxed(entry + 1, 0);
-                khs_fence_release();
-                khs_store_relaxed(entry, tag);
-        }
-        khs_store_release(entry + 1, ref);
-}
-
 static void count_record(struct khs_file *file, const struct khs_record *record, int sign)
 {
         struct khs_table_header *header = (struct khs_table_header *)file->map;
@@ -165,6 +150,13 @@ static void count_record(struct khs_file *file, const struct khs_record *record,
         khs_store_relaxed(&header->free_units, file->pool.n_units - file->pool.n_cut + file->pool.n_free);
 }
 
+/* Number of an index entry: what the reverse index refers to. */
+static uint32_t entry_number(const struct khs_file *file, const uint32_t *entry)
+{
+        return (uint32_t)(entry - (file->map + file->idx_word)) / 2;
+}
+
+/* A block that no entry refers to any more. */
 static void retire(struct khs_file *file, uint32_t ref, uint32_t now_ds)
 {
         const struct khs_record *record = record_at(file, ref);
@@ -176,19 +168,33 @@ static void retire(struct khs_file *file, uint32_t ref, uint32_t now_ds)
 /* The image into a fresh block, and the block behind the entry. */
 static int place(struct khs_file *file, uint32_t *entry, bool found, const uint32_t *image, uint32_t now_ds)
 {
-        const struct khs_record *record = (const struct khs_record *)image;
-        uint32_t unit, old = found ? entry[1] : 0;
+        const struct khs_record *record = (const struct khs_record *)image, *old = NULL;
+        uint32_t unit, old_ref = found ? entry[1] : 0;
         int r;
 
+        if (old_ref)
+                old = record_at(file, old_ref);
+        if (!khs_reverse_room(file, old, record))
+                return -EXFULL;
         r = khs_pool_take(&file->pool, khs_pool_class(record->units), now_ds, &unit);
         if (r < 0)
                 return r;
         block_write(file, unit, image, record->units);
-        entry_publish(entry, record->tag, unit + 1);
+        khs_entry_publish(entry, record->tag, unit + 1);
         count_record(file, record, 1);
-        if (old)
-                retire(file, old, now_ds);
+        khs_reverse_update(file, entry_number(file, entry), old, record);
+        if (old_ref)
+                retire(file, old_ref, now_ds);
         return 0;
+}
+
+static void withdraw(struct khs_file *file, uint32_t *entry, uint32_t now_ds)
+{
+        uint32_t ref = entry[1];
+
+        khs_store_release(entry + 1, 0);
+        khs_reverse_update(file, entry_number(file, entry), record_at(file, ref), NULL);
+        retire(file, ref, now_ds);
 }
 
 /* Whether a record says the same but for what may be stored in place. */
@@ -234,15 +240,13 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, uint32_t *ima
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds)
 {
         uint64_t hash = khs_siphash13(file->hash_key, key, n_key);
-        uint32_t *entry, ref;
+        uint32_t *entry;
         bool found;
 
         entry = entry_find(file, hash, key, n_key, &found);
         if (!found)
                 return -ENOENT;
-        ref = entry[1];
-        khs_store_release(entry + 1, 0);
-        retire(file, ref, now_ds);
+        withdraw(file, entry, now_ds);
         return 0;
 }
 
@@ -301,9 +305,7 @@ void khs_file_retain(struct khs_file *file, bool (*keep)(void *userdata, const c
                 if (ref == 0)
                         continue;
                 read_keys(record_at(file, ref), key, target);
-                if (keep(userdata, key, target[0] ? target : NULL))
-                        continue;
-                khs_store_release(entry + 1, 0);
-                retire(file, ref, now_ds);
+                if (!keep(userdata, key, target[0] ? target : NULL))
+                        withdraw(file, entry, now_ds);
         }
 }

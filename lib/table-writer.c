@@ -46,37 +46,50 @@ int khs_writer_lock(int dir_fd)
         return fd;
 }
 
-static uint32_t idx_log2_for(uint64_t n_keys)
+/* Room for twice as many entries: every key finds its place near its bucket. */
+static uint32_t index_log2(uint64_t n, uint32_t max)
 {
         uint32_t log2 = MIN_IDX_LOG2;
 
-        while (log2 < KHS_IDX_LOG2_MAX && 1ULL << log2 < 2 * n_keys)
+        while (log2 < max && 1ULL << log2 < 2 * n)
                 log2++;
         return log2;
 }
 
-/* The largest arena that fits beside this index into max_bytes, at most `wanted`. */
-static uint32_t arena_within(uint64_t max_bytes, uint32_t idx_log2, uint64_t wanted)
-{
-        uint64_t fixed_bytes = khs_file_size(idx_log2, 0), room;
+/* What a new file must hold. */
+struct need {
+        uint64_t n_keys, n_addresses;
+        uint64_t units, wanted_units; /* at least; better */
+};
 
-        room = max_bytes > fixed_bytes ? (max_bytes - fixed_bytes) / KHS_TABLE_PAGE * (KHS_TABLE_PAGE / KHS_UNIT) : 0;
+/* The largest arena that fits beside the indexes into max_bytes, at most `wanted`. */
+static uint32_t arena_within(uint64_t max_bytes, struct khs_geometry g, uint64_t wanted)
+{
+        uint64_t indexes, room;
+
+        g.arena_units = 0;
+        indexes = khs_file_size(&g);
+        room = max_bytes > indexes ? (max_bytes - indexes) / KHS_TABLE_PAGE * (KHS_TABLE_PAGE / KHS_UNIT) : 0;
         return (uint32_t)(wanted < room ? wanted : room);
 }
 
-/* A filled file of this geometry without a name; tries other hash keys, then larger indexes. */
-static int build(struct khs_writer *w, uint32_t idx_log2, uint64_t wanted_units, uint64_t needed_units,
-                 uint32_t now_ds, struct khs_file **ret)
+/* A filled file without a name; tries other hash keys, then larger indexes. */
+static int build(struct khs_writer *w, const struct need *need, uint32_t now_ds, struct khs_file **ret)
 {
+        bool reverse = w->fixed.flags & KHS_FLAG_REVERSE;
         int r = -ENOSPC;
 
-        for (int i = 0; i < GROW_TRIES; i++, idx_log2 += i & 1 ? 0 : 1) {
-                uint32_t units = arena_within(w->max_bytes, idx_log2, wanted_units);
+        for (uint32_t i = 0; i < GROW_TRIES; i++) {
+                struct khs_geometry g = {
+                        .idx_log2 = index_log2(need->n_keys, KHS_IDX_LOG2_MAX) + i / 2,
+                        .ridx_log2 = reverse ? index_log2(need->n_addresses, KHS_RIDX_LOG2_MAX) + i / 2 : 0,
+                };
                 struct khs_file *file = NULL;
 
-                if (idx_log2 > KHS_IDX_LOG2_MAX || units < needed_units || units == 0)
+                g.arena_units = arena_within(w->max_bytes, g, need->wanted_units);
+                if (g.idx_log2 > KHS_IDX_LOG2_MAX || g.ridx_log2 > KHS_RIDX_LOG2_MAX || g.arena_units < need->units)
                         return -ENOSPC;
-                r = khs_file_new(&file, w->dir_fd, &w->fixed, idx_log2, units, w->max_bytes);
+                r = khs_file_new(&file, w->dir_fd, &w->fixed, &g, w->max_bytes);
                 if (r < 0)
                         return r;
                 if (w->file)
@@ -111,18 +124,24 @@ static int switch_to(struct khs_writer *w, struct khs_file *file)
 }
 
 /*
- * A new file with room for what is there, what rests, and `more` units, and half of that again: each
+ * A new file with room for what is there, what rests, and one more row, and half of that again: each
  * byte is copied a constant number of times on average, and a table is never more than half empty.
+ * When an index was too full, `wider` makes it twice as large.
  */
-static int grow(struct khs_writer *w, uint32_t more, uint32_t n_more_keys, uint32_t now_ds)
+static int grow(struct khs_writer *w, const struct khs_row *row, bool wider, uint32_t now_ds)
 {
         const struct khs_pool *pool = &w->file->pool;
-        uint64_t live = (uint64_t)pool->n_cut - pool->n_free;
-        uint64_t wanted = (live + more + khs_pool_resting(pool, now_ds)) * 3 / 2 + MIN_UNITS;
+        uint64_t live = (uint64_t)pool->n_cut - pool->n_free, more = row ? khs_row_units(row) : 1;
+        const struct need need = {
+                .n_keys = (w->file->n_keys + 1ULL) * (wider ? 2 : 1),
+                .n_addresses = ((uint64_t)w->file->n_addresses + (row ? row->n4 + row->n6 : 0)) * (wider ? 2 : 1),
+                .units = live + more,
+                .wanted_units = (live + more + khs_pool_resting(pool, now_ds)) * 3 / 2 + MIN_UNITS,
+        };
         struct khs_file *file;
         int r;
 
-        r = build(w, idx_log2_for((uint64_t)w->file->n_keys + n_more_keys), wanted, live + more, now_ds, &file);
+        r = build(w, &need, now_ds, &file);
         return r < 0 ? r : switch_to(w, file);
 }
 
@@ -135,7 +154,7 @@ int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now
         r = khs_file_put(w->file, row, w->image, now_ds);
         if (r != -ENOSPC && r != -EXFULL)
                 return r;
-        r = grow(w, khs_row_units(row), r == -EXFULL ? w->file->n_keys + 1 : 1, now_ds);
+        r = grow(w, row, r == -EXFULL, now_ds);
         if (r == 0)
                 r = khs_file_put(w->file, row, w->image, now_ds);
         return r == -EXFULL ? -ENOSPC : r;
@@ -168,6 +187,7 @@ static int set_params(struct khs_writer *w, const struct khs_table_params *param
         w->fixed.zone_len = (uint32_t)n_zone;
         w->fixed.namespace_len = (uint8_t)n_namespace;
         w->fixed.orphan_max_ds = params->orphan_max_ds;
+        w->fixed.flags = params->reverse ? KHS_FLAG_REVERSE : 0;
         w->max_bytes = params->max_bytes;
         return 0;
 }
@@ -201,6 +221,12 @@ static int writer_alloc(struct khs_writer **ret, int dir_fd, const struct khs_ta
 
 int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t generation)
 {
+        const struct need need = {
+                .n_keys = params->n_services,
+                .n_addresses = params->n_services,
+                .units = 1,
+                .wanted_units = MIN_UNITS + 2ULL * params->n_services,
+        };
         struct khs_writer *w;
         struct khs_file *file;
         int r;
@@ -209,7 +235,7 @@ int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_p
         if (r < 0)
                 return r;
         w->fixed.generation = generation;
-        r = build(w, idx_log2_for(params->n_services), MIN_UNITS + 2ULL * params->n_services, 1, 0, &file);
+        r = build(w, &need, 0, &file);
         if (r == 0)
                 r = switch_to(w, file);
         if (r < 0) {
@@ -277,7 +303,7 @@ int khs_writer_renew(struct khs_writer *w, const struct khs_table_params *params
         if (params)
                 r = set_params(w, params);
         if (r == 0)
-                r = grow(w, 1, 1, now_ds);
+                r = grow(w, NULL, false, now_ds);
         if (r < 0) {
                 w->fixed = fixed;
                 w->max_bytes = max_bytes;

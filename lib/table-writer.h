@@ -24,6 +24,7 @@ struct khs_table_params {
         const char *zone;      /* cluster domain, <= KHS_KEY_MAX bytes */
         const char *namespace; /* of callers without a search domain, <= 63 bytes; "" or NULL: none */
         uint32_t orphan_max_ds;
+        bool reverse;       /* with an index from addresses to services */
         uint64_t max_bytes; /* limit of the file */
         uint32_t n_services; /* room for so many to begin with; a hint */
 };
@@ -36,7 +37,7 @@ struct khs_row {
         size_t n_target;
         uint32_t flags; /* KHS_REC_*; alias is set by the writer */
         uint32_t n4, n6; /* <= KHS_MAX_ADDRS each */
-        const void *v4, *v6;
+        const void *v4, *v6; /* network byte order, sorted bytewise, no duplicates */
         uint32_t policy;
         uint32_t fresh_until_ds, stale_until_ds;
         uint32_t version;

@@ -384,3 +384,29 @@ Test(k8shsvc, waits_while_the_daemon_is_gone)
         cr_expect_eq(s.result, 0, "found when the silence of the old file was noticed");
         k8shsvc_close(s.h);
 }
+
+Test(k8shsvc, names_the_pod_of_an_address)
+{
+        static const uint8_t v4[] = { 10, 0, 0, 2 }, v6[16] = { 0xfd, [15] = 1 }, none[] = { 10, 9, 9, 9 };
+        struct khs_table_params params = fixture_params();
+        char name[600] = "untouched";
+        k8shsvc *h = handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        put(&f, "a.b", 3, 2, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_expect_eq(k8shsvc_reverse(h, AF_INET, v4, name, sizeof(name)), -EOPNOTSUPP);
+        params.reverse = true;
+        cr_assert_eq(khs_writer_renew(f.writer, &params, fixture_now()), 0);
+        (void)usleep(1200000);
+        cr_expect_eq(k8shsvc_reverse(h, AF_INET, none, name, sizeof(name)), -ENOENT);
+        cr_expect_eq(k8shsvc_reverse(h, AF_INET, v4, name, 28), -ENOBUFS);
+        cr_expect_str_eq(name, "untouched");
+        cr_expect_eq(k8shsvc_reverse(h, AF_INET, v4, name, 32), 0);
+        cr_expect_str_eq(name, "10-0-0-2.a.b.svc.cluster.local");
+        cr_expect_eq(k8shsvc_reverse(h, AF_INET6, v6, name, sizeof(name)), 0);
+        cr_expect_str_eq(name, "fd00--1.a.b.svc.cluster.local");
+        cr_expect_eq(k8shsvc_reverse(h, AF_UNIX, v4, name, sizeof(name)), -EINVAL);
+        k8shsvc_close(h);
+}
