@@ -132,10 +132,25 @@ static int parse_port(const struct config_key *key, const char *text, void *ret)
         return khs_port_parse(text, strlen(text), ret);
 }
 
-static int parse_address(const struct config_key *key, const char *text, void *ret)
+/* The operator's word is good, loopback and link-local for a laptop too; but nobody can connect to these. */
+static bool is_no_endpoint(const struct config_address *a)
 {
+        static const uint8_t unspecified[16];
+
+        if (memcmp(a->bytes, unspecified, a->family == AF_INET ? 4 : 16) == 0)
+                return true;
+        return a->family == AF_INET ? a->bytes[0] >= 224 : a->bytes[0] == 0xff;
+}
+
+static int parse_endpoint(const struct config_key *key, const char *text, void *ret)
+{
+        struct config_address address;
+
         (void)key;
-        return config_address_parse(text, ret);
+        if (config_address_parse(text, &address) < 0 || is_no_endpoint(&address))
+                return -EINVAL;
+        memcpy(ret, &address, sizeof(address));
+        return 0;
 }
 
 static int parse_server(const struct config_key *key, const char *text, void *ret)
@@ -212,6 +227,7 @@ static const struct config_word services_words[] = {{"headless", 0}, {0}};
 #define EXPECTED_REFRESH "a duration from 50ms to 1h (500ms, 5s, 10m, 1h)"
 #define EXPECTED_STALE   "a duration from 1s to 7d (30s, 10m, 1h, 7d)"
 #define EXPECTED_ADDRESS "ADDR, ADDR:PORT, [V6] or [V6]:PORT"
+#define EXPECTED_ENDPOINT EXPECTED_ADDRESS "; not an unspecified, broadcast or multicast one"
 
 #define DAEMON(field)                                                                                       \
         .sections = CONFIG_SECTION_DAEMON, .offset = offsetof(struct config, field),                        \
@@ -299,7 +315,7 @@ const struct config_key config_service_keys[CONFIG_N_SERVICE_KEYS] = {
         {"hosts", SERVICE(hosts), .sections = ANY_SERVICE, .parse = parse_word, .words = hosts_words,
          .fallback = "auto", .expected = "auto, yes or no"},
         {"endpoints", SERVICE_LIST(endpoints, KHS_MAX_ADDRS), .kind = CONFIG_KEY_LIST,
-         .sections = CONFIG_SECTION_SERVICE, .parse = parse_address, .expected = EXPECTED_ADDRESS},
+         .sections = CONFIG_SECTION_SERVICE, .parse = parse_endpoint, .expected = EXPECTED_ENDPOINT},
         {"services", .sections = CONFIG_SECTION_NAMESPACE, .parse = parse_fixed, .words = services_words,
          .fallback = "headless", .expected = "headless"},
 };

@@ -38,6 +38,7 @@ struct daemon {
         char *conf_dir; /* conf.d beside --config */
         struct config_loader *loader;
         struct config *config;
+        size_t n_config_messages; /* warnings, too */
         int dir_fd, lock_fd;
         struct publisher *publisher;
         struct source_dns *dns;
@@ -51,7 +52,9 @@ struct daemon {
 
 static void on_config_message(void *userdata, int priority, const char *message)
 {
-        (void)userdata;
+        struct daemon *d = userdata;
+
+        d->n_config_messages++;
         log_message(priority, "%s", message);
 }
 
@@ -85,7 +88,7 @@ static int load_config(struct daemon *d, const struct daemon_options *options, s
                 .resolv_conf = RESOLV_CONF,
                 .service_account_namespace = SERVICE_ACCOUNT,
         };
-        r = config_loader_new(&d->loader, &d->origin, on_config_message, NULL);
+        r = config_loader_new(&d->loader, &d->origin, on_config_message, d);
         return r < 0 ? r : config_load(d->loader, &d->config, ret_errors);
 }
 
@@ -181,6 +184,14 @@ static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
         usec = now - usec > BEAT_USEC ? now : usec;
         (void)sd_event_source_set_time(source, usec + BEAT_USEC);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* In the first round of the loop: with all services known from before, it is ready. */
+static int on_start(sd_event_source *source, void *userdata)
+{
+        (void)source;
+        update_status(userdata);
+        return 0;
 }
 
 /* After every round of the loop until READY: the beat would tell it up to a second later. */
@@ -350,6 +361,8 @@ static int start_loop(struct daemon *d)
         r = sd_event_add_time(d->event, &d->beat_timer, CLOCK_BOOTTIME, d->started_usec + BEAT_USEC, BEAT_SLACK_USEC,
                               on_beat, d);
         if (r >= 0)
+                r = sd_event_add_defer(d->event, NULL, on_start, d);
+        if (r >= 0)
                 r = sd_event_add_post(d->event, NULL, on_round, d);
         if (r >= 0)
                 r = sd_event_set_watchdog(d->event, true);
@@ -426,5 +439,5 @@ int daemon_check_config(const struct daemon_options *options)
         deinit(&d);
         if (r == -EINVAL)
                 return EXIT_USAGE;
-        return r < 0 || n_errors > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return r < 0 || n_errors > 0 || d.n_config_messages > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -13,6 +13,8 @@ TestSuite(config_findings, .init = setup, .fini = teardown, .timeout = 120);
         "[daemon], [service NAME.NAMESPACE], [pods NAME.NAMESPACE] or [namespace NAMESPACE]"
 #define REFRESH   "expected a duration from 50ms to 1h (500ms, 5s, 10m, 1h)\n"
 #define ADDRESSES "expected ADDR, ADDR:PORT, [V6] or [V6]:PORT\n"
+#define ENDPOINTS \
+        "expected ADDR, ADDR:PORT, [V6] or [V6]:PORT; not an unspecified, broadcast or multicast one\n"
 
 static const struct {
         const char *text;
@@ -89,7 +91,15 @@ static const struct {
                                                      "expected a number from 1 to 65535, NAME, NAME/udp "
                                                      "or NUMBER+\n"},
         {"[service a]\nendpoints = a.example\n",
-         "@/main:2: [service a] endpoints: found 'a.example', " ADDRESSES},
+         "@/main:2: [service a] endpoints: found 'a.example', " ENDPOINTS},
+        {"[service a]\nendpoints = 0.0.0.0\n",
+         "@/main:2: [service a] endpoints: found '0.0.0.0', " ENDPOINTS},
+        {"[service a]\nendpoints = ::\n", "@/main:2: [service a] endpoints: found '::', " ENDPOINTS},
+        {"[service a]\nendpoints = 239.1.2.3\n", "@/main:2: [service a] endpoints: found '239.1.2.3', " ENDPOINTS},
+        {"[service a]\nendpoints = 255.255.255.255\n",
+         "@/main:2: [service a] endpoints: found '255.255.255.255', " ENDPOINTS},
+        {"[service a]\nendpoints = [ff02::1]:80\n",
+         "@/main:2: [service a] endpoints: found '[ff02::1]:80', " ENDPOINTS},
         {"[service a]\nalias = ok b..c\n", "@/main:2: [service a] alias: found 'ok b..c', expected host "
                                            "names of at most 253 bytes and 63 a label\n"},
         /* keys and sections */
