@@ -148,12 +148,15 @@ static uint16_t default_port(const struct config_service *config)
         return config->n_ports > 0 && config->ports[0].kind == KHS_PORT_NUMBER ? config->ports[0].number : 0;
 }
 
-/* What stands in a file is true while the daemon lives, whatever max-stale says of other sources. */
+/*
+ * An answer is confirmed until the next one is due, and stale from then. What stands in a file is
+ * true while the daemon lives, whatever max-stale says of other sources.
+ */
 static uint64_t max_stale(const struct config_service *config)
 {
-        if (config->source == KHS_SOURCE_STATIC && config->max_stale < STATIC_MAX_STALE_USEC)
-                return STATIC_MAX_STALE_USEC;
-        return config->max_stale;
+        uint64_t usec = config->max_stale + config->refresh_max;
+
+        return config->source == KHS_SOURCE_STATIC && usec < STATIC_MAX_STALE_USEC ? STATIC_MAX_STALE_USEC : usec;
 }
 
 static enum service_change configure(struct registration *item, const struct config_service *config)

@@ -227,24 +227,37 @@ int service_apply(struct service *s, const struct source_result *result, uint64_
         return change;
 }
 
-static bool expire(struct service_family *f, uint64_t max_stale, uint64_t now)
+/*
+ * A family that a service has never had is asked for only now and then: while the other family is
+ * confirmed, it is still known to have none.
+ */
+static bool too_old(const struct service_family *f, const struct service_family *other, uint64_t max_stale, uint64_t now)
 {
-        if (!is_known(f) || (int64_t)now < stale_until(f, max_stale))
+        if (!is_known(f) || (f->state == KHS_SERVICE_EMPTY && other->state == KHS_SERVICE_FRESH))
                 return false;
+        return (int64_t)now >= stale_until(f, max_stale);
+}
+
+static void expire(struct service_family *f, uint64_t now)
+{
         forget(f);
         f->n_negatives = 0;
         enter(f, KHS_SERVICE_EXPIRED, f->reason, now);
-        return true;
 }
 
 enum service_change service_tick(struct service *s, uint64_t now)
 {
-        bool expired = wants(s, AF_INET) && expire(&s->v4, s->max_stale, now);
+        bool v4 = wants(s, AF_INET) && too_old(&s->v4, &s->v6, s->max_stale, now);
+        bool v6 = wants(s, AF_INET6) && too_old(&s->v6, &s->v4, s->max_stale, now);
 
-        expired = (wants(s, AF_INET6) && expire(&s->v6, s->max_stale, now)) || expired;
-        if (expired)
-                s->version++;
-        return expired ? SERVICE_CONTENT : SERVICE_UNCHANGED;
+        if (v4)
+                expire(&s->v4, now);
+        if (v6)
+                expire(&s->v6, now);
+        if (!v4 && !v6)
+                return SERVICE_UNCHANGED;
+        s->version++;
+        return SERVICE_CONTENT;
 }
 
 static int rank(const struct service_family *f)

@@ -12,7 +12,8 @@
  *        |  3 negatives     |   '-----------------------------------------'
  *        '----------------> EMPTY <--- 3 negatives --- FRESH, STALE
  *
- *     and from FRESH, STALE and EMPTY to EXPIRED when nothing has confirmed it for max-stale.
+ *     and from FRESH, STALE and EMPTY to EXPIRED when nothing has confirmed it for max-stale (but not
+ *     from EMPTY while the other family is FRESH).
  *
  * DNS says NXDOMAIN for "no pods" and for "no such service", and CoreDNS has been seen to say it of
  * services that have both (coredns#6518, 1 in 6). So its negatives count only three in a row, each 2

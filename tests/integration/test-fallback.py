@@ -188,7 +188,7 @@ def filled(kind):
 
 
 @suite.each("a table with {0}", [
-    ("another major version", 8 + 0, "<H", 2),
+    ("another major version", 8, "<H", 2),
     ("an incompatible flag", 16, "<I", 1 << 9),
     ("another magic number", 0, "<I", 0x12345678),
     ("the other byte order", 4, "<I", 0x04030201),

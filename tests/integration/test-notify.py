@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import socket
 import sys
 import time
@@ -114,7 +115,6 @@ def foreign_watchdog():
 
 @suite.test("a stopped daemon sends no WATCHDOG=1, so that the manager can tell")
 def stopped():
-    import signal
     with Manager() as manager, start(WATCHDOG_USEC="1000000") as running:
         manager.wait("READY", "1")
         manager.wait("WATCHDOG", "1")

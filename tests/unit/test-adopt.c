@@ -167,10 +167,10 @@ Test(adopt, retains_only_what_is_wanted)
         fixture_deinit(&f);
 }
 
-/* As a writer leaves it that is killed while it fills a block, or before it has cut one. */
+/* As a writer leaves it that is killed while it fills a block that it uses again. */
 Test(adopt, reclaims_half_written_blocks)
 {
-        struct khs_found found;
+        struct khs_found old, found;
         struct khs_table_file file;
         uint32_t *map, *block;
         struct fixture f;
@@ -178,20 +178,30 @@ Test(adopt, reclaims_half_written_blocks)
         size_t size;
 
         leave(&f);
-        map = map_all(&f, &size);
+        cr_assert_eq(adopt(&f), 0);
         fixture_open(&f, &file);
-        /* an unreferenced block, odd: the first version of some service */
-        block = map + file.view.arena_word;
-        cr_assert_eq(khs_view_find(&file.view, "svc-0.b", 7, &found), 0);
-        cr_assert_neq(found.block, file.view.arena_word, "version 1 lies there");
+        cr_assert_eq(khs_view_find(&file.view, "svc-0.b", 7, &old), 0);
+        row = fixture_row("svc-0.b", 0, 0, 0);
+        row.version = 3;
+        row.port = 81;
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        f.writer = khs_writer_free(f.writer);
+
+        /* nobody refers to it any more */
+        map = map_all(&f, &size);
+        block = map + old.block;
         block[0] |= 1;
         memset(block + 2, 0x5a, 14 * 4);
         cr_assert_eq(adopt(&f), 0);
         expect_all(&file.view, 3);
-        row = fixture_row("new.b", 1, 0, 0);
-        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now() + KHS_GRACE_DS), 0);
-        cr_assert_eq(khs_view_find(&file.view, "new.b", 5, &found), 0);
+        for (uint32_t i = 0; i < 3 * N && block[0] % 2; i++) {
+                row.version++;
+                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now() + KHS_GRACE_DS * (2 + i)), 0);
+        }
+        cr_expect_eq(block[0] % 2, 0, "used again");
+        cr_assert_eq(khs_view_find(&file.view, "svc-0.b", 7, &found), 0);
         cr_expect_eq(found.record.seq % 2, 0, "parity survives: seq | 1, never seq + 1");
+        cr_expect_eq(found.record.version, row.version);
         khs_table_close(&file);
         (void)munmap(map, size);
         fixture_deinit(&f);

@@ -250,3 +250,22 @@ Test(service, max_stale_counts_from_the_last_confirmation)
         cr_expect_eq(service_tick(s, T0 + 10 * SEC), SERVICE_CONTENT);
         service_free(s);
 }
+
+/* The DNS source asks for a family that never was every five minutes only, whatever max-stale is. */
+Test(service, empty_family_lasts_while_the_other_is_fresh)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)service_configure(s, s->policy, 80, KHS_FAMILY_ANY, 10 * SEC);
+        for (int i = 0; i < 3; i++)
+                (void)no(s, AF_INET6, KHS_SOURCE_DNS, T0 + (uint64_t)i * 2 * SEC);
+        for (uint64_t t = T0 + 5 * SEC; t < T0 + 300 * SEC; t += 5 * SEC) {
+                (void)answer(s, AF_INET, two, 2, t);
+                cr_expect_eq(service_tick(s, t + SEC), SERVICE_UNCHANGED);
+                cr_expect_eq(row_of(s).flags, 0);
+        }
+        (void)failure(s, AF_INET, T0 + 300 * SEC);
+        cr_expect_eq(service_tick(s, T0 + 320 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN, "nothing confirms either");
+        service_free(s);
+}

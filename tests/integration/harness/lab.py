@@ -1,5 +1,7 @@
 """The usual scene of a test: the sandbox, a DNS server with services, and the daemon that follows it."""
 
+import traceback
+
 from . import daemon, dns, lookup, sandbox, tap
 
 
@@ -38,7 +40,7 @@ def set_up(function):
     try:
         return function()
     except Exception as error:
-        tap.comment("".join(__import__("traceback").format_exc()))
+        tap.comment(traceback.format_exc())
         tap.bail_out(f"set-up: {error}")
 
 

@@ -2,7 +2,7 @@
 
 import struct
 
-MAJOR_AT, INCOMPAT_AT, CHECKSUM_AT, STATIC_SIZE = 12 - 4, 16, 356, 1024
+CHECKSUM_AT, STATIC_SIZE = 356, 1024
 
 
 def crc32c(data):

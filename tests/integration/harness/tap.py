@@ -39,6 +39,8 @@ class Suite:
         """
         pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
         tests = [test for test in self._tests if pattern.search(test[0])]
+        if not tests:
+            bail_out(f"no test's title matches {pattern.pattern}")
         failed = 0
         print(f"1..{len(tests)}", flush=True)
         for number, (title, function, row) in enumerate(tests, 1):
