@@ -155,29 +155,46 @@ static int lookup(struct khs_lookup *l, const struct khs_port *port, int family,
         }
 }
 
+/* With a port or a scheme: the name is a part of the text, and perhaps to be put together. */
+static int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+{
+        char name[KHS_NAME_MAX + 2];
+        struct khs_target target;
+        struct khs_lookup l;
+        size_t n_name;
+        int r;
+
+        if (khs_target_parse(text, &target) < 0)
+                return -EINVAL;
+        r = target_name(&target, name, &n_name);
+        if (r < 0)
+                return r;
+        r = khs_lookup_begin(&l, name, n_name, h->search);
+        if (r == 0)
+                r = lookup(&l, &target.port, family, ret, n_max, n_ret);
+        khs_lookup_end(&l);
+        return r;
+}
+
 PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr *ret, size_t n_max,
                           size_t *n_ret)
 {
-        char text[KHS_NAME_MAX + 2];
-        struct khs_target target;
+        static const struct khs_port no_port;
         struct khs_lookup l;
-        size_t n_text;
         int r;
 
         if (!h || !name || !n_ret || (!ret && n_max > 0))
                 return -EINVAL;
         if (family != AF_INET && family != AF_INET6 && family != AF_UNSPEC)
                 return -EINVAL;
-        if (khs_target_parse(name, &target) < 0)
-                return -EINVAL;
-        r = target_name(&target, text, &n_text);
-        if (r < 0)
-                return r;
 
-        r = khs_lookup_begin(&l, text, n_text, h->search);
+        /* A plain name is the common case, and no name holds a colon or a slash. */
+        r = khs_lookup_begin(&l, name, strnlen(name, KHS_NAME_MAX + 2), h->search);
         if (r == 0)
-                r = lookup(&l, &target.port, family, ret, n_max, n_ret);
+                r = lookup(&l, &no_port, family, ret, n_max, n_ret);
         khs_lookup_end(&l);
+        if (r == -ENOENT && strpbrk(name, ":/"))
+                r = lookup_target(h, name, family, ret, n_max, n_ret);
         return public_error(r);
 }
 

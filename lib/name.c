@@ -13,13 +13,22 @@
 #define LOCAL   "localhost"
 #define N_LOCAL (sizeof(LOCAL) - 1)
 
-/* RFC 1123 letters, digits and hyphen, and the underscore that aliases may have; 0 ends the game. */
-static inline char lower(char c)
-{
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_')
-                return c;
-        return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : 0;
-}
+/*
+ * RFC 1123 letters in lower case, digits and hyphen, the underscore that aliases may have, and the
+ * dot; 0 for all other bytes, which no name of ours has.
+ */
+static const char folded[256] = {
+        ['-'] = '-', ['.'] = '.', ['_'] = '_',
+        ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4',
+        ['5'] = '5', ['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9',
+#define LETTER(upper, lower) [upper] = lower, [lower] = lower
+        LETTER('A', 'a'), LETTER('B', 'b'), LETTER('C', 'c'), LETTER('D', 'd'), LETTER('E', 'e'), LETTER('F', 'f'),
+        LETTER('G', 'g'), LETTER('H', 'h'), LETTER('I', 'i'), LETTER('J', 'j'), LETTER('K', 'k'), LETTER('L', 'l'),
+        LETTER('M', 'm'), LETTER('N', 'n'), LETTER('O', 'o'), LETTER('P', 'p'), LETTER('Q', 'q'), LETTER('R', 'r'),
+        LETTER('S', 's'), LETTER('T', 't'), LETTER('U', 'u'), LETTER('V', 'v'), LETTER('W', 'w'), LETTER('X', 'x'),
+        LETTER('Y', 'y'), LETTER('Z', 'z'),
+#undef LETTER
+};
 
 static bool ends_with(const char *text, size_t n_text, const char *tail, size_t n_tail)
 {
@@ -29,7 +38,7 @@ static bool ends_with(const char *text, size_t n_text, const char *tail, size_t 
 /* Copies in lower case, counts labels, drops one final dot (which is told). */
 static int normalise(struct khs_name *name, const char *text, size_t n_text, bool *ret_final_dot)
 {
-        size_t n_label = 0, i;
+        size_t label = 0, i; /* where the label began */
 
         *ret_final_dot = n_text > 0 && text[n_text - 1] == '.';
         if (*ret_final_dot)
@@ -39,21 +48,18 @@ static int normalise(struct khs_name *name, const char *text, size_t n_text, boo
 
         name->n_labels = 0;
         for (i = 0; i < n_text; i++) {
-                char c = lower(text[i]);
+                char c = folded[(unsigned char)text[i]];
 
-                if (c) {
-                        name->text[i] = c;
-                        n_label++;
+                name->text[i] = c;
+                if (c != '.' && c != 0)
                         continue;
-                }
-                if (text[i] != '.' || n_label == 0 || n_label > KHS_LABEL_MAX)
+                if (c == 0 || i == label || i - label > KHS_LABEL_MAX)
                         return -ENOENT;
                 if (name->n_labels++ == 0)
                         name->n_first = (uint8_t)i;
-                name->text[i] = '.';
-                n_label = 0;
+                label = i + 1;
         }
-        if (n_label == 0 || n_label > KHS_LABEL_MAX)
+        if (i == label || i - label > KHS_LABEL_MAX)
                 return -ENOENT;
         if (name->n_labels++ == 0)
                 name->n_first = (uint8_t)i;
