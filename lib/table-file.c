@@ -211,6 +211,19 @@ static void wake(struct khs_table_header *h)
         (void)syscall(SYS_futex, &h->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/* Readers look for the file that has the name now; those who sleep are told. */
+static void supersede(struct khs_table_header *h)
+{
+        khs_store_release(&h->state, KHS_STATE_SUPERSEDED);
+        bump_changes(h);
+        wake(h);
+}
+
+void khs_file_discard_unfinished(int dir_fd)
+{
+        (void)unlinkat(dir_fd, NEW_NAME, 0);
+}
+
 void khs_file_commit(struct khs_file *file)
 {
         bump_changes(header(file));
@@ -219,6 +232,11 @@ void khs_file_commit(struct khs_file *file)
 void khs_file_wake(struct khs_file *file)
 {
         wake(header(file));
+}
+
+void khs_file_supersede(struct khs_file *file)
+{
+        supersede(header(file));
 }
 
 int khs_file_publish(struct khs_file *file, int dir_fd)
@@ -230,11 +248,8 @@ int khs_file_publish(struct khs_file *file, int dir_fd)
         if (renameat(dir_fd, NEW_NAME, dir_fd, KHS_TABLE_NAME) < 0)
                 r = -errno;
         if (old) {
-                if (r == 0) {
-                        khs_store_release(&old->state, KHS_STATE_SUPERSEDED);
-                        bump_changes(old);
-                        wake(old);
-                }
+                if (r == 0)
+                        supersede(old);
                 (void)munmap(old, KHS_HEADER_SIZE);
         }
         return r;

@@ -50,8 +50,14 @@ int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_sta
 /* Unmaps it; takes away the unfinished file, if it never got its name. */
 struct khs_file *khs_file_free(struct khs_file *file, int dir_fd);
 
+/* Removes the file that a writer was making when it ended. */
+void khs_file_discard_unfinished(int dir_fd);
+
 /* Gives it its name and marks the file that had it superseded. */
 int khs_file_publish(struct khs_file *file, int dir_fd);
+
+/* Tells readers of a file that was published that there is a newer one. */
+void khs_file_supersede(struct khs_file *file);
 
 void khs_file_beat(struct khs_file *file);
 

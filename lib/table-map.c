@@ -39,7 +39,7 @@ struct map {
 static struct map maps[KHS_N_MAPS];
 static uint32_t current;     /* 1 + index; 0: none */
 static uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
-static uint32_t cannot_map;  /* mmap failed at the last try */
+static uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold every descriptor */
 
 /* ---- is anybody there ---- */
 
@@ -238,8 +238,10 @@ static void remap_locked(void)
 
         unmap_retired();
         map = free_map();
-        if (!map)
+        if (!map) {
+                __atomic_store_n(&cannot_map, 1, __ATOMIC_RELAXED);
                 return;
+        }
         r = khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_MAP, c ? &maps[c - 1].file : NULL, &map->file);
         __atomic_store_n(&cannot_map, r == -ENOMEM, __ATOMIC_RELAXED);
         if (r < 0)
@@ -323,22 +325,23 @@ static bool is_secure(void)
 /* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
 static int enter_slow(struct khs_pin *pin)
 {
+        bool stuck;
+
         remap();
+        /*
+         * Another thread is at it, or was when it left by longjmp() for good; or nothing can be mapped.
+         * Then a living table may be there all the same, and the file itself answers.
+         */
+        stuck = __atomic_load_n(&cannot_map, __ATOMIC_RELAXED) ||
+                __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE);
         if (pin_current(pin)) {
                 if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
                         return 0;
                 khs_map_leave(pin);
-                return -ENOTCONN;
+                return stuck ? enter_own(pin) : -ENOTCONN;
         }
-        /*
-         * Either there is no table, or this thread may not or could not map it while another one
-         * maps: then the file itself answers.
-         */
-        if (__atomic_load_n(&cannot_map, __ATOMIC_RELAXED) ||
-            __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE) ||
-            __atomic_load_n(&current, __ATOMIC_RELAXED))
-                return enter_own(pin);
-        return -ENOTCONN;
+        /* Without a pin though there is a map: others replaced it under each try. */
+        return stuck || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin) : -ENOTCONN;
 }
 
 int khs_map_enter(struct khs_pin *pin)

@@ -115,6 +115,8 @@ static int switch_to(struct khs_writer *w, struct khs_file *file)
                         khs_file_free(file, w->dir_fd);
                         return r;
                 }
+                /* Ours need not have had the name any more: somebody may have removed it. */
+                khs_file_supersede(w->file);
         }
         khs_file_free(w->file, w->dir_fd);
         w->file = file;
@@ -261,6 +263,7 @@ int khs_writer_adopt(struct khs_writer **ret, int dir_fd, const struct khs_table
         }
         w->fixed.generation = ((const struct khs_table_header *)w->file->map)->fixed.generation + 1;
         w->published = true;
+        khs_file_discard_unfinished(dir_fd);
         khs_file_beat(w->file);
         *ret = w;
         return 0;
