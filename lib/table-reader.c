@@ -3,10 +3,10 @@
  * table-atomic.h.
  *
  * How a lookup stays right while the writer works: the entry's ref leads to a block (acquire). Its
- * header is copied between two looks at its seq. If seq is odd or has changed, the block is being
- * written for another use, and the search begins again. If the key in the block is another one, the
- * block was used again for it before we came; then the entry has a new ref by now, else the tags
- * of two keys are equal and the search goes on.
+ * header is copied between two looks at its seq, with a second look at the ref in between. If seq is
+ * odd or has changed, the block is in another use; if the ref has, the record has moved on: the
+ * search begins again. Otherwise a key in the block that is not ours means that the tags of two keys
+ * are equal, and the search goes on.
  *
  * pread(2) copies are covered by the same checks: a system call orders no less than an acquire.
  */
@@ -288,28 +288,31 @@ static bool key_equal(const struct khs_view *view, const struct khs_found *found
 /*
  * Looks behind one entry whose tag is ours.
  *
- * Return: 0; -ENOENT not this one; -EAGAIN it is changing: search again; -EBADMSG.
+ * After the copy, the entry first and the block last: if the entry still leads here, and the block's
+ * seq is still the same after that, then what was copied is what the entry led to at that moment. The
+ * other way round, a block that is used again twice could come back under another key or with a
+ * version that is not published yet (tests/model shows both).
+ *
+ * Return: 0; -ENOENT another key, or none; -EAGAIN it is changing: search again; -EBADMSG.
  */
 static int examine(const struct khs_view *view, uint32_t entry, uint32_t tag, const char *key, size_t n_key,
                    struct khs_found *ret)
 {
         uint32_t ref = load_acquire(view, entry + 1);
+        bool equal;
         int r;
 
         if (ref == 0)
                 return -ENOENT;
         r = load_record(view, ref, ret);
-        if (r == 0 && key_equal(view, ret, key, n_key))
-                return khs_found_valid(view, ret) ? 0 : -EAGAIN;
-        if (r == 0 && !khs_found_valid(view, ret))
-                return -EAGAIN;
-        /*
-         * Another key, or damage; unless the entry has moved on to another block or key since its
-         * ref was read: then what was seen is no longer behind it.
-         */
+        equal = r == 0 && key_equal(view, ret, key, n_key);
         if (load_acquire(view, entry + 1) != ref || load(view, entry) != tag)
                 return -EAGAIN;
-        return r == 0 ? -ENOENT : r;
+        if (r < 0)
+                return r;
+        if (!khs_found_valid(view, ret))
+                return -EAGAIN;
+        return equal ? 0 : -ENOENT;
 }
 
 static int search(const struct khs_view *view, uint64_t hash, const char *key, size_t n_key, struct khs_found *ret)
@@ -377,6 +380,8 @@ int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *re
         if (r < 0)
                 return r;
         load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
+        if (load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
+                return -EAGAIN;
         return khs_found_valid(view, ret) ? 0 : -EAGAIN;
 }
 

@@ -77,10 +77,11 @@ struct run {
 
 static struct run run_of(const struct khs_record *record, size_t size)
 {
-        const char *payload = (const char *)(record + 1);
+        const char *payload;
 
         if (!record || record->key & KHS_REC_ALIAS)
-                return (struct run){ NULL, 0, size };
+                return (struct run){ "", 0, size };
+        payload = (const char *)(record + 1);
         payload += ((record->key & KHS_KEY_LEN_MASK) + 3) / 4 * 4;
         if (size == 4)
                 return (struct run){ payload, record->n4, 4 };
