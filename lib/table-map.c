@@ -310,16 +310,20 @@ static int enter_own(struct khs_pin *pin)
         return -ENOTCONN;
 }
 
-static bool is_secure(void)
-{
-        static uint32_t secure; /* 0 unknown, 1 no, 2 yes */
-        uint32_t s = __atomic_load_n(&secure, __ATOMIC_RELAXED);
+/* How this process reads; found out once. */
+enum { READS_UNKNOWN, READS_MAP, READS_FILE };
 
-        if (!s) {
-                s = getauxval(AT_SECURE) ? 2 : 1;
-                __atomic_store_n(&secure, s, __ATOMIC_RELAXED);
-        }
-        return s == 2;
+static uint32_t how_it_reads(void)
+{
+        static uint32_t how;
+        uint32_t h = __atomic_load_n(&how, __ATOMIC_RELAXED);
+
+        if (h != READS_UNKNOWN)
+                return h;
+        khs_process_prepare();
+        h = getauxval(AT_SECURE) ? READS_FILE : READS_MAP;
+        __atomic_store_n(&how, h, __ATOMIC_RELEASE);
+        return h;
 }
 
 /* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
@@ -346,8 +350,7 @@ static int enter_slow(struct khs_pin *pin)
 
 int khs_map_enter(struct khs_pin *pin)
 {
-        khs_process_prepare();
-        if (is_secure())
+        if (how_it_reads() == READS_FILE)
                 return enter_own(pin);
         if (pin_current(pin)) {
                 if (khs_view_load_acquire(pin->view, HEADER_WORD(state)) == KHS_STATE_LIVE &&

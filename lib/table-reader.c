@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "crc32c.h"
 #include "siphash.h"
 #include "table-atomic.h"
@@ -51,39 +52,35 @@ static void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
                 memset(ret, UNREADABLE, (size_t)n_words * 4);
 }
 
-static inline uint32_t load(const struct khs_view *view, uint32_t word)
+uint32_t khs_view_pread(const struct khs_view *view, uint32_t word)
 {
         uint32_t value;
 
-        if (__builtin_expect(view->map != NULL, 1))
-                return khs_load_relaxed(view->map + word);
         pread_words(view->fd, word, &value, 1);
         return value;
 }
 
+static inline uint32_t load(const struct khs_view *view, uint32_t word)
+{
+        return khs_view_load(view, word);
+}
+
 static inline uint32_t load_acquire(const struct khs_view *view, uint32_t word)
 {
-        return __builtin_expect(view->map != NULL, 1) ? khs_load_acquire(view->map + word) : load(view, word);
+        return khs_view_load_acquire(view, word);
 }
 
 static inline void load_words(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
-        if (__builtin_expect(view->map == NULL, 0)) {
+        const uint32_t *map = view->map; /* once: the compiler must think that stores to ret change view */
+
+        if (__builtin_expect(map == NULL, 0)) {
                 pread_words(view->fd, word, ret, n_words);
                 return;
         }
+#pragma GCC unroll 16
         for (uint32_t i = 0; i < n_words; i++)
-                ret[i] = khs_load_relaxed(view->map + word + i);
-}
-
-uint32_t khs_view_load(const struct khs_view *view, uint32_t word)
-{
-        return load(view, word);
-}
-
-uint32_t khs_view_load_acquire(const struct khs_view *view, uint32_t word)
-{
-        return load_acquire(view, word);
+                ret[i] = khs_load_relaxed(map + word + i);
 }
 
 /* A field of the static part and where its private copy goes. */
@@ -266,23 +263,22 @@ static int load_record(const struct khs_view *view, uint32_t ref, struct khs_fou
         return khs_found_valid(view, ret) ? -EBADMSG : -EAGAIN;
 }
 
-static bool key_equal(const struct khs_view *view, const struct khs_found *found, const char *key, size_t n_key)
+static inline bool key_equal(const struct khs_view *view, const struct khs_found *found, const char *key, size_t n_key)
 {
-        uint32_t word = found->block + KHS_UNIT_WORDS, chunk[MAX_CHUNK];
+        uint32_t buffer[(KHS_KEY_MAX + 3) / 4], word = found->block + KHS_UNIT_WORDS;
+        const uint32_t *theirs = view->map ? view->map + word : buffer;
+        size_t n = n_key / 4;
 
         if (found->n_key != n_key)
                 return false;
-        while (n_key > 0) {
-                size_t n = n_key < sizeof(chunk) ? n_key : sizeof(chunk);
-
-                load_words(view, word, chunk, (uint32_t)(n + 3) / 4);
-                if (memcmp(chunk, key, n) != 0)
+        if (theirs == buffer)
+                pread_words(view->fd, word, buffer, (uint32_t)(n_key + 3) / 4);
+        for (size_t i = 0; i < n; i++) {
+                if (khs_load_relaxed(theirs + i) != khs_load32(key + 4 * i))
                         return false;
-                key += n;
-                n_key -= n;
-                word += MAX_CHUNK;
         }
-        return true;
+        /* The writer pads with zeros. */
+        return n_key % 4 == 0 || khs_load_relaxed(theirs + n) == (uint32_t)khs_load_tail(key + 4 * n, n_key % 4);
 }
 
 /*
@@ -394,13 +390,14 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
         return -ENOENT;
 }
 
-/* Addresses that lie one after the other. */
-static char *copy_run(const struct khs_view *view, uint32_t word, uint32_t count, uint32_t n_words, char *out, size_t stride)
+/* Addresses of 4 or 16 bytes, the size known to the compiler, that lie one after the other. */
+static inline __attribute__((always_inline)) char *copy_run(const struct khs_view *view, uint32_t word, uint32_t count,
+                                                            const uint32_t n_words, char *out, size_t stride)
 {
-        uint32_t chunk[MAX_CHUNK], per_chunk = MAX_CHUNK / n_words;
+        uint32_t chunk[MAX_CHUNK];
 
         while (count > 0) {
-                uint32_t n = count < per_chunk ? count : per_chunk;
+                uint32_t n = count < MAX_CHUNK / n_words ? count : MAX_CHUNK / n_words;
 
                 load_words(view, word, chunk, n * n_words);
                 for (uint32_t i = 0; i < n; i++, out += stride)
@@ -411,17 +408,24 @@ static char *copy_run(const struct khs_view *view, uint32_t word, uint32_t count
         return out;
 }
 
-void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
-                    uint32_t count, void *ret, size_t stride)
+/* From `first` to the end, then from the beginning. */
+static inline __attribute__((always_inline)) void copy_cyclic(const struct khs_view *view, uint32_t word, uint32_t n,
+                                                              uint32_t first, uint32_t count, const uint32_t n_words,
+                                                              char *out, size_t stride)
 {
-        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6;
-        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word;
-        uint32_t n_words = family == AF_INET ? 1 : 4;
         uint32_t n_tail = count < n - first ? count : n - first;
-        char *out = ret;
 
         out = copy_run(view, word + first * n_words, n_tail, n_words, out, stride);
         copy_run(view, word, count - n_tail, n_words, out, stride);
+}
+
+void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                    uint32_t count, void *ret, size_t stride)
+{
+        if (family == AF_INET)
+                copy_cyclic(view, found->v4_word, found->record.n4, first, count, 1, ret, stride);
+        else
+                copy_cyclic(view, found->v6_word, found->record.n6, first, count, 4, ret, stride);
 }
 
 int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])

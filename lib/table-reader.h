@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "table-atomic.h"
 #include "table-format.h"
 
 struct khs_view {
@@ -54,9 +55,19 @@ struct khs_view {
  */
 int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size);
 
-/* One word of the file, @word < view->n_words. The acquire forms pair as table-atomic.h draws it. */
-uint32_t khs_view_load(const struct khs_view *view, uint32_t word);
-uint32_t khs_view_load_acquire(const struct khs_view *view, uint32_t word);
+/* One word of a view without a map. What can't be read is 0xffffffff: never a valid seq, ref or size. */
+uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
+
+/* One word of the file, @word < view->n_words. The acquire form pairs as table-atomic.h draws it. */
+static inline uint32_t khs_view_load(const struct khs_view *view, uint32_t word)
+{
+        return __builtin_expect(view->map != NULL, 1) ? khs_load_relaxed(view->map + word) : khs_view_pread(view, word);
+}
+
+static inline uint32_t khs_view_load_acquire(const struct khs_view *view, uint32_t word)
+{
+        return __builtin_expect(view->map != NULL, 1) ? khs_load_acquire(view->map + word) : khs_view_pread(view, word);
+}
 
 /* A record as it was at one moment: a private, checked copy of its header, and where the rest lies. */
 struct khs_found {
