@@ -39,6 +39,7 @@ struct map {
 static struct map maps[KHS_N_MAPS];
 static uint32_t current;     /* 1 + index; 0: none */
 static uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
+static uint32_t newest_read; /* generation of the newest file that a lookup has read by itself */
 static uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold every descriptor */
 
 /* ---- is anybody there ---- */
@@ -304,6 +305,8 @@ static int enter_own(struct khs_pin *pin)
                 return -ENOTCONN;
         pin->map = -1;
         pin->view = &pin->own.view;
+        if ((int32_t)(pin->view->generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) > 0)
+                __atomic_store_n(&newest_read, pin->view->generation, __ATOMIC_RELAXED);
         if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
                 return 0;
         khs_map_leave(pin);
@@ -326,6 +329,16 @@ static uint32_t how_it_reads(void)
         return h;
 }
 
+/*
+ * Whether a lookup of this process has already read a newer file than this superseded one by itself:
+ * then going on with the map would go back in time.
+ */
+static bool is_outdated(const struct khs_view *view)
+{
+        return khs_view_load_acquire(view, HEADER_WORD(state)) != KHS_STATE_LIVE &&
+               (int32_t)(__atomic_load_n(&newest_read, __ATOMIC_RELAXED) - view->generation) > 0;
+}
+
 /* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
 static int enter_slow(struct khs_pin *pin)
 {
@@ -339,10 +352,12 @@ static int enter_slow(struct khs_pin *pin)
         stuck = __atomic_load_n(&cannot_map, __ATOMIC_RELAXED) ||
                 __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE);
         if (pin_current(pin)) {
-                if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
+                bool outdated = is_outdated(pin->view);
+
+                if (!outdated && khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
                         return 0;
                 khs_map_leave(pin);
-                return stuck ? enter_own(pin) : -ENOTCONN;
+                return stuck || outdated ? enter_own(pin) : -ENOTCONN;
         }
         /* Without a pin though there is a map: others replaced it under each try. */
         return stuck || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin) : -ENOTCONN;
