@@ -22,15 +22,19 @@
 
 #define KHS_N_MAPS  8U
 #define KHS_N_TURNS 512U
+#define KHS_N_LINES 16U /* of pins, so that threads seldom share one */
 
 /* The page. All words are accessed atomically. */
 struct khs_process {
         uint32_t seed;             /* 0: to be made */
         uint32_t remap_owner;      /* pid of the thread's process that is changing the maps, or 0 */
-        uint32_t pins[KHS_N_MAPS]; /* lookups that use map i right now */
-        uint32_t pad[54];
+        uint32_t pad[14];
+        struct {
+                uint32_t of_map[KHS_N_MAPS]; /* lookups that use map i right now */
+                uint32_t pad[16 - KHS_N_MAPS];
+        } pins[KHS_N_LINES]; /* a cache line each; a lookup stays with one */
         uint32_t turns[KHS_N_TURNS];
-        uint32_t reserved[KHS_PAGE_ALIGN / 4 - 64 - KHS_N_TURNS];
+        uint32_t reserved[KHS_PAGE_ALIGN / 4 - 16 - 16 * KHS_N_LINES - KHS_N_TURNS];
 } __attribute__((aligned(KHS_PAGE_ALIGN)));
 
 extern struct khs_process khs_process;

@@ -207,8 +207,19 @@ static void remap_unlock(void)
 
 static bool map_unused(uint32_t i)
 {
-        return __atomic_load_n(&current, __ATOMIC_SEQ_CST) != i + 1 &&
-               __atomic_load_n(&khs_process.pins[i], __ATOMIC_SEQ_CST) == 0;
+        if (__atomic_load_n(&current, __ATOMIC_SEQ_CST) == i + 1)
+                return false;
+        for (uint32_t line = 0; line < KHS_N_LINES; line++) {
+                if (__atomic_load_n(&khs_process.pins[line].of_map[i], __ATOMIC_SEQ_CST) != 0)
+                        return false;
+        }
+        return true;
+}
+
+/* Threads' stacks lie megabytes apart: the address of a local tells them apart, without thread-local storage. */
+static inline uint32_t pin_line(const struct khs_pin *pin)
+{
+        return (uint32_t)((uintptr_t)pin >> 12) * 0x9E3779B9U >> 28;
 }
 
 static void unmap_retired(void)
@@ -282,18 +293,19 @@ static void remap(void)
 
 static bool pin_current(struct khs_pin *pin)
 {
+        pin->line = pin_line(pin);
         for (int i = 0; i < N_TRIES; i++) {
                 uint32_t c = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
 
                 if (!c)
                         return false;
-                __atomic_fetch_add(&khs_process.pins[c - 1], 1, __ATOMIC_SEQ_CST);
+                __atomic_fetch_add(&khs_process.pins[pin->line].of_map[c - 1], 1, __ATOMIC_SEQ_CST);
                 if (__atomic_load_n(&current, __ATOMIC_SEQ_CST) == c) {
                         pin->map = (int)c - 1;
                         pin->view = &maps[c - 1].file.view;
                         return true;
                 }
-                __atomic_fetch_sub(&khs_process.pins[c - 1], 1, __ATOMIC_SEQ_CST);
+                __atomic_fetch_sub(&khs_process.pins[pin->line].of_map[c - 1], 1, __ATOMIC_SEQ_CST);
         }
         return false;
 }
@@ -381,5 +393,5 @@ void khs_map_leave(struct khs_pin *pin)
         if (pin->map < 0)
                 khs_table_close(&pin->own);
         else
-                __atomic_fetch_sub(&khs_process.pins[pin->map], 1, __ATOMIC_SEQ_CST);
+                __atomic_fetch_sub(&khs_process.pins[pin->line].of_map[pin->map], 1, __ATOMIC_SEQ_CST);
 }

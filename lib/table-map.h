@@ -63,6 +63,7 @@ struct khs_pin {
         const struct khs_view *view;
         uint32_t now_ds; /* in the writer's CLOCK_BOOTTIME */
         int map;         /* descriptor, or -1: own */
+        uint32_t line;   /* of the pins */
         struct khs_table_file own;
 };
 

@@ -45,7 +45,7 @@ bool khs_row_ok(const struct khs_row *row)
         return khs_row_units(row) > 0;
 }
 
-/* Puts the block together, as it will be but for seq; `units` is its class's size. */
+/* Puts the block together, as it will be but for seq and CRC; `units` is its class's size. */
 static void image_fill(uint32_t *image, const struct khs_row *row, uint32_t tag, uint32_t units)
 {
         struct khs_record *record = (struct khs_record *)image;
@@ -78,7 +78,6 @@ static void image_fill(uint32_t *image, const struct khs_row *row, uint32_t tag,
                 memcpy(payload, row->v4, (size_t)row->n4 * 4);
         if (row->n6 > 0)
                 memcpy(payload + row->n4, row->v6, (size_t)row->n6 * 16);
-        record->crc = khs_record_crc(record);
 }
 
 /* ---- entries and blocks ---- */
@@ -202,7 +201,7 @@ static bool same_content(const struct khs_file *file, uint32_t ref, const uint32
 {
         const struct khs_record *new = (const struct khs_record *)image, *old = record_at(file, ref);
 
-        return old->units == new->units && old->crc == new->crc && old->key == new->key && old->n4 == new->n4 &&
+        return old->units == new->units && old->key == new->key && old->n4 == new->n4 &&
                old->n6 == new->n6 && old->policy == new->policy && old->version == new->version &&
                old->port == new->port &&
                memcmp(old + 1, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
@@ -234,6 +233,7 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, uint32_t *ima
                 touch(file, entry[1], row);
                 return 0;
         }
+        ((struct khs_record *)image)->crc = khs_record_crc((const struct khs_record *)image);
         return place(file, entry, found, image, now_ds);
 }
 

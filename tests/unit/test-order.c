@@ -114,12 +114,12 @@ Test(order, forgets_pins_and_locks_in_forked_children)
         int status;
 
         khs_process_prepare();
-        khs_process.pins[3] = 7;
+        khs_process.pins[0].of_map[3] = 7;
         khs_process.remap_owner = 1;
         pid = fork();
         if (pid == 0)
-                _exit(khs_process.pins[3] || khs_process.remap_owner);
+                _exit(khs_process.pins[0].of_map[3] || khs_process.remap_owner);
         cr_assert_eq(waitpid(pid, &status, 0), pid);
         cr_expect_eq(status, 0);
-        cr_expect_eq(khs_process.pins[3], 7);
+        cr_expect_eq(khs_process.pins[0].of_map[3], 7);
 }
