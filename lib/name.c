@@ -3,7 +3,6 @@
  * costs nanoseconds: every lookup of every program on the machine comes through here.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -57,7 +56,7 @@ static int normalise(struct khs_name *name, const char *text, size_t n_text, boo
         if (n_text == 0 || n_text > KHS_NAME_MAX)
                 return -ENOENT;
 
-        static_assert(sizeof(name->text) >= (KHS_NAME_MAX + 7) / 8 * 8, "room for whole words");
+        _Static_assert(sizeof(name->text) >= (KHS_NAME_MAX + 7) / 8 * 8, "room for whole words");
         for (size_t at = 0; at < n_text; at += 8) {
                 size_t n = n_text - at < 8 ? n_text - at : 8;
                 uint64_t word = n == 8 ? khs_load64(text + at) : khs_load_tail(text + at, n), dots;

@@ -1353,7 +1353,7 @@ static void many_publishes(void)
 static void seq_wraps(void)
 {
         struct khs_table_params params = torture_params();
-        uint32_t now = torture_now(), *map, unit = 0, version;
+        uint32_t now = torture_now(), *map, unit = 0, version = 0;
         struct khs_table_file file;
         bool wrapped = false;
         struct stat stat;
