@@ -49,16 +49,8 @@ static int map_existing(struct khs_file *file, int dir_fd, uint64_t max_bytes)
                 r = -ESTALE;
         else if ((uint64_t)stat.st_blocks * 512 < (uint64_t)stat.st_size)
                 r = -ESTALE; /* a hole could kill a reader */
-        if (r == 0) {
-                file->size = (uint64_t)stat.st_size;
-                file->device = stat.st_dev;
-                file->inode = stat.st_ino;
-                file->map = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-                if (file->map == MAP_FAILED) {
-                        file->map = NULL;
-                        r = -errno;
-                }
-        }
+        if (r == 0)
+                r = khs_file_map(file, fd, &stat);
         (void)close(fd);
         return r;
 }

@@ -89,6 +89,19 @@ static int fill_header(struct khs_file *file, const struct khs_table_static *tem
         return 0;
 }
 
+int khs_file_map(struct khs_file *file, int fd, const struct stat *stat)
+{
+        void *map = mmap(NULL, (size_t)stat->st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+        if (map == MAP_FAILED)
+                return -errno;
+        file->map = map;
+        file->size = (uint64_t)stat->st_size;
+        file->device = stat->st_dev;
+        file->inode = stat->st_ino;
+        return 0;
+}
+
 /* Open, allocated to the last page and mapped; or nothing of it is left. */
 static int create(struct khs_file *file, int dir_fd)
 {
@@ -106,15 +119,8 @@ static int create(struct khs_file *file, int dir_fd)
         while (r == -EINTR);
         if (r == 0 && (fchmod(fd, 0644) < 0 || fstat(fd, &stat) < 0)) /* the umask is not ours to trust */
                 r = -errno;
-        if (r == 0) {
-                file->device = stat.st_dev;
-                file->inode = stat.st_ino;
-                file->map = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-                if (file->map == MAP_FAILED) {
-                        file->map = NULL;
-                        r = -errno;
-                }
-        }
+        if (r == 0)
+                r = khs_file_map(file, fd, &stat);
         (void)close(fd);
         if (r < 0)
                 (void)unlinkat(dir_fd, NEW_NAME, 0);

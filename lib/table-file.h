@@ -5,6 +5,7 @@
  */
 
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "table-format.h"
 #include "table-pool.h"
@@ -37,6 +38,9 @@ struct khs_file {
  */
 int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
                  const struct khs_geometry *geometry, uint64_t max_bytes);
+
+/* Maps a whole file for writing and notes which one it is. @fd may be closed afterwards. */
+int khs_file_map(struct khs_file *file, int fd, const struct stat *stat);
 
 /**
  * khs_file_adopt() - take over the file that has the name, as it is; table-adopt.c

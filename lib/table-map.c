@@ -3,7 +3,7 @@
  *
  *     enter                                 remap (one at a time; a busy lock is not waited for)
  *       c = current          seq_cst          fill a descriptor that nobody uses
- *       pins[c]++            seq_cst          current = it            seq_cst
+ *       pins of c += 1       seq_cst          current = it            seq_cst
  *       current == c ?       seq_cst          for each other map: pins == 0 ?  seq_cst   unmap
  *
  * Either the reader sees the new current and lets go, or the remapper sees the pin: both could

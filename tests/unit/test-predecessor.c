@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "crc32c.h"
 #include "predecessor.h"
 #include "table-fixture.h"
 
@@ -46,6 +47,24 @@ static void scribble(const struct fixture *f, off_t offset, uint32_t bits)
         cr_assert_eq(pread(fd, &word, 4, offset), 4);
         word ^= bits;
         cr_assert_eq(pwrite(fd, &word, 4, offset), 4);
+        (void)close(fd);
+}
+
+/* Another boot's id, or this one's again, under a good checksum. */
+static void swap_boot(const struct fixture *f)
+{
+        const off_t at = offsetof(struct khs_table_static, checksum);
+        uint32_t words[KHS_STATIC_SIZE / 4], crc = KHS_CRC32C_INIT;
+        int fd;
+
+        scribble(f, offsetof(struct khs_table_static, boot_id), 1);
+        fd = openat(f->dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        cr_assert_eq(pread(fd, words, sizeof(words), 0), (ssize_t)sizeof(words));
+        words[at / 4] = 0;
+        for (size_t i = 0; i < KHS_STATIC_SIZE / 4; i++)
+                crc = khs_crc32c_word(crc, words[i]);
+        crc = khs_crc32c_end(crc);
+        cr_assert_eq(pwrite(fd, &crc, sizeof(crc), at), (ssize_t)sizeof(crc));
         (void)close(fd);
 }
 
@@ -111,6 +130,13 @@ Test(predecessor, is_none_of_another_domain_boot_or_kind)
         cr_expect_eq(predecessor_generation(p), 0);
         cr_expect_eq(predecessor_version(p), 0);
 
+        swap_boot(&f);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_null(p, "of another boot");
+        swap_boot(&f);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_not_null(p, "of this one");
+        predecessor_close(p);
         scribble(&f, offsetof(struct khs_table_static, boot_id), 1);
         cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
         cr_expect_null(p, "not signed");
