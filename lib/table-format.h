@@ -253,7 +253,8 @@ static_assert(sizeof(struct khs_record) == KHS_UNIT, "format");
  *     by_host    16-bit row numbers sorted by host name (bytewise); padded with 0xffff
  *     nodes      a string offset for each node number, counted from 1
  *     zones      a string offset for each zone number, counted from 1
- *     port_sets  a word for each port set, counted from 1: first port (high 16 bits), count (low 16)
+ *     port_sets  a word for each port set, counted from 1: first port (high 16 bits), count (low 16);
+ *                the first port of an endpoint's set is its default, where record.port and port_base are 0
  *     ports      struct khs_attr_port
  *     strings    each: a length byte, then the bytes; a string offset counts bytes from here and
  *                is never 0, since the pool begins with a zero word
@@ -267,7 +268,7 @@ struct khs_attrs {
         uint32_t ports;
         uint32_t strings;
         uint32_t end;
-        uint32_t spare; /* 0 */
+        uint32_t port_base; /* low 16 bits: an endpoint with an ordinal has this + ordinal as its default port; 0: no such */
 };
 
 #define KHS_ATTR_READY       1U

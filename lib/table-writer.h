@@ -29,6 +29,23 @@ struct khs_table_params {
         uint32_t n_services; /* room for so many to begin with; a hint */
 };
 
+/* A port of an endpoint. */
+struct khs_row_port {
+        const char *name; /* <= 255 bytes; NULL: unnamed */
+        uint16_t number;
+        uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
+};
+
+/* What is known of one address besides it. A string is NULL or "" where it is unknown, else <= 255 bytes. */
+struct khs_row_endpoint {
+        const char *host; /* one label, lower case */
+        const char *node, *zone;
+        uint16_t flags;  /* KHS_ATTR_* */
+        int32_t ordinal; /* -1: none */
+        uint32_t n_ports;
+        const struct khs_row_port *ports; /* the default one first; equal arrays are stored once */
+};
+
 /* What the table shall say about one key. Borrowed during the call. */
 struct khs_row {
         const char *key; /* lower case, 1..KHS_KEY_MAX bytes */
@@ -38,6 +55,8 @@ struct khs_row {
         uint32_t flags; /* KHS_REC_*; alias is set by the writer */
         uint32_t n4, n6; /* <= KHS_MAX_ADDRS each */
         const void *v4, *v6; /* network byte order, sorted bytewise, no duplicates */
+        const struct khs_row_endpoint *endpoints; /* n4 + n6, in the order of the addresses; NULL: nothing is known */
+        uint16_t port_base; /* with endpoints: the default port of one with an ordinal is this + ordinal; 0: none */
         uint32_t policy;
         uint32_t fresh_until_ds, stale_until_ds;
         uint32_t version;
