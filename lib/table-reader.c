@@ -83,6 +83,11 @@ static inline void load_words(const struct khs_view *view, uint32_t word, uint32
                 ret[i] = khs_load_relaxed(map + word + i);
 }
 
+void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        load_words(view, word, ret, n_words);
+}
+
 /* A field of the static part and where its private copy goes. */
 struct field {
         size_t offset, size;
