@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,31 +99,70 @@ static int target_name(const struct khs_target *target, char ret[static KHS_NAME
         return 0;
 }
 
-static uint16_t choose_port(const struct khs_lookup *l, const struct khs_port *wanted)
+/* What an endpoint's own port is made of: the wish, and the attributes that can fulfil it. */
+struct ports {
+        const struct khs_port *wanted;
+        const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
+        uint16_t number;
+};
+
+/* The same for all, or from each endpoint's attributes. They may be gone, then so is the record. */
+static struct ports choose_ports(struct khs_lookup *l, const struct khs_port *wanted)
 {
-        switch (wanted->kind) {
-        case KHS_PORT_NONE:
-                return (uint16_t)l->found.record.port;
-        case KHS_PORT_NUMBER:
-                return wanted->number;
+        struct ports ports = { .wanted = wanted, .number = wanted->number };
+
+        if (wanted->kind == KHS_PORT_NUMBER)
+                return ports;
+        ports.number = wanted->kind == KHS_PORT_NONE ? (uint16_t)l->found.record.port : 0;
+        if (ports.number == 0 && khs_attrs_open(l->pin.view, &l->found, &l->attrs) == 0)
+                ports.attrs = &l->attrs;
+        return ports;
+}
+
+static uint16_t based(uint32_t base, int32_t ordinal)
+{
+        return base > 0 && ordinal >= 0 && (uint32_t)ordinal <= UINT16_MAX - base ? (uint16_t)(base + (uint32_t)ordinal) : 0;
+}
+
+static uint16_t port_of(const struct khs_lookup *l, const struct ports *ports, int family, uint32_t i)
+{
+        uint32_t number = ports->attrs ? khs_lookup_row(l, family, i) : KHS_NO_ROW, base;
+        struct khs_attr_row row;
+
+        if (number == KHS_NO_ROW)
+                return ports->number;
+        khs_attrs_row(l->pin.view, ports->attrs, number, &row);
+        switch (ports->wanted->kind) {
+        case KHS_PORT_BASE:
+                return based(ports->wanted->number, row.ordinal);
+        case KHS_PORT_NAME:
+                return khs_attrs_port(l->pin.view, ports->attrs, &row, ports->wanted->name,
+                                      strlen(ports->wanted->name), ports->wanted->udp ? IPPROTO_UDP : IPPROTO_TCP);
         default:
-                return 0;
+                base = ports->attrs->head.port_base & 0xffff;
+                return base ? based(base, row.ordinal)
+                            : khs_attrs_port(l->pin.view, ports->attrs, &row, NULL, 0, 0);
         }
+}
+
+static void fill_family(const struct khs_lookup *l, const struct ports *ports, int family, uint32_t n,
+                        struct k8shsvc_addr *ret)
+{
+        for (uint32_t i = 0; i < n; i++)
+                ret[i] = (struct k8shsvc_addr){
+                        .family = (uint8_t)family,
+                        .port = ports->attrs ? port_of(l, ports, family, i) : ports->number,
+                };
+        if (n > 0)
+                khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
 }
 
 static void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
 {
-        uint16_t number = choose_port(l, port);
+        const struct ports ports = choose_ports(l, port);
 
-        for (size_t i = 0; i < l->v6.count; i++)
-                ret[i] = (struct k8shsvc_addr){ .family = AF_INET6, .port = number };
-        if (l->v6.count > 0)
-                khs_lookup_copy(l, AF_INET6, ret[0].addr, sizeof(*ret));
-        ret += l->v6.count;
-        for (size_t i = 0; i < l->v4.count; i++)
-                ret[i] = (struct k8shsvc_addr){ .family = AF_INET, .port = number };
-        if (l->v4.count > 0)
-                khs_lookup_copy(l, AF_INET, ret[0].addr, sizeof(*ret));
+        fill_family(l, &ports, AF_INET6, l->v6.count, ret);
+        fill_family(l, &ports, AF_INET, l->v4.count, ret + l->v6.count);
 }
 
 /* Damage and endless change mean the same to a program: this table is of no use now. */

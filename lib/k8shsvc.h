@@ -63,8 +63,9 @@ void k8shsvc_close(k8shsvc *h);
  * @n_ret:  elements written; with -ENOBUFS the number needed
  *
  * Always every address that is known: a service's `answers` is for getaddrinfo() only. They begin
- * with the one whose turn it is. The port is the target's number, else the service's default, else
- * 0; a port's name and "base+" give 0 while the source knows no ports or ordinals.
+ * with the one whose turn it is. The port is the target's, else the service's default, else 0. That
+ * of a port's name or of "base+" may differ by endpoint; it is 0 for those of which the source does
+ * not know the port or the ordinal.
  *
  * Never blocks or allocates. A successful call advances the rotation of the service by one. On any
  * failure @n_ret is left as it was, but for -ENOBUFS, which sets it; elements of @ret may have been

@@ -82,29 +82,90 @@ static int follow_alias(struct khs_lookup *l)
         return find_service(l, 0, (size_t)n);
 }
 
-int khs_lookup_find(struct khs_lookup *l)
+/*
+ * The pod of which the first label of the text is the host name, in the service behind it, of whose
+ * key this is the length. Fills l->attrs, pod_first and n_pod.
+ *
+ * Return: 0; -ENOENT there is no such service, or it may have such a pod that we do not know; -ENODATA
+ * it has not; -EBUSY; -EBADMSG.
+ */
+static int find_pod(struct khs_lookup *l, size_t n_key, struct khs_found *ret)
 {
+        const struct khs_view *view = l->pin.view;
+        const char *key = l->name.text + l->name.n_first + 1;
+
+        for (int i = 0; i < MAX_TRIES; i++) {
+                int r = khs_view_find(view, key, n_key, ret);
+
+                if (r == 0 && ret->record.key & KHS_REC_ALIAS)
+                        r = -ENOENT;
+                if (r < 0)
+                        return r;
+                r = khs_attrs_open(view, ret, &l->attrs);
+                if (r == 0)
+                        l->n_pod = khs_attrs_find_host(view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
+                if (r == -EBADMSG)
+                        return r;
+                if (khs_found_valid(view, ret)) {
+                        l->key_at = l->name.n_first + 1;
+                        if (l->n_pod > 0)
+                                return 0;
+                        return ret->record.key & KHS_REC_HOSTS_COMPLETE ? -ENODATA : -ENOENT;
+                }
+                l->n_pod = 0;
+        }
+        return -EBUSY;
+}
+
+/* Two labels: a pod of a service in the caller's namespace, if there are both. The text is left as it is but behind `len`. */
+static int find_pod_in_namespace(struct khs_lookup *l)
+{
+        char namespace[KHS_LABEL_MAX + 1];
+        size_t n_name = l->name.len, n = caller_namespace(l, namespace);
+        struct khs_found found;
         int r;
 
+        if (n == 0)
+                return -ENOENT;
+        l->name.text[n_name] = '.';
+        memcpy(l->name.text + n_name + 1, namespace, n + 1);
+        r = find_pod(l, n_name - l->name.n_first - 1 + 1 + n, &found);
+        if (r == 0)
+                l->found = found;
+        else
+                l->key_at = 0;
+        return r;
+}
+
+int khs_lookup_find(struct khs_lookup *l)
+{
+        int r, r_pod;
+
+        l->n_pod = 0;
+        l->v4 = l->v6 = (struct khs_run){ 0 };
         if (l->n_tries++ >= MAX_TRIES)
                 return -EBUSY;
         if (l->name.in_cluster && l->name.n_labels == 2)
                 return find_service(l, 0, l->name.len);
-
-        /*
-         * HOST.S.N: no record has host names yet, so that every pod's name is one whose service
-         * does not know its hosts. (With them, "S.N" is also asked for as pod S of service N in the
-         * caller's namespace, before it is taken for a service.)
-         */
         if (l->name.in_cluster)
-                return -ENOENT;
+                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1, &l->found);
 
         r = find(l, 0, l->name.len);
         if (r == 0 && l->found.record.key & KHS_REC_ALIAS)
                 return follow_alias(l);
-        if (r == -ENOENT && l->name.n_labels == 1)
+        if (r < 0 && r != -ENOENT)
+                return r;
+        switch (l->name.n_labels) {
+        case 1:
                 return find_in_namespace(l);
-        return r == 0 && l->name.n_labels != 2 ? -ENOENT : r;
+        case 2:
+                r_pod = find_pod_in_namespace(l);
+                return r_pod == -ENOENT || r_pod == -ENODATA ? r : r_pod;
+        case 3:
+                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1, &l->found);
+        default:
+                return -ENOENT;
+        }
 }
 
 /* How many addresses of one family there are to serve: that family asked for, and known. */
@@ -115,21 +176,39 @@ static int family_state(uint32_t n, bool wanted, bool unknown)
         return n > 0 ? 0 : -ESTALE;
 }
 
+/* How many addresses of each family the name has. A pod's IPv4 rows come before its IPv6 ones. */
+static void count_addresses(struct khs_lookup *l)
+{
+        const struct khs_record *record = &l->found.record;
+        uint32_t n4 = 0;
+
+        if (l->n_pod == 0) {
+                l->v4.n = record->n4;
+                l->v6.n = record->n6;
+                return;
+        }
+        while (n4 < l->n_pod && khs_attrs_by_host(l->pin.view, &l->attrs, l->pod_first + n4) < record->n4)
+                n4++;
+        l->v4.n = n4;
+        l->v6.n = l->n_pod - n4;
+}
+
 int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
 {
         const struct khs_record *record = &l->found.record;
         uint32_t policy = all ? khs_policy(KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, KHS_FAMILY_ANY) : record->policy;
         int r4, r6;
 
+        count_addresses(l);
         if ((int32_t)(record->stale_until_ds - l->pin.now_ds) < 0)
                 return -ESTALE;
-        r4 = family_state(record->n4, family != AF_INET6, record->key & KHS_REC_V4_UNKNOWN);
-        r6 = family_state(record->n6, family != AF_INET, record->key & KHS_REC_V6_UNKNOWN);
+        r4 = family_state(l->v4.n, family != AF_INET6, record->key & KHS_REC_V4_UNKNOWN);
+        r6 = family_state(l->v6.n, family != AF_INET, record->key & KHS_REC_V6_UNKNOWN);
         if (r4 < 0 && r6 < 0)
                 return r4 == -ESTALE || r6 == -ESTALE ? -ESTALE : -ENODATA;
 
-        l->v4 = (struct khs_run){ .n = record->n4, .count = r4 == 0 ? khs_order_count(policy, record->n4) : 0 };
-        l->v6 = (struct khs_run){ .n = record->n6, .count = r6 == 0 ? khs_order_count(policy, record->n6) : 0 };
+        l->v4.count = r4 == 0 ? khs_order_count(policy, l->v4.n) : 0;
+        l->v6.count = r6 == 0 ? khs_order_count(policy, l->v6.n) : 0;
         return 0;
 }
 
@@ -146,9 +225,36 @@ void khs_lookup_rotate(struct khs_lookup *l)
                 l->v6.first = khs_order_first(policy, l->position, l->v6.n);
 }
 
+uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
+{
+        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        const struct khs_record *record = &l->found.record;
+        uint32_t place = i < run->n - run->first ? run->first + i : run->first + i - run->n;
+        uint32_t low = family == AF_INET ? 0 : record->n4, high = family == AF_INET ? record->n4 : record->n4 + record->n6;
+        uint32_t row = low + place;
+
+        if (l->n_pod > 0)
+                row = khs_attrs_by_host(l->pin.view, &l->attrs,
+                                        l->pod_first + (family == AF_INET ? 0 : l->v4.n) + place);
+        return row >= low && row < high ? row : KHS_NO_ROW;
+}
+
 void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        uint32_t low = family == AF_INET ? 0 : l->found.record.n4;
+        char *out = ret;
 
-        khs_found_copy(l->pin.view, &l->found, family, run->first, run->count, ret, stride);
+        if (l->n_pod == 0) {
+                khs_found_copy(l->pin.view, &l->found, family, run->first, run->count, ret, stride);
+                return;
+        }
+        for (uint32_t i = 0; i < run->count; i++, out += stride) {
+                uint32_t row = khs_lookup_row(l, family, i);
+
+                if (row == KHS_NO_ROW) /* it changes at this moment, and khs_lookup_done() will say so */
+                        memset(out, 0, family == AF_INET ? 4 : 16);
+                else
+                        khs_found_copy(l->pin.view, &l->found, family, row - low, 1, out, stride);
+        }
 }

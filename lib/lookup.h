@@ -29,7 +29,7 @@
 #include "name.h"
 #include "order.h"
 #include "table-map.h"
-#include "table-reader.h"
+#include "table-reader-attrs.h"
 
 struct khs_lookup {
         struct khs_pin pin;
@@ -38,6 +38,10 @@ struct khs_lookup {
 
         struct khs_found found;
         uint8_t key_at; /* found's key is name.text[key_at .. key_at + found.n_key] */
+
+        /* A pod's name: its rows, in the order of host names. n_pod is 0 for a service's name. */
+        struct khs_attrs_at attrs;
+        uint32_t pod_first, n_pod;
 
         struct khs_run v4, v6;
         uint32_t position;
@@ -56,8 +60,11 @@ int khs_lookup_begin(struct khs_lookup *l, const char *name, size_t n_name, cons
 /**
  * khs_lookup_find() - find the record that the name means
  *
- * Return: 0, l->found is it; -ENOENT not registered, or a pod whose service does not know its
- * hosts; -EBUSY it changes all the time; -EBADMSG the table is damaged.
+ * For a pod's name l->found is its service, and l->n_pod is not 0.
+ *
+ * Return: 0, l->found is it; -ENOENT not registered, or a pod whose service does not know all its
+ * hosts; -ENODATA a pod that the service has not got; -EBUSY it changes all the time; -EBADMSG the
+ * table is damaged.
  */
 int khs_lookup_find(struct khs_lookup *l);
 
@@ -90,10 +97,17 @@ static inline void khs_lookup_end(struct khs_lookup *l)
                 khs_map_leave(&l->pin);
 }
 
-/* The found record's key, NUL-terminated: "S.N". */
-static inline const char *khs_lookup_key(const struct khs_lookup *l)
+/* The row of the i-th address that is served, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
+#define KHS_NO_ROW UINT32_MAX
+uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i);
+
+/* What the name was found to mean, without the domain: "S.N", "HOST.S.N". NUL-terminated; its length. */
+static inline const char *khs_lookup_canonical(const struct khs_lookup *l, size_t *ret_n)
 {
-        return l->name.text + l->key_at;
+        const char *text = l->name.text + (l->n_pod ? 0 : l->key_at);
+
+        *ret_n = l->key_at + l->found.n_key - (size_t)(text - l->name.text);
+        return text;
 }
 
 static inline const char *khs_lookup_zone(const struct khs_lookup *l)

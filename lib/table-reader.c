@@ -87,6 +87,11 @@ INLINE void load_words(const struct khs_view *view, const uint32_t *map, uint32_
                 ret[i] = khs_load_relaxed(map + word + i);
 }
 
+void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        load_words(view, view->map, word, ret, n_words);
+}
+
 /* A field of the static part and where its private copy goes. */
 struct field {
         size_t offset, size;
@@ -112,7 +117,7 @@ static void load_static(const struct khs_view *view, const struct field *fields,
         uint32_t chunk[MAX_CHUNK], crc = KHS_CRC32C_INIT;
 
         for (uint32_t word = 0; word < KHS_STATIC_SIZE / 4; word += MAX_CHUNK) {
-                load_words(view, view->map, word, chunk, MAX_CHUNK);
+                khs_view_copy(view, word, chunk, MAX_CHUNK);
                 for (size_t i = 0; i < n_fields; i++)
                         field_take(&fields[i], (size_t)word * 4, chunk);
                 for (uint32_t i = 0; i < MAX_CHUNK; i++)
@@ -161,7 +166,7 @@ static int check_format(const struct khs_view *view)
 {
         uint32_t words[5]; /* magic, endian, major and minor, header_size, flags_incompat */
 
-        load_words(view, view->map, 0, words, 5);
+        khs_view_copy(view, 0, words, 5);
         if (words[0] != KHS_MAGIC || words[1] != KHS_ENDIAN || (words[2] & 0xffff) != KHS_MAJOR ||
             words[3] != KHS_HEADER_SIZE || words[4] & ~KHS_FLAGS_INCOMPAT_KNOWN)
                 return -EPROTONOSUPPORT;
@@ -373,7 +378,7 @@ static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key,
         for (uint32_t done = 0; done < n_key; done += sizeof(chunk), word += MAX_CHUNK) {
                 uint32_t n = n_key - done < sizeof(chunk) ? n_key - done : sizeof(chunk);
 
-                load_words(view, view->map, word, chunk, (n + 3) / 4);
+                khs_view_copy(view, word, chunk, (n + 3) / 4);
                 memcpy(ret + done, chunk, n);
         }
         ret[n_key] = '\0';

@@ -69,6 +69,9 @@ static inline uint32_t khs_view_load_acquire(const struct khs_view *view, uint32
         return __builtin_expect(view->map != NULL, 1) ? khs_load_acquire(view->map + word) : khs_view_pread(view, word);
 }
 
+/* Words of the file into private memory; all of them < view->n_words. */
+void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words);
+
 /* A record as it was at one moment: a private, checked copy of its header, and where the rest lies. */
 struct khs_found {
         struct khs_record record;

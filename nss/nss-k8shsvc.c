@@ -56,15 +56,11 @@ static const char *const *search_list(void)
 
 static int pack(struct request *q, struct khs_lookup *l)
 {
-        const struct nss_name name = {
-                .key = khs_lookup_key(l),
-                .n_key = l->found.n_key,
-                .zone = khs_lookup_zone(l),
-                .n_zone = l->pin.view->n_zone,
-        };
+        struct nss_name name = { .zone = khs_lookup_zone(l), .n_zone = l->pin.view->n_zone };
         char *addresses;
         int r;
 
+        name.key = khs_lookup_canonical(l, &name.n_key);
         if (q->family == AF_UNSPEC) {
                 r = nss_pack_tuples(q->buffer, q->n_buffer, &name, l->v4.count, l->v6.count, &q->tuples);
                 if (r < 0)
@@ -137,7 +133,7 @@ static enum nss_status answer(const char *name, struct request *q, int *errnop, 
         if (r == 0)
                 r = resolve(&l, q);
         if (r == -ENODATA)
-                has_other_family = l.found.record.n4 > 0 || l.found.record.n6 > 0;
+                has_other_family = l.v4.n > 0 || l.v6.n > 0;
         khs_lookup_end(&l);
         return status(r, has_other_family, errnop, h_errnop);
 }

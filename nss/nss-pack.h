@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The canonical name, "S.N.svc.D": in two pieces, since the table has no room to waste on the rest. */
+/* The canonical name, "S.N.svc.D" or "HOST.S.N.svc.D": in two pieces, since the table has no room to waste on the rest. */
 struct nss_name {
-        const char *key; /* "S.N" */
+        const char *key; /* "S.N", "HOST.S.N" */
         size_t n_key;
         const char *zone; /* "cluster.local" */
         size_t n_zone;

@@ -60,8 +60,13 @@ static void sign(uint32_t *words)
 
 static void put(struct khs_file *file, const struct khs_row *row)
 {
-        static uint32_t image[64 * KHS_UNIT_WORDS];
-        int r = khs_file_put(file, row, image, 100);
+        static struct khs_image *image;
+        int r;
+
+        if (!image)
+                image = khs_image_new();
+        assert(image);
+        r = khs_file_put(file, row, image, 100);
 
         assert(r == 0);
         (void)r;
