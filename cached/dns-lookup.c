@@ -389,12 +389,10 @@ int dns_lookup_open(struct dns_lookup *lookup, struct dns_lookups *lookups, cons
         return 0;
 }
 
-void dns_lookup_close(struct dns_lookup *lookup)
+void dns_lookup_cancel(struct dns_lookup *lookup)
 {
         struct dns_lookups *lookups = lookup->lookups;
 
-        if (!lookups)
-                return;
         if (lookup->query.server) {
                 dns_query_cancel(&lookup->query);
                 lookups->n_flying--;
@@ -403,12 +401,21 @@ void dns_lookup_close(struct dns_lookup *lookup)
         if (lookup->waiting) {
                 TAILQ_REMOVE(&lookups->waiting, lookup, link);
                 lookups->n_waiting--;
+                lookup->waiting = false;
         }
+        lookup_reset(lookup);
         lookup_set_recovering(lookup, false);
         lookup_set_counted(lookup, false);
         due_queue_remove(&lookups->queues[lookup->queue], &lookup->due);
-        lookups->n_lookups--;
         lookups_arm(lookups);
+}
+
+void dns_lookup_close(struct dns_lookup *lookup)
+{
+        if (!lookup->lookups)
+                return;
+        dns_lookup_cancel(lookup);
+        lookup->lookups->n_lookups--;
         *lookup = (struct dns_lookup){.lookups = NULL};
 }
 

@@ -107,7 +107,9 @@ void dns_lookups_servers_changed(struct dns_lookups *lookups);
 
 /* Return: 0, or -ENOMEM. Later on nothing of a lookup can fail for want of memory. */
 int dns_lookup_open(struct dns_lookup *lookup, struct dns_lookups *lookups, const struct dns_lookup_class *class);
-/* Forgets everything, done() is not called any more; fine on a lookup that was never opened. */
+/* Ends the round and takes it back into its owner's hands; done() is not called. */
+void dns_lookup_cancel(struct dns_lookup *lookup);
+/* The same, for good; fine on a lookup that was never opened. */
 void dns_lookup_close(struct dns_lookup *lookup);
 
 /* Lets it ask at @due_usec at the earliest, or moves it, if it is not in the middle of a round. */

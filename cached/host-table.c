@@ -111,7 +111,7 @@ static void take_news(const struct source_result *news, uint32_t *cursor, struct
                 return;
         ret->host = e->host;
         ret->shared = e->shared;
-        if (!news->ports_unknown) {
+        if (!e->ports_unknown) {
                 ret->ports = e->ports;
                 ret->n_ports = e->n_ports;
         }

@@ -196,14 +196,17 @@ static int watch_static(struct registration *item, const struct config_service *
 static int watch(struct registration *item, const struct config_service *config)
 {
         bool has_data = item->service->v4.n > 0 || item->service->v6.n > 0;
+        int r;
 
         if (config->source == KHS_SOURCE_STATIC)
                 return watch_static(item, config);
         item->fixed = source_static_free(item->fixed);
-        if (!item->watch)
-                return source_dns_watch(item->registry->dns, &item->watch, item->service->key, config->family,
-                                        config->refresh_min, config->refresh_max, has_data, on_result, item);
-        return source_watch_update(item->watch, config->family, config->refresh_min, config->refresh_max);
+        if (item->watch)
+                r = source_watch_update(item->watch, config->family, config->refresh_min, config->refresh_max);
+        else
+                r = source_dns_watch(item->registry->dns, &item->watch, item->service->key, config->family,
+                                     config->refresh_min, config->refresh_max, has_data, on_result, item);
+        return r < 0 ? r : source_watch_set_hosts(item->watch, wants_hosts(config), config->ports, config->n_ports);
 }
 
 static int registration_new(struct registration **ret, struct registry *r, const struct config_service *config,

@@ -17,6 +17,7 @@
 #include <ares.h>
 
 #include "dns-family.h"
+#include "dns-hosts.h"
 #include "dns-pool.h"
 #include "log.h"
 #include "resolv-conf.h"
@@ -25,6 +26,7 @@
 struct source_watch {
         struct source_dns *source;
         struct dns_family families[2]; /* A, AAAA */
+        struct dns_hosts *hosts;       /* NULL: not wanted */
         source_report_fn report;
         void *userdata;
         char key[];
@@ -40,6 +42,7 @@ struct source_dns {
         struct resolv_conf resolv;
         int resolv_error; /* of the last reading; the next heartbeat tries again */
         size_t n_watches;
+        struct dns_srv srv; /* the answer at hand */
 };
 
 static void on_server_change(void *userdata, struct dns_server *server)
@@ -55,6 +58,8 @@ static void on_result(struct dns_family *family, const struct source_result *res
         struct dns_family *first = family->family == AF_INET ? family : family - 1;
         struct source_watch *watch = (void *)((char *)first - offsetof(struct source_watch, families));
 
+        if (watch->hosts)
+                dns_hosts_addresses(watch->hosts, result);
         watch->report(watch->userdata, result);
 }
 
@@ -250,8 +255,11 @@ static int watch_set_family(struct source_watch *watch, uint8_t wanted_family, b
                 uint64_t min = family->min_usec, max = family->max_usec;
                 int r;
 
-                if (dns_family_is_running(family) && !wanted[i])
+                if (dns_family_is_running(family) && !wanted[i]) {
                         dns_family_stop(family);
+                        if (watch->hosts)
+                                dns_hosts_forget(watch->hosts, i == 0 ? AF_INET : AF_INET6);
+                }
                 family->key = watch->key;
                 family->family = i == 0 ? AF_INET : AF_INET6;
                 family->other = &watch->families[1 - i];
@@ -316,12 +324,31 @@ int source_watch_update(struct source_watch *watch, uint8_t family, uint64_t ref
         return r;
 }
 
+int source_watch_set_hosts(struct source_watch *watch, bool hosts, const struct khs_port *ports, size_t n_ports)
+{
+        struct source_dns *source = watch->source;
+        int r;
+
+        if (!hosts) {
+                watch->hosts = dns_hosts_free(watch->hosts);
+                return 0;
+        }
+        if (!watch->hosts) {
+                r = dns_hosts_new(&watch->hosts, &source->lookups, &source->srv, watch->key, watch->report,
+                                  watch->userdata);
+                if (r < 0)
+                        return r;
+        }
+        return dns_hosts_set_ports(watch->hosts, ports, n_ports);
+}
+
 struct source_watch *source_watch_free(struct source_watch *watch)
 {
         if (!watch)
                 return NULL;
         for (size_t i = 0; i < 2; i++)
                 dns_family_stop(&watch->families[i]);
+        dns_hosts_free(watch->hosts);
         watch->source->n_watches--;
         free(watch);
         return NULL;

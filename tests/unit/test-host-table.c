@@ -263,12 +263,12 @@ Test(host_table, ports_stay_where_nothing_was_learned_of_them)
         news[0].n_ports = 1;
         a = make(pods(&p, "12", ""), NULL, NULL, news, 1, &grpc, 1);
         news[0] = endpoint(false, 1, "web-7");
-        result.ports_unknown = true;
+        news[0].ports_unknown = true;
         cr_assert_eq(host_table_make(&b, &p.addrs, &a, &p.addrs, &result, &grpc, 1), 0);
         cr_expect_str_eq(b.rows[0].host, "web-7");
         cr_assert_eq(b.rows[0].n_ports, 1);
         cr_expect_eq(b.rows[0].ports[0].number, 9000);
-        result.ports_unknown = false;
+        news[0].ports_unknown = false;
         cr_assert_eq(host_table_make(&c, &p.addrs, &b, &p.addrs, &result, &grpc, 1), 0);
         cr_expect_eq(c.rows[0].n_ports, 0);
         host_table_deinit(&a);
