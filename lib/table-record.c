@@ -240,7 +240,7 @@ static bool same_content(const struct khs_file *file, uint32_t ref, const uint32
 
         return old->units == new->units && old->key == new->key && old->n4 == new->n4 &&
                old->n6 == new->n6 && old->policy == new->policy && old->version == new->version &&
-               old->port == new->port && old->attrs == new->attrs &&
+               old->port == new->port &&
                memcmp(old + 1, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
 }
 

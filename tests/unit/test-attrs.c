@@ -112,6 +112,7 @@ static const struct khs_row_port web_ports[] = {
         { "grpc", 50051, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP }, { "dns", 54, IPPROTO_TCP }, { NULL, 80, IPPROTO_TCP },
 };
 static const struct khs_row_port other_ports[] = { { "grpc", 50052, IPPROTO_TCP } };
+static const struct khs_row_port udp_ports[] = { { "grpc", 50052, IPPROTO_UDP } };
 
 static struct khs_row stateful_set(void)
 {
@@ -132,6 +133,9 @@ static struct khs_row stateful_set(void)
                         .n_ports = i == 3 ? 1 : 4,
                 };
         }
+        endpoints[2].zone = "node-b"; /* a zone of a node's name */
+        endpoints[5].ports = udp_ports;
+        endpoints[5].n_ports = 1;
         endpoints[4].host = NULL;
         endpoints[4].n_ports = 0;
         endpoints[4].ordinal = -1;
@@ -144,6 +148,7 @@ static struct khs_row stateful_set(void)
 Test(attrs, come_out_as_they_were_put_in)
 {
         struct khs_row row = stateful_set();
+        struct khs_attr_row a, b;
         struct scene s;
 
         scene_init(&s, &row);
@@ -154,8 +159,11 @@ Test(attrs, come_out_as_they_were_put_in)
                 check_row(&s, i, &endpoints[i]);
         check_hosts(&s, &row);
         cr_expect_eq(s.attrs.head.zones - s.attrs.head.nodes, 2, "two nodes, each once");
-        cr_expect_eq(s.attrs.head.port_sets - s.attrs.head.zones, 1);
-        cr_expect_eq(s.attrs.head.ports - s.attrs.head.port_sets, 2);
+        cr_expect_eq(s.attrs.head.port_sets - s.attrs.head.zones, 2);
+        cr_expect_eq(s.attrs.head.ports - s.attrs.head.port_sets, 3);
+        khs_attrs_row(&s.file.view, &s.attrs, 3, &a);
+        khs_attrs_row(&s.file.view, &s.attrs, 6, &b);
+        cr_expect_eq(a.host, b.host, "web-1, each string once");
         scene_deinit(&s);
 }
 
@@ -344,5 +352,81 @@ Test(attrs, outlive_the_writer_and_the_file)
         cr_assert_eq(look(&s, "web.default"), 0);
         for (uint32_t i = 0; i < 8; i++)
                 check_row(&s, i, &endpoints[i]);
+        scene_deinit(&s);
+}
+
+static void use_everything(const struct scene *s)
+{
+        const struct khs_attrs *head = &s->attrs.head;
+        char ret[256];
+        size_t n_text;
+
+        cr_expect_geq(head->by_host - head->rows, 4 * s->attrs.n_rows);
+        cr_expect_geq((head->nodes - head->by_host) * 2, s->attrs.n_rows);
+        for (uint32_t i = 0; i < s->attrs.n_rows; i++) {
+                struct khs_attr_row row;
+                uint32_t first = 0, n;
+
+                khs_attrs_row(&s->file.view, &s->attrs, i, &row);
+                n_text = khs_attrs_string(&s->file.view, &s->attrs, row.host, ret);
+                cr_expect(n_text == 0 || row.host + 1 + n_text <= (head->end - head->strings) * 4);
+                n_text = khs_attrs_node(&s->file.view, &s->attrs, row.node, ret);
+                cr_expect(n_text == 0 || row.node <= head->zones - head->nodes);
+                cr_expect_leq(khs_attrs_zone(&s->file.view, &s->attrs, row.zone, ret), 255);
+                (void)khs_attrs_port(&s->file.view, &s->attrs, &row, "dns", 3, IPPROTO_TCP);
+                cr_expect_leq(khs_attrs_by_host(&s->file.view, &s->attrs, i), s->attrs.n_rows);
+                n = khs_attrs_find_host(&s->file.view, &s->attrs, "web-1", 5, &first);
+                cr_expect(n == 0 || first + n <= s->attrs.n_rows);
+        }
+}
+
+/* The table's words, to be spoilt. */
+static uint32_t *map_writable(const struct scene *s)
+{
+        int fd = openat(s->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        uint32_t *words;
+
+        cr_assert_geq(fd, 0);
+        words = mmap(NULL, (size_t)s->file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(words, MAP_FAILED);
+        (void)close(fd);
+        return words;
+}
+
+/* Each word in turn says something else. (The fuzzer does so against pages that can't be read.) */
+Test(attrs, that_are_damaged_are_refused_or_read_in_their_bounds)
+{
+        static const uint32_t values[] = { 0, 1, 9, 0xff, 0xffff, 0x10000, 0x7fffffff, 0xffff0001, 0xffffffff };
+        struct khs_row row = stateful_set();
+        unsigned int n_refused = 0;
+        uint32_t *words, at, n_words;
+        struct scene s;
+
+        scene_init(&s, &row);
+        cr_assert_eq(look(&s, "web.default"), 0);
+        words = map_writable(&s);
+        at = s.attrs.word;
+        n_words = s.attrs.head.end;
+        for (uint32_t i = 0; i < n_words; i++) {
+                uint32_t was = words[at + i];
+
+                for (size_t v = 0; v < sizeof(values) / sizeof(values[0]) + 2; v++) {
+                        words[at + i] = v < 9 ? values[v] : v == 9 ? was + 1 : was - 1;
+                        if (look(&s, "web.default") == 0)
+                                use_everything(&s);
+                        else
+                                n_refused++;
+                }
+                words[at + i] = was;
+        }
+        cr_expect_gt(n_refused, 50);
+
+        /* A block that ends before the head does. */
+        words[s.found.block + offsetof(struct khs_record, attrs) / 4] = s.found.record.units * KHS_UNIT_WORDS - 8;
+        cr_expect_eq(look(&s, "web.default"), -EBADMSG);
+        /* The same while the block is in other use. */
+        words[s.found.block]++;
+        cr_expect_eq(khs_attrs_open(&s.file.view, &s.found, &s.attrs), -EBUSY);
+        (void)munmap(words, (size_t)s.file.view.n_words * 4);
         scene_deinit(&s);
 }
