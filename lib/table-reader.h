@@ -130,6 +130,16 @@ int khs_view_reverse(const struct khs_view *view, int family, const void *addres
 void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
                      uint32_t count, void *ret, size_t stride);
 
+/* One address. */
+static inline void khs_copy_words(const uint32_t *words, uint32_t n_words, char *out)
+{
+        for (uint32_t w = 0; w < n_words; w++) {
+                uint32_t value = khs_load_relaxed(words + w);
+
+                memcpy(out + (size_t)w * 4, &value, sizeof(value));
+        }
+}
+
 /**
  * khs_found_copy() - copy addresses of one family, cyclically
  * @family: AF_INET or AF_INET6
@@ -150,14 +160,13 @@ KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_fou
                 khs_found_pread(view, found, family, first, count, ret, stride);
                 return;
         }
-        /* One loop that wraps, without a branch: where the end is differs from call to call. */
         words = view->map + (family == AF_INET ? found->v4_word : found->v6_word);
+        /* To the end in a tight loop; not when they are few, since where it ends differs from call to call. */
+        for (; count > 8 && first < n; count--, first++, out += stride)
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
+        first = first < n ? first : 0;
         for (; count > 0; count--, out += stride) {
-                for (uint32_t w = 0; w < n_words; w++) {
-                        uint32_t value = khs_load_relaxed(words + (size_t)first * n_words + w);
-
-                        memcpy(out + (size_t)w * 4, &value, sizeof(value));
-                }
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
                 first = first + 1 < n ? first + 1 : 0;
         }
 }
