@@ -156,19 +156,26 @@ static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int fam
         return based(base, khs_attr_ordinal(&row));
 }
 
-static void fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
-                        struct k8shsvc_addr *ret)
+static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
+                                                struct k8shsvc_addr *ret)
 {
         for (uint32_t i = 0; i < n; i++)
-                ret[i] = (struct k8shsvc_addr){
-                        .family = (uint8_t)family,
-                        .port = ports->attrs ? port_of(l, ports, family, i) : ports->number,
-                };
-        if (n > 0)
-                khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
+                ret[i].port = port_of(l, ports, family, i);
 }
 
-static void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
+KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
+                            struct k8shsvc_addr *ret)
+{
+        if (n == 0)
+                return;
+        for (uint32_t i = 0; i < n; i++)
+                ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
+        khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
+        if (ports->attrs)
+                fill_ports(l, ports, family, n, ret);
+}
+
+KHS_INLINE void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
 {
         struct ports ports = choose_ports(l, port);
 
@@ -182,8 +189,8 @@ static int public_error(int r)
         return r == -EBADMSG || r == -EBUSY ? -ENOTCONN : r;
 }
 
-static inline int lookup(struct khs_lookup *l, const struct khs_port *port, int family, struct k8shsvc_addr *ret,
-                         size_t n_max, size_t *n_ret)
+KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int family, struct k8shsvc_addr *ret,
+                      size_t n_max, size_t *n_ret)
 {
         for (;;) {
                 size_t n;
@@ -209,7 +216,8 @@ static inline int lookup(struct khs_lookup *l, const struct khs_port *port, int 
 }
 
 /* With a port or a scheme: the name is a part of the text, and perhaps to be put together. */
-static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret,
+                                                   size_t n_max, size_t *n_ret)
 {
         char name[KHS_NAME_MAX + 2];
         struct khs_target target;

@@ -41,6 +41,12 @@ static int find_service(struct khs_lookup *l, size_t at, size_t n_key)
         return r == 0 && l->found.record.key & KHS_REC_ALIAS ? -ENOENT : r;
 }
 
+/* Whether the caller may have a namespace; that most have none is known at once. */
+static bool may_have_namespace(const struct khs_lookup *l)
+{
+        return l->pin.view->n_namespace > 0 || (l->search && l->search[0]);
+}
+
 /* The namespace of a caller that has none of its own is the table's. */
 static size_t caller_namespace(const struct khs_lookup *l, char ret[static KHS_LABEL_MAX + 1])
 {
@@ -137,14 +143,11 @@ static int find_pod_in_namespace(struct khs_lookup *l)
         return r;
 }
 
-int khs_lookup_find(struct khs_lookup *l)
+/* Every form, by the rules of name.h. */
+static __attribute__((noinline)) int find_form(struct khs_lookup *l)
 {
         int r, r_pod;
 
-        l->n_pod = 0;
-        l->v4 = l->v6 = (struct khs_run){ 0 };
-        if (l->n_tries++ >= MAX_TRIES)
-                return -EBUSY;
         if (l->name.in_cluster && l->name.n_labels == 2)
                 return find_service(l, 0, l->name.len);
         if (l->name.in_cluster)
@@ -168,6 +171,22 @@ int khs_lookup_find(struct khs_lookup *l)
         }
 }
 
+int khs_lookup_find(struct khs_lookup *l)
+{
+        l->n_pod = 0;
+        l->v4.n = l->v6.n = 0;
+        if (l->n_tries++ >= MAX_TRIES)
+                return -EBUSY;
+        /* Nearly always: what can be nothing but a service's name, or an alias. */
+        if (l->name.n_labels == 2 && (l->name.in_cluster || !may_have_namespace(l))) {
+                int r = find(l, 0, l->name.len);
+
+                if (r < 0 || !(l->found.record.key & KHS_REC_ALIAS))
+                        return r;
+        }
+        return find_form(l);
+}
+
 /* How many addresses of one family there are to serve: that family asked for, and known. */
 static int family_state(uint32_t n, bool wanted, bool unknown)
 {
@@ -176,18 +195,13 @@ static int family_state(uint32_t n, bool wanted, bool unknown)
         return n > 0 ? 0 : -ESTALE;
 }
 
-/* How many addresses of each family the name has. A pod's IPv4 rows come before its IPv6 ones. */
-static void count_addresses(struct khs_lookup *l)
+/* How many addresses of each family a pod has: its IPv4 rows come before its IPv6 ones. */
+static __attribute__((noinline)) void count_pod(struct khs_lookup *l)
 {
-        const struct khs_record *record = &l->found.record;
         uint32_t n4 = 0;
 
-        if (l->n_pod == 0) {
-                l->v4.n = record->n4;
-                l->v6.n = record->n6;
-                return;
-        }
-        while (n4 < l->n_pod && khs_attrs_by_host(l->pin.view, &l->attrs, l->pod_first + n4) < record->n4)
+        while (n4 < l->n_pod &&
+               khs_attrs_by_host(l->pin.view, &l->attrs, l->pod_first + n4) < l->found.record.n4)
                 n4++;
         l->v4.n = n4;
         l->v6.n = l->n_pod - n4;
@@ -196,10 +210,12 @@ static void count_addresses(struct khs_lookup *l)
 int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
 {
         const struct khs_record *record = &l->found.record;
-        uint32_t policy = all ? khs_policy(KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, KHS_FAMILY_ANY) : record->policy;
         int r4, r6;
 
-        count_addresses(l);
+        l->v4.n = record->n4;
+        l->v6.n = record->n6;
+        if (l->n_pod > 0)
+                count_pod(l);
         if ((int32_t)(record->stale_until_ds - l->pin.now_ds) < 0)
                 return -ESTALE;
         r4 = family_state(l->v4.n, family != AF_INET6, record->key & KHS_REC_V4_UNKNOWN);
@@ -207,8 +223,12 @@ int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
         if (r4 < 0 && r6 < 0)
                 return r4 == -ESTALE || r6 == -ESTALE ? -ESTALE : -ENODATA;
 
-        l->v4.count = r4 == 0 ? khs_order_count(policy, l->v4.n) : 0;
-        l->v6.count = r6 == 0 ? khs_order_count(policy, l->v6.n) : 0;
+        l->v4.count = r4 == 0 ? l->v4.n : 0;
+        l->v6.count = r6 == 0 ? l->v6.n : 0;
+        if (!all) {
+                l->v4.count = khs_order_count(record->policy, l->v4.count);
+                l->v6.count = khs_order_count(record->policy, l->v6.count);
+        }
         return 0;
 }
 
@@ -216,6 +236,9 @@ void khs_lookup_rotate(struct khs_lookup *l)
 {
         uint32_t policy = l->found.record.policy;
 
+        l->v4.first = l->v6.first = 0;
+        if (l->v4.n <= 1 && l->v6.n <= 1)
+                return; /* no turn is taken where there is nothing to choose from */
         if (!l->turned)
                 l->position = khs_process_turn(l->found.record.tag);
         l->turned = true;
@@ -239,16 +262,12 @@ uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
         return row >= low && row < high ? row : KHS_NO_ROW;
 }
 
-void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
+void khs_lookup_copy_pod(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         uint32_t low = family == AF_INET ? 0 : l->found.record.n4;
         char *out = ret;
 
-        if (l->n_pod == 0) {
-                khs_found_copy(l->pin.view, &l->found, family, run->first, run->count, ret, stride);
-                return;
-        }
         for (uint32_t i = 0; i < run->count; i++, out += stride) {
                 uint32_t row = khs_lookup_row(l, family, i);
 

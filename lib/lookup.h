@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "name.h"
 #include "order.h"
@@ -79,11 +80,22 @@ int khs_lookup_find(struct khs_lookup *l);
  */
 int khs_lookup_choose(struct khs_lookup *l, int family, bool all);
 
-/* Takes the turn of this lookup (the first time only) and sets where the runs begin. */
+/* Takes the turn of this lookup (the first time only, and if there is a choice) and sets where the runs begin. */
 void khs_lookup_rotate(struct khs_lookup *l);
 
+/* A pod's addresses, which lie anywhere among those of its service. */
+void khs_lookup_copy_pod(const struct khs_lookup *l, int family, void *ret, size_t stride);
+
 /* Copies the chosen addresses of one family, 4 or 16 bytes each, one every @stride bytes. */
-void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride);
+KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
+{
+        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+
+        if (l->n_pod > 0)
+                khs_lookup_copy_pod(l, family, ret, stride);
+        else
+                khs_found_copy(l->pin.view, &l->found, family, run->first, run->count, ret, stride);
+}
 
 /* Whether all that was copied belongs to one state of the record; else find again. */
 static inline bool khs_lookup_done(const struct khs_lookup *l)
