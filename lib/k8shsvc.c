@@ -171,8 +171,8 @@ static int public_error(int r)
         return r == -EBADMSG || r == -EBUSY ? -ENOTCONN : r;
 }
 
-static int lookup(struct khs_lookup *l, const struct khs_port *port, int family, struct k8shsvc_addr *ret,
-                  size_t n_max, size_t *n_ret)
+static inline int lookup(struct khs_lookup *l, const struct khs_port *port, int family, struct k8shsvc_addr *ret,
+                         size_t n_max, size_t *n_ret)
 {
         for (;;) {
                 size_t n;
@@ -198,7 +198,7 @@ static int lookup(struct khs_lookup *l, const struct khs_port *port, int family,
 }
 
 /* With a port or a scheme: the name is a part of the text, and perhaps to be put together. */
-static int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
 {
         char name[KHS_NAME_MAX + 2];
         struct khs_target target;
@@ -316,7 +316,7 @@ static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
 static int wait_once(const struct k8shsvc *h, const char *name, size_t n_name, uint64_t *token, uint64_t sleep_usec)
 {
         struct khs_lookup l;
-        uint64_t now;
+        uint64_t now = 0;
         uint32_t seen;
         int r;
 

@@ -26,12 +26,6 @@ int khs_lookup_begin(struct khs_lookup *l, const char *name, size_t n_name, cons
         return khs_name_parse(&l->name, name, n_name, l->pin.view->zone, l->pin.view->n_zone);
 }
 
-void khs_lookup_end(struct khs_lookup *l)
-{
-        if (l->pin.view)
-                khs_map_leave(&l->pin);
-}
-
 /* Any record. */
 static int find(struct khs_lookup *l, size_t at, size_t n_key)
 {
@@ -263,9 +257,4 @@ void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t s
                 else
                         khs_found_copy(l->pin.view, &l->found, family, row - low, 1, out, stride);
         }
-}
-
-bool khs_lookup_done(const struct khs_lookup *l)
-{
-        return khs_found_valid(l->pin.view, &l->found);
 }

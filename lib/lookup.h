@@ -86,9 +86,16 @@ void khs_lookup_rotate(struct khs_lookup *l);
 void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride);
 
 /* Whether all that was copied belongs to one state of the record; else find again. */
-bool khs_lookup_done(const struct khs_lookup *l);
+static inline bool khs_lookup_done(const struct khs_lookup *l)
+{
+        return khs_found_valid(l->pin.view, &l->found);
+}
 
-void khs_lookup_end(struct khs_lookup *l);
+static inline void khs_lookup_end(struct khs_lookup *l)
+{
+        if (l->pin.view)
+                khs_map_leave(&l->pin);
+}
 
 /* The row of the i-th address that is served, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
 #define KHS_NO_ROW UINT32_MAX

@@ -60,21 +60,25 @@ uint32_t khs_view_pread(const struct khs_view *view, uint32_t word)
         return value;
 }
 
-static inline uint32_t load(const struct khs_view *view, uint32_t word)
+/*
+ * The path of every lookup exists twice, for maps and for pread(2): what takes `map` is inlined into a
+ * caller that knows whether it is NULL.
+ */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint32_t load(const struct khs_view *view, const uint32_t *map, uint32_t word)
 {
-        return khs_view_load(view, word);
+        return map ? khs_load_relaxed(map + word) : khs_view_pread(view, word);
 }
 
-static inline uint32_t load_acquire(const struct khs_view *view, uint32_t word)
+INLINE uint32_t load_acquire(const struct khs_view *view, const uint32_t *map, uint32_t word)
 {
-        return khs_view_load_acquire(view, word);
+        return map ? khs_load_acquire(map + word) : khs_view_pread(view, word);
 }
 
-static inline void load_words(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
+INLINE void load_words(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
-        const uint32_t *map = view->map; /* once: the compiler must think that stores to ret change view */
-
-        if (__builtin_expect(map == NULL, 0)) {
+        if (!map) {
                 pread_words(view->fd, word, ret, n_words);
                 return;
         }
@@ -85,7 +89,7 @@ static inline void load_words(const struct khs_view *view, uint32_t word, uint32
 
 void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
-        load_words(view, word, ret, n_words);
+        load_words(view, view->map, word, ret, n_words);
 }
 
 /* A field of the static part and where its private copy goes. */
@@ -113,7 +117,7 @@ static void load_static(const struct khs_view *view, const struct field *fields,
         uint32_t chunk[MAX_CHUNK], crc = KHS_CRC32C_INIT;
 
         for (uint32_t word = 0; word < KHS_STATIC_SIZE / 4; word += MAX_CHUNK) {
-                load_words(view, word, chunk, MAX_CHUNK);
+                khs_view_copy(view, word, chunk, MAX_CHUNK);
                 for (size_t i = 0; i < n_fields; i++)
                         field_take(&fields[i], (size_t)word * 4, chunk);
                 for (uint32_t i = 0; i < MAX_CHUNK; i++)
@@ -162,7 +166,7 @@ static int check_format(const struct khs_view *view)
 {
         uint32_t words[5]; /* magic, endian, major and minor, header_size, flags_incompat */
 
-        load_words(view, 0, words, 5);
+        khs_view_copy(view, 0, words, 5);
         if (words[0] != KHS_MAGIC || words[1] != KHS_ENDIAN || (words[2] & 0xffff) != KHS_MAJOR ||
             words[3] != KHS_HEADER_SIZE || words[4] & ~KHS_FLAGS_INCOMPAT_KNOWN)
                 return -EPROTONOSUPPORT;
@@ -221,7 +225,7 @@ int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
 }
 
 /* Whether a record of these sizes fits into its block, and the block into the arena. */
-static bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
+INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
 {
         const struct khs_record *record = &found->record;
         uint32_t n_words, n_key_words;
@@ -239,19 +243,13 @@ static bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_foun
         return n_words <= record->units * KHS_UNIT_WORDS && record->attrs < record->units * KHS_UNIT_WORDS;
 }
 
-bool khs_found_valid(const struct khs_view *view, const struct khs_found *found)
-{
-        khs_fence_acquire();
-        return load(view, found->block) == found->record.seq;
-}
-
 /*
  * Copies the header of the block behind a ref.
  *
  * Return: 0; -EAGAIN the block is in other use; -EBADMSG damaged: sizes that can't be, though the
  * block did not change.
  */
-static int load_record(const struct khs_view *view, uint32_t ref, struct khs_found *ret)
+INLINE int load_record(const struct khs_view *view, const uint32_t *map, uint32_t ref, struct khs_found *ret)
 {
         uint32_t unit = ref - 1, *words = &ret->record.seq;
 
@@ -259,24 +257,25 @@ static int load_record(const struct khs_view *view, uint32_t ref, struct khs_fou
                 return -EBADMSG;
         ret->block = view->arena_word + unit * KHS_UNIT_WORDS;
 
-        words[0] = load_acquire(view, ret->block);
+        words[0] = load_acquire(view, map, ret->block);
         if (words[0] & 1)
                 return -EAGAIN;
-        load_words(view, ret->block + 1, words + 1, KHS_UNIT_WORDS - 1);
+        load_words(view, map, ret->block + 1, words + 1, KHS_UNIT_WORDS - 1);
         if (sizes_ok(view, unit, ret))
                 return 0;
         return khs_found_valid(view, ret) ? -EBADMSG : -EAGAIN;
 }
 
-static inline bool key_equal(const struct khs_view *view, const struct khs_found *found, const char *key, size_t n_key)
+INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found, const char *key,
+                      size_t n_key)
 {
         uint32_t buffer[(KHS_KEY_MAX + 3) / 4], word = found->block + KHS_UNIT_WORDS;
-        const uint32_t *theirs = view->map ? view->map + word : buffer;
+        const uint32_t *theirs = map ? map + word : buffer;
         size_t n = n_key / 4;
 
         if (found->n_key != n_key)
                 return false;
-        if (theirs == buffer)
+        if (!map)
                 pread_words(view->fd, word, buffer, (uint32_t)(n_key + 3) / 4);
         for (size_t i = 0; i < n; i++) {
                 if (khs_load_relaxed(theirs + i) != khs_load32(key + 4 * i))
@@ -296,18 +295,18 @@ static inline bool key_equal(const struct khs_view *view, const struct khs_found
  *
  * Return: 0; -ENOENT another key, or none; -EAGAIN it is changing: search again; -EBADMSG.
  */
-static int examine(const struct khs_view *view, uint32_t entry, uint32_t tag, const char *key, size_t n_key,
-                   struct khs_found *ret)
+INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_t entry, uint32_t tag, const char *key,
+                   size_t n_key, struct khs_found *ret)
 {
-        uint32_t ref = load_acquire(view, entry + 1);
+        uint32_t ref = load_acquire(view, map, entry + 1);
         bool equal;
         int r;
 
         if (ref == 0)
                 return -ENOENT;
-        r = load_record(view, ref, ret);
-        equal = r == 0 && key_equal(view, ret, key, n_key);
-        if (load_acquire(view, entry + 1) != ref || load(view, entry) != tag)
+        r = load_record(view, map, ref, ret);
+        equal = r == 0 && key_equal(view, map, ret, key, n_key);
+        if (load_acquire(view, map, entry + 1) != ref || load(view, map, entry) != tag)
                 return -EAGAIN;
         if (r < 0)
                 return r;
@@ -316,7 +315,8 @@ static int examine(const struct khs_view *view, uint32_t entry, uint32_t tag, co
         return equal ? 0 : -ENOENT;
 }
 
-static int search(const struct khs_view *view, uint64_t hash, const char *key, size_t n_key, struct khs_found *ret)
+INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t hash, const char *key, size_t n_key,
+                  struct khs_found *ret)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
 
@@ -324,10 +324,10 @@ static int search(const struct khs_view *view, uint64_t hash, const char *key, s
                 uint32_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
                 uint32_t entries[KHS_BUCKET_ENTRIES * 2];
 
-                if (!view->map)
-                        load_words(view, entry, entries, KHS_BUCKET_ENTRIES * 2);
+                if (!map)
+                        load_words(view, map, entry, entries, KHS_BUCKET_ENTRIES * 2);
                 for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
-                        uint32_t t = view->map ? load(view, entry) : entries[2 * i];
+                        uint32_t t = map ? load(view, map, entry) : entries[2 * i];
                         int r;
 
                         if (t == 0)
@@ -336,7 +336,7 @@ static int search(const struct khs_view *view, uint64_t hash, const char *key, s
                                 continue;
                         if (++n_records > MAX_RECORDS)
                                 return -EBADMSG;
-                        r = examine(view, entry, tag, key, n_key, ret);
+                        r = examine(view, map, entry, tag, key, n_key, ret);
                         if (r != -ENOENT)
                                 return r;
                 }
@@ -344,17 +344,31 @@ static int search(const struct khs_view *view, uint64_t hash, const char *key, s
         return -ENOENT;
 }
 
-int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret)
+INLINE int find_key(const struct khs_view *view, const uint32_t *map, const char *key, size_t n_key,
+                    struct khs_found *ret)
 {
         uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
 
         for (int i = 0; i < MAX_TRIES; i++) {
-                int r = search(view, hash, key, n_key, ret);
+                int r = search(view, map, hash, key, n_key, ret);
 
                 if (r != -EAGAIN)
                         return r;
         }
         return -EBUSY;
+}
+
+static __attribute__((noinline, cold)) int find_by_pread(const struct khs_view *view, const char *key, size_t n_key,
+                                                         struct khs_found *ret)
+{
+        return find_key(view, NULL, key, n_key, ret);
+}
+
+int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret)
+{
+        const uint32_t *map = view->map;
+
+        return map ? find_key(view, map, key, n_key, ret) : find_by_pread(view, key, n_key, ret);
 }
 
 static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
@@ -364,7 +378,7 @@ static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key,
         for (uint32_t done = 0; done < n_key; done += sizeof(chunk), word += MAX_CHUNK) {
                 uint32_t n = n_key - done < sizeof(chunk) ? n_key - done : sizeof(chunk);
 
-                load_words(view, word, chunk, (n + 3) / 4);
+                khs_view_copy(view, word, chunk, (n + 3) / 4);
                 memcpy(ret + done, chunk, n);
         }
         ret[n_key] = '\0';
@@ -372,16 +386,16 @@ static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key,
 
 int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char key[static 256])
 {
-        uint32_t ref = load_acquire(view, view->idx_word + i * 2 + 1);
+        uint32_t ref = khs_view_load_acquire(view, view->idx_word + i * 2 + 1);
         int r;
 
         if (ref == 0)
                 return -ENOENT;
-        r = load_record(view, ref, ret);
+        r = load_record(view, view->map, ref, ret);
         if (r < 0)
                 return r;
         load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
-        if (load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
+        if (khs_view_load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
                 return -EAGAIN;
         return khs_found_valid(view, ret) ? 0 : -EAGAIN;
 }
@@ -396,17 +410,23 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
 }
 
 /* Addresses of 4 or 16 bytes, the size known to the compiler, that lie one after the other. */
-static inline __attribute__((always_inline)) char *copy_run(const struct khs_view *view, uint32_t word, uint32_t count,
-                                                            const uint32_t n_words, char *out, size_t stride)
+INLINE char *copy_run(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t count,
+                      const uint32_t n_words, char *out, size_t stride)
 {
-        uint32_t chunk[MAX_CHUNK];
+        uint32_t buffer[MAX_CHUNK];
 
         while (count > 0) {
-                uint32_t n = count < MAX_CHUNK / n_words ? count : MAX_CHUNK / n_words;
+                uint32_t n = map ? 1 : count < MAX_CHUNK / n_words ? count : MAX_CHUNK / n_words;
 
-                load_words(view, word, chunk, n * n_words);
-                for (uint32_t i = 0; i < n; i++, out += stride)
-                        memcpy(out, chunk + i * n_words, (size_t)n_words * 4);
+                if (!map)
+                        pread_words(view->fd, word, buffer, n * n_words);
+                for (uint32_t i = 0; i < n; i++, out += stride) {
+                        for (uint32_t w = 0; w < n_words; w++) {
+                                uint32_t value = map ? khs_load_relaxed(map + word + w) : buffer[i * n_words + w];
+
+                                memcpy(out + (size_t)w * 4, &value, sizeof(value));
+                        }
+                }
                 word += n * n_words;
                 count -= n;
         }
@@ -414,23 +434,40 @@ static inline __attribute__((always_inline)) char *copy_run(const struct khs_vie
 }
 
 /* From `first` to the end, then from the beginning. */
-static inline __attribute__((always_inline)) void copy_cyclic(const struct khs_view *view, uint32_t word, uint32_t n,
-                                                              uint32_t first, uint32_t count, const uint32_t n_words,
-                                                              char *out, size_t stride)
+INLINE void copy_cyclic(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t n, uint32_t first,
+                        uint32_t count, const uint32_t n_words, char *out, size_t stride)
 {
         uint32_t n_tail = count < n - first ? count : n - first;
 
-        out = copy_run(view, word + first * n_words, n_tail, n_words, out, stride);
-        copy_run(view, word, count - n_tail, n_words, out, stride);
+        out = copy_run(view, map, word + first * n_words, n_tail, n_words, out, stride);
+        copy_run(view, map, word, count - n_tail, n_words, out, stride);
+}
+
+INLINE void copy(const struct khs_view *view, const uint32_t *map, const struct khs_found *found, int family,
+                 uint32_t first, uint32_t count, void *ret, size_t stride)
+{
+        if (family == AF_INET)
+                copy_cyclic(view, map, found->v4_word, found->record.n4, first, count, 1, ret, stride);
+        else
+                copy_cyclic(view, map, found->v6_word, found->record.n6, first, count, 4, ret, stride);
+}
+
+static __attribute__((noinline, cold)) void copy_by_pread(const struct khs_view *view, const struct khs_found *found,
+                                                          int family, uint32_t first, uint32_t count, void *ret,
+                                                          size_t stride)
+{
+        copy(view, NULL, found, family, first, count, ret, stride);
 }
 
 void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
                     uint32_t count, void *ret, size_t stride)
 {
-        if (family == AF_INET)
-                copy_cyclic(view, found->v4_word, found->record.n4, first, count, 1, ret, stride);
+        const uint32_t *map = view->map;
+
+        if (map)
+                copy(view, map, found, family, first, count, ret, stride);
         else
-                copy_cyclic(view, found->v6_word, found->record.n6, first, count, 4, ret, stride);
+                copy_by_pread(view, found, family, first, count, ret, stride);
 }
 
 int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
@@ -440,7 +477,7 @@ int khs_found_alias(const struct khs_view *view, const struct khs_found *found, 
 
         if (room < 1)
                 return -EBADMSG;
-        n_key = load(view, found->v4_word);
+        n_key = khs_view_load(view, found->v4_word);
         if (n_key >= 1 && n_key <= KHS_KEY_MAX && (n_key + 3) / 4 <= room - 1) {
                 load_key(view, found->v4_word + 1, n_key, ret);
                 return khs_found_valid(view, found) ? (int)n_key : -EBUSY;

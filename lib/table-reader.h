@@ -56,7 +56,7 @@ struct khs_view {
 int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size);
 
 /* One word of a view without a map. What can't be read is 0xffffffff: never a valid seq, ref or size. */
-uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
+__attribute__((noinline, cold)) uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
 
 /* One word of the file, @word < view->n_words. The acquire form pairs as table-atomic.h draws it. */
 static inline uint32_t khs_view_load(const struct khs_view *view, uint32_t word)
@@ -144,4 +144,8 @@ void khs_found_copy(const struct khs_view *view, const struct khs_found *found, 
 int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256]);
 
 /* Whether everything that was copied since the find belongs to the record found. */
-bool khs_found_valid(const struct khs_view *view, const struct khs_found *found);
+static inline bool khs_found_valid(const struct khs_view *view, const struct khs_found *found)
+{
+        khs_fence_acquire();
+        return khs_view_load(view, found->block) == found->record.seq;
+}
