@@ -42,7 +42,7 @@ struct request {
         int family; /* AF_UNSPEC: tuples; else a hostent */
         char *buffer;
         size_t n_buffer;
-        struct nss_tuples tuples;
+        struct gaih_addrtuple *tuples;
         struct hostent host;
 };
 
@@ -54,30 +54,45 @@ static const char *const *search_list(void)
         return state->options & RES_INIT ? (const char *const *)state->dnsrch : NULL;
 }
 
-static int pack(struct request *q, struct khs_lookup *l)
+/* The room is looked for before the turn is taken: glibc comes back with more for the same answer. */
+static int pack_tuples(struct request *q, struct khs_lookup *l, const struct nss_name *name)
 {
-        struct nss_name name = { .zone = khs_lookup_zone(l), .n_zone = l->pin.view->n_zone };
-        char *addresses;
+        struct nss_tuples plan;
         int r;
 
-        name.key = khs_lookup_canonical(l, &name.n_key);
-        if (q->family == AF_UNSPEC) {
-                r = nss_pack_tuples(q->buffer, q->n_buffer, &name, l->v4.count, l->v6.count, &q->tuples);
-                if (r < 0)
-                        return r;
-                khs_lookup_rotate(l);
-                khs_lookup_copy(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
-                khs_lookup_copy(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
-                return 0;
-        }
-
-        r = nss_pack_hostent(q->buffer, q->n_buffer, &name, q->family, l->v4.count + l->v6.count, &q->host,
-                             &addresses);
+        r = nss_plan_tuples(q->buffer, q->n_buffer, name, (size_t)l->v4.count + l->v6.count, &plan);
         if (r < 0)
                 return r;
         khs_lookup_rotate(l);
-        khs_lookup_copy(l, q->family, addresses, q->family == AF_INET ? 4 : 16);
+        nss_fill_tuples(&plan, name, l->v4.count, l->v6.count);
+        khs_lookup_copy(l, AF_INET6, plan.tuples[0].addr, sizeof(struct gaih_addrtuple));
+        khs_lookup_copy(l, AF_INET, plan.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
+        q->tuples = plan.tuples;
         return 0;
+}
+
+static int pack_host(struct request *q, struct khs_lookup *l, const struct nss_name *name)
+{
+        struct nss_host plan;
+        int r;
+
+        r = nss_plan_host(q->buffer, q->n_buffer, q->family, (size_t)l->v4.count + l->v6.count, nss_name_size(name),
+                          &plan);
+        if (r < 0)
+                return r;
+        khs_lookup_rotate(l);
+        nss_fill_host(&plan, q->family, (size_t)l->v4.count + l->v6.count, &q->host);
+        nss_name_write(name, plan.name);
+        khs_lookup_copy(l, q->family, plan.addresses, q->family == AF_INET ? 4 : 16);
+        return 0;
+}
+
+static int pack(struct request *q, struct khs_lookup *l)
+{
+        struct nss_name name = { .zone = khs_lookup_zone(l), .n_zone = l->pin.view->n_zone };
+
+        name.key = khs_lookup_canonical(l, &name.n_key);
+        return q->family == AF_UNSPEC ? pack_tuples(q, l, &name) : pack_host(q, l, &name);
 }
 
 static int resolve(struct khs_lookup *l, struct request *q)
@@ -148,9 +163,9 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct ga
                 return s;
         /* glibc up to 2.35 and nscd pass a tuple of their own for the first address. */
         if (*pat)
-                **pat = q.tuples.tuples[0];
+                **pat = q.tuples[0];
         else
-                *pat = q.tuples.tuples;
+                *pat = q.tuples;
         /* 0 keeps nscd from freezing the rotation in its cache. */
         if (ttlp)
                 *ttlp = 0;
