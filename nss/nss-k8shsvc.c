@@ -23,6 +23,7 @@
 
 #include "lookup.h"
 #include "nss-pack.h"
+#include "reverse.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -36,6 +37,12 @@ enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, stru
                                               size_t n_buffer, int *errnop, int *h_errnop);
 enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer,
                                              size_t n_buffer, int *errnop, int *h_errnop);
+enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
+                                              struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                              int *h_errnop, int32_t *ttlp);
+enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_address, int family,
+                                             struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                             int *h_errnop);
 
 /* What one call wants and where its answer goes. */
 struct request {
@@ -128,6 +135,7 @@ static enum nss_status status(int r, bool has_other_family, int *errnop, int *h_
                 *h_errnop = has_other_family ? NO_DATA : HOST_NOT_FOUND;
                 return NSS_STATUS_NOTFOUND;
         case -ENOENT:
+        case -EOPNOTSUPP: /* no reverse index */
                 *errnop = ENOENT;
                 *h_errnop = HOST_NOT_FOUND;
                 return NSS_STATUS_UNAVAIL;
@@ -205,4 +213,47 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hos
                                                     size_t n_buffer, int *errnop, int *h_errnop)
 {
         return _nss_k8shsvc_gethostbyname3_r(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL, NULL);
+}
+
+/* ---- from addresses to names ---- */
+
+/* Without an answer all is left as it was, so that a buffer that is too small for the rest still shows whether there is one. */
+static int reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
+{
+        struct nss_host plan = { .n_name = 0 };
+        int r, r_plan;
+
+        r_plan = nss_plan_host(buffer, n_buffer, family, 1, 0, &plan);
+        r = khs_reverse_name(family, address, plan.name, plan.n_name);
+        if (r == -ENOBUFS || (r == 0 && r_plan < 0))
+                return -ERANGE;
+        if (r < 0)
+                return r;
+        memcpy(plan.addresses, address, family == AF_INET ? 4 : 16);
+        nss_fill_host(&plan, family, 1, ret);
+        return 0;
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
+                                                     struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                                     int *h_errnop, int32_t *ttlp)
+{
+        enum nss_status s;
+
+        if (!(family == AF_INET && n_address == 4) && !(family == AF_INET6 && n_address == 16)) {
+                *errnop = EAFNOSUPPORT;
+                *h_errnop = NO_DATA;
+                return NSS_STATUS_UNAVAIL;
+        }
+        s = status(reverse(address, family, buffer, n_buffer, ret), false, errnop, h_errnop);
+        if (s == NSS_STATUS_SUCCESS && ttlp)
+                *ttlp = 0;
+        return s;
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_address, int family,
+                                                    struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                                    int *h_errnop)
+{
+        return _nss_k8shsvc_gethostbyaddr2_r(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }
