@@ -98,7 +98,7 @@ def _install_programs():
     for variable, target in ("K8SHSVCD", DAEMON), ("K8SHSVC_TEST_RESOLVE", RESOLVE):
         if variable in os.environ:
             install(target, os.environ[variable])
-    for variable in "K8SHSVC_TEST_MODULE", "K8SHSVC_TEST_NOOP":
+    for variable in "K8SHSVC_TEST_MODULE", "K8SHSVC_TEST_NOOP", "K8SHSVC_TEST_PROBE":
         if variable in os.environ:
             shutil.copy(os.environ[variable], LIB)
     if os.path.isdir("/var/cache/ldconfig"):
