@@ -11,14 +11,12 @@ which it does not sort, shows the module's.
 
 import collections
 import itertools
-import os
 import sys
 
 from harness import daemon, lab, networks, sandbox, stats, tap
 
 suite = tap.Suite()
 
-SPREAD = f"{sandbox.BIN}/spread"
 LOOKUPS, PROGRAMS, MORE_PROGRAMS, SORTED = 20000, 2000, 8000, 800
 N_WALKED = 20
 
@@ -97,7 +95,7 @@ def look_up(network, kind, names, families, lookups):
     """{name: {address: (how often it came first, addresses in those answers)}}"""
     seen = collections.defaultdict(lambda: collections.defaultdict(lambda: (0, 0)))
     family = "0" if kind != HOSTENT else "4" if "ipv4" in families else "6"
-    output = network.run(SPREAD, "-m", PROGRAM_KINDS[kind], "-f", family, "-n", str(lookups), *names).stdout
+    output = network.run(sandbox.SPREAD, "-m", PROGRAM_KINDS[kind], "-f", family, "-n", str(lookups), *names).stdout
     for line in output.splitlines():
         name, address, count, given = line.split()
         before = seen[name][address]
@@ -112,8 +110,9 @@ def check(seen, pods, answers, limit, lookups):
         counts = {a: count for a, (count, _) in of_family.items()}
         given = sum(n for _, n in of_family.values()) / lookups
         assert sum(counts.values()) == lookups, f"{sum(counts.values())} answers with {family} addresses, not {lookups}"
-        assert given <= ANSWERS[answers], f"{given} {family} addresses in an answer, answers = {answers}"
-        assert given == ANSWERS[answers] or answers not in ("single", "all"), f"{given} {family} addresses in an answer"
+        # an address that glibc would sort before the chosen first one is left out
+        least = 1 if ANSWERS[answers] == 1 else 8 if answers == "all" else 1.5
+        assert least <= given <= ANSWERS[answers], f"{given} {family} addresses in an answer, answers = {answers}"
         stats.assert_evenly_counted(counts, addresses, most=limit)
         tap.comment(f"{family}: the most has {stats.most_over_mean(counts, addresses):.3f} times its share, "
                     f"p = {stats.counted_evenness(counts, addresses):.3g}, {given:.2f} addresses in an answer")
@@ -170,7 +169,6 @@ def configuration():
 
 
 def set_up():
-    sandbox.install(SPREAD, os.environ["K8SHSVC_TEST_SPREAD"])
     sandbox.nsswitch("k8shsvc")
     text, names = configuration()
     daemon.configure(text)
