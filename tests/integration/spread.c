@@ -9,7 +9,7 @@
  * Each name is looked up so many times, in turn with the others. The modes:
  *     process   one process
  *     threads   its 8 threads, a share each
- *     workers   8 workers, forked after a first lookup, a share each
+ *     workers   workers that look up 20 times each, forked after a first lookup
  *     hostent   as Python's gethostbyname_ex(): getaddrinfo(), then gethostbyname_r(), whose answer counts
  *     fresh     a program for each lookup
  * With -s one sleeps so long between two lookups. The caller adds up lines of the same address.
@@ -29,9 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define N_SHARES 8
-#define MAX_NAMES 32
-#define MAX_FIRST 64
+#define N_THREADS   8
+#define WORKER_LIFE 20
+#define MAX_NAMES   32
+#define MAX_FIRST   64
 
 extern char **environ;
 
@@ -205,15 +206,15 @@ static void one_process(const struct options *o)
 
 static void threads(const struct options *o)
 {
-        struct tally *tallies[N_SHARES];
-        pthread_t ids[N_SHARES];
+        struct tally *tallies[N_THREADS];
+        pthread_t ids[N_THREADS];
 
-        for (int i = 0; i < N_SHARES; i++) {
-                tallies[i] = tally_new(o, o->n_lookups / N_SHARES);
+        for (int i = 0; i < N_THREADS; i++) {
+                tallies[i] = tally_new(o, o->n_lookups / N_THREADS);
                 if (pthread_create(&ids[i], NULL, run, tallies[i]) != 0)
                         fail("spread", "no thread");
         }
-        for (int i = 0; i < N_SHARES; i++) {
+        for (int i = 0; i < N_THREADS; i++) {
                 pthread_join(ids[i], NULL);
                 tally_print(tallies[i]);
                 free(tallies[i]);
@@ -228,26 +229,29 @@ static void wait_for(pid_t pid)
                 fail("spread", "a process of it failed");
 }
 
-/* What a preforking server does: it has looked up, and so has all state, before the workers are made. */
+/*
+ * What a preforking server does: it has looked up, and so has all state, before the workers are made.
+ * They are many and do not live long: where they went on from what they inherit, they would all go the
+ * same way, which those that look up often would hide.
+ */
 static void workers(const struct options *o)
 {
         struct options share = *o;
-        pid_t pids[N_SHARES];
 
         for (int name = 0; name < o->n_names; name++)
                 freeaddrinfo(by_getaddrinfo(o->names[name], o->family));
-        share.n_lookups = o->n_lookups / N_SHARES;
-        for (int i = 0; i < N_SHARES; i++) {
-                pids[i] = fork();
-                if (pids[i] < 0)
+        share.n_lookups = WORKER_LIFE;
+        for (unsigned long i = 0; i < o->n_lookups / WORKER_LIFE; i++) {
+                pid_t pid = fork();
+
+                if (pid < 0)
                         fail("spread", "no process");
-                if (pids[i] == 0) {
+                if (pid == 0) {
                         one_process(&share);
                         _exit(0);
                 }
+                wait_for(pid);
         }
-        for (int i = 0; i < N_SHARES; i++)
-                wait_for(pids[i]);
 }
 
 static void fresh(const struct options *o)
