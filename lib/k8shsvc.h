@@ -86,8 +86,9 @@ int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr
  * @addr:   4 or 16 bytes, network byte order; borrowed
  * @ret:    receives the name, NUL-terminated, of at most @n_max bytes with the NUL
  *
- * The name that the cluster's DNS gives in a PTR record where the pod has no host name of its own:
- * the address with dashes, in the service's domain ("10-244-0-11.user-svc.default.svc.cluster.local").
+ * The name that the cluster's DNS gives in a PTR record: the pod's host name in the service's domain
+ * ("web-0.web.default.svc.cluster.local"), where none is known the address with dashes
+ * ("10-244-0-11.user-svc.default.svc.cluster.local").
  * Where several services have the address, one of them. Only with `reverse = yes` in k8shsvc.conf(5).
  *
  * An IPv4 address as ::ffff:a.b.c.d is looked up as what it is.

@@ -8,12 +8,14 @@
 
 #include "reverse.h"
 #include "table-map.h"
+#include "table-reader-attrs.h"
 
 #define SVC        ".svc."
-#define HOST_MAX   64U /* of a label, with the NUL */
+#define HOST_MAX   256U /* with the NUL */
 #define N_V6_PARTS 8
+#define MAX_TRIES  8 /* as in lookup.c */
 
-/* ---- addresses with dashes: "10-244-0-11", "fd00--1" ---- */
+/* ---- addresses with dashes: "10-244-0-11", "fd00--1", "fd00--0" ---- */
 
 /* Decimal or hexadecimal, without leading zeros. The text's new end. */
 static char *write_number(char *at, unsigned int number, unsigned int base)
@@ -70,15 +72,43 @@ static char *write_v6(char *at, const uint8_t *address)
                         *at++ = '-';
                 at = write_number(at, parts[i], 16);
         }
+        if (at[-1] == '-') /* no label ends so: CoreDNS, endpointHostname() */
+                *at++ = '0';
         return at;
 }
 
 /* ---- the name ---- */
 
-/* The first label of the name; its length. */
-static size_t host_label(int family, const uint8_t *address, char ret[static HOST_MAX])
+/* Which of the record's addresses it is, counted as rows are; n4 + n6 when it is gone meanwhile. */
+static uint32_t row_of(const struct khs_view *view, const struct khs_found *found, int family, const uint8_t *address)
 {
-        return (size_t)((family == AF_INET ? write_v4(ret, address) : write_v6(ret, address)) - ret);
+        uint32_t low = family == AF_INET ? 0 : found->record.n4;
+        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6;
+        size_t size = family == AF_INET ? 4 : 16;
+        char candidate[16];
+
+        for (uint32_t i = 0; i < n; i++) {
+                khs_found_copy(view, found, family, i, 1, candidate, size);
+                if (memcmp(candidate, address, size) == 0)
+                        return low + i;
+        }
+        return found->record.n4 + found->record.n6;
+}
+
+/* The first label of the name, the pod's host name if one is known; its length. */
+static size_t host_label(const struct khs_view *view, const struct khs_found *found, int family, const uint8_t *address,
+                         char ret[static HOST_MAX])
+{
+        struct khs_attrs_at attrs;
+        struct khs_attr_row row;
+        uint32_t i = row_of(view, found, family, address);
+        size_t n = 0;
+
+        if (khs_attrs_open(view, found, &attrs) == 0 && i < attrs.n_rows) {
+                khs_attrs_row(view, &attrs, i, &row);
+                n = khs_attrs_string(view, &attrs, row.host, ret);
+        }
+        return n > 0 ? n : (size_t)((family == AF_INET ? write_v4(ret, address) : write_v6(ret, address)) - ret);
 }
 
 static char *append(char *at, const char *text, size_t n)
@@ -105,14 +135,20 @@ static int name_of(const struct khs_pin *pin, int family, const uint8_t *address
 {
         char key[256], host[HOST_MAX];
         struct khs_found found;
-        int r;
 
-        r = khs_view_reverse(pin->view, family, address, &found, key);
-        if (r < 0)
-                return r;
-        if ((int32_t)(found.record.stale_until_ds - pin->now_ds) < 0)
-                return -ENOENT;
-        return write_name(pin->view, host, host_label(family, address, host), key, found.n_key, ret, n_max);
+        for (int i = 0; i < MAX_TRIES; i++) {
+                int r = khs_view_reverse(pin->view, family, address, &found, key);
+                size_t n_host;
+
+                if (r < 0)
+                        return r;
+                if ((int32_t)(found.record.stale_until_ds - pin->now_ds) < 0)
+                        return -ENOENT;
+                n_host = host_label(pin->view, &found, family, address, host);
+                if (khs_found_valid(pin->view, &found))
+                        return write_name(pin->view, host, n_host, key, found.n_key, ret, n_max);
+        }
+        return -EBUSY;
 }
 
 static bool is_mapped(int family, const uint8_t *address)

@@ -18,8 +18,9 @@
  * @ret:     receives the name, NUL-terminated, of at most @n_max bytes with the NUL; may be NULL
  *           when @n_max is 0
  *
- * It is what the cluster's DNS gives in a PTR record for a pod without a host name of its own: the
- * address with dashes, in the service's domain. Where several services have the address, one of them.
+ * It is what the cluster's DNS gives in a PTR record: the pod's host name, or the address with dashes
+ * where it has none of its own, in the service's domain. Where several services have the address, one
+ * of them.
  *
  * Return: 0; -ENOENT no registered service has it; -EOPNOTSUPP the table has no reverse index;
  * -ENOTCONN no usable table; -ENOBUFS @n_max is too small; -EBUSY it changes all the time. On failure

@@ -51,7 +51,8 @@ static void check_label(struct fixture *f, int family, const uint8_t *address)
         cr_assert_not_null(inet_ntop(family, address, text, sizeof(text)));
         for (char *c = text; *c; c++)
                 *c = *c == '.' || *c == ':' ? '-' : *c;
-        (void)snprintf(expected, sizeof(expected), "%s.a.b.svc.cluster.local", text);
+        (void)snprintf(expected, sizeof(expected), "%s%s.a.b.svc.cluster.local", text,
+                       text[strlen(text) - 1] == '-' ? "0" : "");
         put_one(f, "a.b", family, address, fixture_now() + 1000);
         cr_assert_str_eq(name_of(family, address), expected);
 }
@@ -79,6 +80,27 @@ Test(reverse_name, is_the_address_with_dashes)
                         address[i] = zeros >> i / 2 & 1 ? 0 : (uint8_t)(0x10 + i);
                 check_label(&f, AF_INET6, address);
         }
+        fixture_deinit(&f);
+}
+
+Test(reverse_name, is_the_pods_host_name_where_there_is_one)
+{
+        struct khs_row row = fixture_row("web.b", 7, 3, 2);
+        struct khs_row_endpoint endpoints[5];
+        uint8_t v4[4] = { 10, 0, 0, 8 }, v6[16] = { 0xfd, [15] = 8 };
+        struct fixture f;
+
+        for (uint32_t i = 0; i < 5; i++)
+                endpoints[i] = (struct khs_row_endpoint){ .host = i == 1 ? "web-1" : i == 4 ? "web-2" : NULL, .ordinal = -1 };
+        row.endpoints = endpoints;
+        table_init(&f);
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        cr_expect_str_eq(name_of(AF_INET, v4), "web-1.web.b.svc.cluster.local");
+        cr_expect_str_eq(name_of(AF_INET6, v6), "web-2.web.b.svc.cluster.local");
+        v4[3] = 9;
+        v6[15] = 7;
+        cr_expect_str_eq(name_of(AF_INET, v4), "10-0-0-9.web.b.svc.cluster.local");
+        cr_expect_str_eq(name_of(AF_INET6, v6), "fd00--7.web.b.svc.cluster.local");
         fixture_deinit(&f);
 }
 
