@@ -21,7 +21,7 @@ NAMES = {
     "10.244.0.11": f"10-244-0-11.{ZONE}",
     "10.244.0.12": f"10-244-0-12.{ZONE}",
     "fd00:10:244::11": f"fd00-10-244--11.{ZONE}",
-    "fd00:10:244:1::": f"fd00-10-244-1--.{ZONE}",
+    "fd00:10:244:1::": f"fd00-10-244-1--0.{ZONE}",
 }
 
 # Prints what a call makes of each address, or the error.
