@@ -104,6 +104,8 @@ struct ports {
         const struct khs_port *wanted;
         const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
         uint16_t number;
+        uint8_t set; /* the port set that was looked at last, and the port that was found there */
+        uint16_t in_set;
 };
 
 /* The same for all, or from each endpoint's attributes. They may be gone, then so is the record. */
@@ -124,35 +126,44 @@ static uint16_t based(uint32_t base, int32_t ordinal)
         return base > 0 && ordinal >= 0 && (uint32_t)ordinal <= UINT16_MAX - base ? (uint16_t)(base + (uint32_t)ordinal) : 0;
 }
 
-static uint16_t port_of(const struct khs_lookup *l, const struct ports *ports, int family, uint32_t i)
+/* Most endpoints of a service have the same ports. */
+static uint16_t port_in_set(const struct khs_lookup *l, struct ports *ports, const struct khs_attr_row *row)
 {
-        uint32_t number = ports->attrs ? khs_lookup_row(l, family, i) : KHS_NO_ROW, base;
+        const struct khs_port *wanted = ports->wanted;
+
+        if (row->port_set != ports->set) {
+                bool named = wanted->kind == KHS_PORT_NAME;
+
+                ports->set = row->port_set;
+                ports->in_set = khs_attrs_port(l->pin.view, ports->attrs, row, named ? wanted->name : NULL,
+                                               strlen(wanted->name), wanted->udp ? IPPROTO_UDP : IPPROTO_TCP);
+        }
+        return ports->in_set;
+}
+
+static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int family, uint32_t i)
+{
+        uint32_t number = khs_lookup_row(l, family, i), base = ports->attrs->head.port_base & 0xffff;
         struct khs_attr_row row;
 
         if (number == KHS_NO_ROW)
-                return ports->number;
+                return 0;
         khs_attrs_row(l->pin.view, ports->attrs, number, &row);
-        switch (ports->wanted->kind) {
-        case KHS_PORT_BASE:
-                return based(ports->wanted->number, row.ordinal);
-        case KHS_PORT_NAME:
-                return khs_attrs_port(l->pin.view, ports->attrs, &row, ports->wanted->name,
-                                      strlen(ports->wanted->name), ports->wanted->udp ? IPPROTO_UDP : IPPROTO_TCP);
-        default:
-                base = ports->attrs->head.port_base & 0xffff;
-                return base ? based(base, row.ordinal)
-                            : khs_attrs_port(l->pin.view, ports->attrs, &row, NULL, 0, 0);
-        }
+        if (ports->wanted->kind == KHS_PORT_BASE)
+                base = ports->wanted->number;
+        else if (ports->wanted->kind == KHS_PORT_NAME || base == 0)
+                return port_in_set(l, ports, &row);
+        return based(base, khs_attr_ordinal(&row));
 }
 
-static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, const struct ports *ports, int family,
-                                                uint32_t n, struct k8shsvc_addr *ret)
+static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, struct ports *ports, int family,
+                                                 uint32_t n, struct k8shsvc_addr *ret)
 {
         for (uint32_t i = 0; i < n; i++)
                 ret[i].port = port_of(l, ports, family, i);
 }
 
-KHS_INLINE void fill_family(const struct khs_lookup *l, const struct ports *ports, int family, uint32_t n,
+KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
                             struct k8shsvc_addr *ret)
 {
         if (n == 0)
@@ -166,7 +177,7 @@ KHS_INLINE void fill_family(const struct khs_lookup *l, const struct ports *port
 
 KHS_INLINE void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
 {
-        const struct ports ports = choose_ports(l, port);
+        struct ports ports = choose_ports(l, port);
 
         fill_family(l, &ports, AF_INET6, l->v6.count, ret);
         fill_family(l, &ports, AF_INET, l->v4.count, ret + l->v6.count);

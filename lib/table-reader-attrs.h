@@ -30,6 +30,19 @@ int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, s
 /* One row, @i < n_rows. */
 void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i, struct khs_attr_row *ret);
 
+static inline uint8_t khs_attr_flags(const struct khs_attr_row *row)
+{
+        return (uint8_t)row->state;
+}
+
+/* -1: none. */
+static inline int32_t khs_attr_ordinal(const struct khs_attr_row *row)
+{
+        uint32_t ordinal = row->state >> KHS_ORDINAL_SHIFT;
+
+        return ordinal == KHS_ORDINAL_NONE ? -1 : (int32_t)ordinal;
+}
+
 /**
  * khs_attrs_string() - a string of the pool
  * @offset: as it stands in a row or a port; 0: none

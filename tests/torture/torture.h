@@ -192,7 +192,7 @@ static inline bool torture_attrs_true(const struct khs_view *view, const struct 
                 if (strcmp(text, host) != 0)
                         return false;
                 (void)khs_attrs_node(view, &attrs, row.node, text);
-                if (strcmp(text, node) != 0 || row.ordinal != (int32_t)j ||
+                if (strcmp(text, node) != 0 || khs_attr_ordinal(&row) != (int32_t)j ||
                     khs_attrs_port(view, &attrs, &row, "torture", 7, 6) != (version & 0xffff))
                         return false;
                 if (khs_attrs_find_host(view, &attrs, host, strlen(host), &first) != 1 ||
