@@ -268,6 +268,13 @@ static void begin(struct khs_attrs_scratch *s, uint32_t n_rows)
         s->full = false;
 }
 
+static uint32_t state_of(const struct khs_row_endpoint *e)
+{
+        bool none = e->ordinal < 0 || (uint32_t)e->ordinal > KHS_ORDINAL_MAX;
+
+        return e->flags | (none ? KHS_ORDINAL_NONE : (uint32_t)e->ordinal) << KHS_ORDINAL_SHIFT;
+}
+
 /* Rows and, behind them, the row numbers by host. */
 static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, struct khs_attr_row *rows,
                         uint16_t *by_host, struct list *nodes, struct list *zones)
@@ -284,8 +291,7 @@ static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, 
                         .node = (uint16_t)number_of(s, e->node, false, nodes),
                         .zone = (uint8_t)number_of(s, e->zone, true, zones),
                         .port_set = (uint8_t)port_set_of(s, e->ports, e->n_ports),
-                        .flags = e->flags,
-                        .ordinal = e->ordinal,
+                        .state = state_of(e),
                 };
         }
         sorted = sort_hosts(s, row, &n_hosts);

@@ -8,6 +8,7 @@
  * A row number is the address's place in the record: IPv4 addresses first, then IPv6 ones.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,19 @@ int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, s
 
 /* One row, @i < n_rows. */
 void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i, struct khs_attr_row *ret);
+
+static inline uint8_t khs_attr_flags(const struct khs_attr_row *row)
+{
+        return (uint8_t)row->state;
+}
+
+/* -1: none. */
+static inline int32_t khs_attr_ordinal(const struct khs_attr_row *row)
+{
+        uint32_t ordinal = row->state >> KHS_ORDINAL_SHIFT;
+
+        return ordinal == KHS_ORDINAL_NONE ? -1 : (int32_t)ordinal;
+}
 
 /**
  * khs_attrs_string() - a string of the pool
@@ -58,6 +72,10 @@ uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs
 
 /* The number of the row at one place among those sorted by host; n_rows where there is none. */
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place);
+
+/* The i-th port of an endpoint, from 0. Return: false: it has not so many. */
+bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
+                       uint32_t i, struct khs_attr_port *ret);
 
 /**
  * khs_attrs_port() - one of the ports of an endpoint

@@ -36,7 +36,7 @@
  * The raw system call is no cancellation point, and means the same in every C library. pread(2) of
  * a short or vanished file reads as UNREADABLE.
  */
-static void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+static __attribute__((noinline, cold)) void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
         uint64_t offset = (uint64_t)word * 4;
         int saved_errno = errno;
@@ -60,23 +60,19 @@ uint32_t khs_view_pread(const struct khs_view *view, uint32_t word)
         return value;
 }
 
-/*
- * The path of every lookup exists twice, for maps and for pread(2): what takes `map` is inlined into a
- * caller that knows whether it is NULL.
- */
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE uint32_t load(const struct khs_view *view, const uint32_t *map, uint32_t word)
+/* What takes `map` is given the view's, loaded once: the compiler must think that any store changes the view. */
+KHS_INLINE uint32_t load(const struct khs_view *view, const uint32_t *map, uint32_t word)
 {
-        return map ? khs_load_relaxed(map + word) : khs_view_pread(view, word);
+        return __builtin_expect(map != NULL, 1) ? khs_load_relaxed(map + word) : khs_view_pread(view, word);
 }
 
-INLINE uint32_t load_acquire(const struct khs_view *view, const uint32_t *map, uint32_t word)
+KHS_INLINE uint32_t load_acquire(const struct khs_view *view, const uint32_t *map, uint32_t word)
 {
-        return map ? khs_load_acquire(map + word) : khs_view_pread(view, word);
+        return __builtin_expect(map != NULL, 1) ? khs_load_acquire(map + word) : khs_view_pread(view, word);
 }
 
-INLINE void load_words(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t *ret, uint32_t n_words)
+KHS_INLINE void load_words(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t *ret,
+                           uint32_t n_words)
 {
         if (!map) {
                 pread_words(view->fd, word, ret, n_words);
@@ -225,7 +221,7 @@ int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
 }
 
 /* Whether a record of these sizes fits into its block, and the block into the arena. */
-INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
+KHS_INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
 {
         const struct khs_record *record = &found->record;
         uint32_t n_words, n_key_words;
@@ -249,7 +245,7 @@ INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_foun
  * Return: 0; -EAGAIN the block is in other use; -EBADMSG damaged: sizes that can't be, though the
  * block did not change.
  */
-INLINE int load_record(const struct khs_view *view, const uint32_t *map, uint32_t ref, struct khs_found *ret)
+KHS_INLINE int load_record(const struct khs_view *view, const uint32_t *map, uint32_t ref, struct khs_found *ret)
 {
         uint32_t unit = ref - 1, *words = &ret->record.seq;
 
@@ -266,10 +262,18 @@ INLINE int load_record(const struct khs_view *view, const uint32_t *map, uint32_
         return khs_found_valid(view, ret) ? -EBADMSG : -EAGAIN;
 }
 
-INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found, const char *key,
-                      size_t n_key)
+/* The bytes behind the last whole word, zeros above. */
+static inline uint32_t last_word(const char *key, size_t n_key)
 {
-        uint32_t buffer[(KHS_KEY_MAX + 3) / 4], word = found->block + KHS_UNIT_WORDS;
+        if (n_key < 4)
+                return (uint32_t)khs_load_tail(key, n_key);
+        return khs_load32(key + n_key - 4) >> 8 * (4 - n_key % 4);
+}
+
+KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found,
+                          const char *key, size_t n_key)
+{
+        uint32_t buffer[(KHS_KEY_MAX + 3) / 4], word = found->block + KHS_UNIT_WORDS, differ = 0;
         const uint32_t *theirs = map ? map + word : buffer;
         size_t n = n_key / 4;
 
@@ -277,12 +281,11 @@ INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const st
                 return false;
         if (!map)
                 pread_words(view->fd, word, buffer, (uint32_t)(n_key + 3) / 4);
-        for (size_t i = 0; i < n; i++) {
-                if (khs_load_relaxed(theirs + i) != khs_load32(key + 4 * i))
-                        return false;
-        }
-        /* The writer pads with zeros. */
-        return n_key % 4 == 0 || khs_load_relaxed(theirs + n) == (uint32_t)khs_load_tail(key + 4 * n, n_key % 4);
+        for (size_t i = 0; i < n; i++)
+                differ |= khs_load_relaxed(theirs + i) ^ khs_load32(key + 4 * i);
+        if (n_key % 4) /* the writer pads with zeros */
+                differ |= khs_load_relaxed(theirs + n) ^ last_word(key, n_key);
+        return differ == 0;
 }
 
 /*
@@ -295,8 +298,8 @@ INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const st
  *
  * Return: 0; -ENOENT another key, or none; -EAGAIN it is changing: search again; -EBADMSG.
  */
-INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_t entry, uint32_t tag, const char *key,
-                   size_t n_key, struct khs_found *ret)
+KHS_INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_t entry, uint32_t tag, const char *key,
+                       size_t n_key, struct khs_found *ret)
 {
         uint32_t ref = load_acquire(view, map, entry + 1);
         bool equal;
@@ -315,19 +318,20 @@ INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_t en
         return equal ? 0 : -ENOENT;
 }
 
-INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t hash, const char *key, size_t n_key,
-                  struct khs_found *ret)
+KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t hash, const char *key, size_t n_key,
+                      struct khs_found *ret)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
 
         for (uint32_t probe = 0; probe < view->max_probe; probe++, bucket++) {
                 uint32_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
-                uint32_t entries[KHS_BUCKET_ENTRIES * 2];
+                uint32_t buffer[KHS_BUCKET_ENTRIES * 2];
+                const uint32_t *tags = map ? map + entry : buffer;
 
                 if (!map)
-                        load_words(view, map, entry, entries, KHS_BUCKET_ENTRIES * 2);
-                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
-                        uint32_t t = map ? load(view, map, entry) : entries[2 * i];
+                        pread_words(view->fd, entry, buffer, KHS_BUCKET_ENTRIES * 2);
+                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2, tags += 2) {
+                        uint32_t t = khs_load_relaxed(tags);
                         int r;
 
                         if (t == 0)
@@ -344,13 +348,11 @@ INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t has
         return -ENOENT;
 }
 
-INLINE int find_key(const struct khs_view *view, const uint32_t *map, const char *key, size_t n_key,
-                    struct khs_found *ret)
+static __attribute__((noinline, cold)) int search_again(const struct khs_view *view, uint64_t hash, const char *key,
+                                                        size_t n_key, struct khs_found *ret)
 {
-        uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
-
-        for (int i = 0; i < MAX_TRIES; i++) {
-                int r = search(view, map, hash, key, n_key, ret);
+        for (int i = 1; i < MAX_TRIES; i++) {
+                int r = search(view, view->map, hash, key, n_key, ret);
 
                 if (r != -EAGAIN)
                         return r;
@@ -358,17 +360,12 @@ INLINE int find_key(const struct khs_view *view, const uint32_t *map, const char
         return -EBUSY;
 }
 
-static __attribute__((noinline, cold)) int find_by_pread(const struct khs_view *view, const char *key, size_t n_key,
-                                                         struct khs_found *ret)
-{
-        return find_key(view, NULL, key, n_key, ret);
-}
-
 int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret)
 {
-        const uint32_t *map = view->map;
+        uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
+        int r = search(view, view->map, hash, key, n_key, ret);
 
-        return map ? find_key(view, map, key, n_key, ret) : find_by_pread(view, key, n_key, ret);
+        return r == -EAGAIN ? search_again(view, hash, key, n_key, ret) : r;
 }
 
 static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
@@ -409,65 +406,35 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
         return -ENOENT;
 }
 
-/* Addresses of 4 or 16 bytes, the size known to the compiler, that lie one after the other. */
-INLINE char *copy_run(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t count,
-                      const uint32_t n_words, char *out, size_t stride)
+/* Addresses that lie one after the other. */
+static char *pread_run(const struct khs_view *view, uint32_t word, uint32_t count, uint32_t n_words, char *out,
+                       size_t stride)
 {
-        uint32_t buffer[MAX_CHUNK];
+        uint32_t chunk[MAX_CHUNK];
 
         while (count > 0) {
-                uint32_t n = map ? 1 : count < MAX_CHUNK / n_words ? count : MAX_CHUNK / n_words;
+                uint32_t n = count < MAX_CHUNK / n_words ? count : MAX_CHUNK / n_words;
 
-                if (!map)
-                        pread_words(view->fd, word, buffer, n * n_words);
-                for (uint32_t i = 0; i < n; i++, out += stride) {
-                        for (uint32_t w = 0; w < n_words; w++) {
-                                uint32_t value = map ? khs_load_relaxed(map + word + w) : buffer[i * n_words + w];
-
-                                memcpy(out + (size_t)w * 4, &value, sizeof(value));
-                        }
-                }
+                pread_words(view->fd, word, chunk, n * n_words);
+                for (uint32_t i = 0; i < n; i++, out += stride)
+                        memcpy(out, chunk + (size_t)i * n_words, (size_t)n_words * 4);
                 word += n * n_words;
                 count -= n;
         }
         return out;
 }
 
-/* From `first` to the end, then from the beginning. */
-INLINE void copy_cyclic(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t n, uint32_t first,
-                        uint32_t count, const uint32_t n_words, char *out, size_t stride)
+void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                     uint32_t count, void *ret, size_t stride)
 {
+        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
+        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word;
         uint32_t n_tail = count < n - first ? count : n - first;
+        char *out;
 
-        out = copy_run(view, map, word + first * n_words, n_tail, n_words, out, stride);
-        copy_run(view, map, word, count - n_tail, n_words, out, stride);
-}
-
-INLINE void copy(const struct khs_view *view, const uint32_t *map, const struct khs_found *found, int family,
-                 uint32_t first, uint32_t count, void *ret, size_t stride)
-{
-        if (family == AF_INET)
-                copy_cyclic(view, map, found->v4_word, found->record.n4, first, count, 1, ret, stride);
-        else
-                copy_cyclic(view, map, found->v6_word, found->record.n6, first, count, 4, ret, stride);
-}
-
-static __attribute__((noinline, cold)) void copy_by_pread(const struct khs_view *view, const struct khs_found *found,
-                                                          int family, uint32_t first, uint32_t count, void *ret,
-                                                          size_t stride)
-{
-        copy(view, NULL, found, family, first, count, ret, stride);
-}
-
-void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
-                    uint32_t count, void *ret, size_t stride)
-{
-        const uint32_t *map = view->map;
-
-        if (map)
-                copy(view, map, found, family, first, count, ret, stride);
-        else
-                copy_by_pread(view, found, family, first, count, ret, stride);
+        /* From `first` to the end, then from the beginning. */
+        out = pread_run(view, word + first * n_words, n_tail, n_words, ret, stride);
+        pread_run(view, word, count - n_tail, n_words, out, stride);
 }
 
 int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
