@@ -201,6 +201,8 @@ static void lookup_next_attempt(struct dns_lookup *lookup, enum khs_reason reaso
 
 static enum khs_reason reason_of(int error)
 {
+        if (error == -EBADMSG)
+                return KHS_REASON_MALFORMED;
         return error == -ECONNREFUSED ? KHS_REASON_REFUSED : KHS_REASON_TIMEOUT;
 }
 
