@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 
 #define CARES_NO_DEPRECATED /* ares_send() is what 1.18 has */
@@ -36,6 +37,7 @@
 #define SOCKETS_MAX     8 /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
 #define ARES_TIMEOUT_MS 2500 /* above ours, so that ours decides */
 #define TCP_TRIES       8    /* dnsmasq closes after 100 queries: each close costs what is in flight a try */
+#define READS_MAX       512 /* then others have their turn */
 #define SWEEP_USEC      (1 * USEC_PER_SEC)
 
 /*
@@ -120,14 +122,35 @@ static void channel_leave(struct dns_channel *channel)
                 channel_arm(channel);
 }
 
+static bool has_socket(const struct dns_channel *channel, int fd)
+{
+        for (size_t i = 0; i < SOCKETS_MAX; i++)
+                if (channel->sockets[i].source && channel->sockets[i].fd == fd)
+                        return true;
+        return false;
+}
+
+/*
+ * 1.18 reads a message in two calls and takes what goes wrong when it writes for the end, whatever is
+ * still to be read: from a server that closes after its hundredth answer most would be lost. So all
+ * that is there is read first.
+ */
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct dns_channel *channel = userdata;
-        bool readable = revents & (EPOLLIN | EPOLLERR | EPOLLHUP), writable = revents & EPOLLOUT;
+        bool readable = revents & (EPOLLIN | EPOLLERR | EPOLLHUP), is_open = true;
 
         (void)source;
         channel_enter(channel);
-        ares_process_fd(channel->ares, readable ? fd : ARES_SOCKET_BAD, writable ? fd : ARES_SOCKET_BAD);
+        for (unsigned int i = 0; readable && is_open && i < READS_MAX; i++) {
+                int n_pending = 0;
+
+                ares_process_fd(channel->ares, fd, ARES_SOCKET_BAD);
+                is_open = !channel->dead && has_socket(channel, fd);
+                readable = is_open && ioctl(fd, FIONREAD, &n_pending) == 0 && n_pending > 0;
+        }
+        if (is_open && (revents & EPOLLOUT))
+                ares_process_fd(channel->ares, ARES_SOCKET_BAD, fd);
         channel_leave(channel);
         return 0;
 }

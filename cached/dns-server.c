@@ -10,11 +10,13 @@
  *
  * - "Silent twice" are two time-outs with no answer between them on that transport, not counting
  *   those of queries that others have overtaken: one query may be lost by a server that lives, and
- *   some names never get an answer. A refusal is certain at once.
+ *   some names never get an answer. A refusal is certain at once, and so is an answer that c-ares
+ *   can't read where no other has come by that channel.
  * - A connection that has gone silent is never closed by c-ares: its channel is thrown away.
- * - TCP is tried again 60 s after it was refused or silent. A connection that broke under queries
- *   is tried again after 0.5, 1, 2 ... 30 s, counted from anew when TCP has answered. A trial is
- *   one ordinary query; UDP serves the others, and that one too if the trial fails.
+ * - TCP is tried again 60 s after it was silent, or refused by a server that never answered by it.
+ *   Where it has, a connection that breaks or is refused is tried again after 0.5, 1, 2 ... 30 s,
+ *   counted from anew when TCP has answered. A trial is one ordinary query; UDP serves the others,
+ *   and that one too if the trial fails.
  * - Every query that is in flight on a path when it fails ends with the path's error, so that its
  *   owner can ask another way. Owners never free the server from there (see the header).
  */
@@ -174,7 +176,7 @@ static void tcp_set_again(struct dns_path *tcp, int error)
 {
         uint64_t wait = TCP_AGAIN_USEC;
 
-        if (error != -ECONNREFUSED && error != -ETIMEDOUT) {
+        if (tcp->answered_usec > 0 && error != -ETIMEDOUT) {
                 wait = tcp->backoff_usec;
                 tcp->backoff_usec = wait * 2 > BACKOFF_MAX_USEC ? BACKOFF_MAX_USEC : wait * 2;
         }
@@ -226,12 +228,13 @@ static void on_flight(void *userdata, int error, const struct dns_question *ques
         struct dns_query *query = userdata;
         struct dns_server *server = query->server;
         struct dns_path *path = &server->paths[query->transport];
-        bool same_case;
+        bool silent = error == -ETIMEDOUT, same_case;
+        bool broken = error == -ECONNREFUSED || error == -EIO ||
+                      (error == -EBADMSG && path->answered_usec < path->opened_usec);
 
-        if (error == -ETIMEDOUT && path->answered_usec <= query->sent_usec)
+        if (silent && path->answered_usec <= query->sent_usec)
                 path->n_silent++;
-        if (error == -ECONNREFUSED || error == -EIO ||
-            (error == -ETIMEDOUT && (path->n_silent >= SILENT_MAX || !path->works))) {
+        if (broken || (silent && (path->n_silent >= SILENT_MAX || !path->works))) {
                 path_failed(server, query->transport, error); /* ends this query with the others */
                 return;
         }
@@ -382,8 +385,7 @@ int dns_server_new(struct dns_server **ret, const struct dns_server_context *con
                 TAILQ_INIT(&server->paths[i].queries);
                 server->paths[i].backoff_usec = BACKOFF_MIN_USEC;
         }
-        server->paths[DNS_TCP].works = context->transport == CONFIG_TRANSPORT_TCP;
-        server->paths[DNS_UDP].works = true;
+        server->paths[DNS_TCP].works = server->paths[DNS_UDP].works = true;
         r = sd_event_add_time(context->event, &server->probe_timer, CLOCK_BOOTTIME, 0, 50 * USEC_PER_MSEC,
                               on_probe_timer, server);
         if (r >= 0)
@@ -423,6 +425,11 @@ const char *dns_server_text(const struct dns_server *server)
 bool dns_server_is_up(const struct dns_server *server)
 {
         return server->up;
+}
+
+bool dns_server_has_answered(const struct dns_server *server)
+{
+        return server->paths[DNS_TCP].answered_usec > 0 || server->paths[DNS_UDP].answered_usec > 0;
 }
 
 int dns_server_error(const struct dns_server *server)

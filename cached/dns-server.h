@@ -62,6 +62,8 @@ const struct config_address *dns_server_address(const struct dns_server *server)
 /* "10.96.0.10:53" */
 const char *dns_server_text(const struct dns_server *server);
 bool dns_server_is_up(const struct dns_server *server);
+/* Ever, by any transport. */
+bool dns_server_has_answered(const struct dns_server *server);
 /* A negative errno: why it is down. */
 int dns_server_error(const struct dns_server *server);
 
