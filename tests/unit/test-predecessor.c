@@ -5,6 +5,7 @@
 
 #include "crc32c.h"
 #include "predecessor.h"
+#include "service-fixture.h"
 #include "table-fixture.h"
 
 #define HOUR_USEC 3600000000ULL
@@ -19,7 +20,7 @@ static struct service *make_service(const char *key)
         struct service *s;
 
         cr_assert_eq(service_new(&s, key, 1, now_usec()), 0);
-        (void)service_configure(s, 1, 80, KHS_FAMILY_ANY, HOUR_USEC);
+        (void)service_configure_port(s, 1, 80, KHS_FAMILY_ANY, HOUR_USEC);
         return s;
 }
 
