@@ -180,16 +180,24 @@ static void lookup_next_attempt(struct dns_lookup *lookup, enum khs_reason reaso
 
 static enum khs_reason reason_of(int error)
 {
+        if (error == -EBADMSG)
+                return KHS_REASON_MALFORMED;
         return error == -ECONNREFUSED ? KHS_REASON_REFUSED : KHS_REASON_TIMEOUT;
 }
 
-/* No reply: by UDP where TCP failed, else the next server. */
+/*
+ * No reply: by UDP where TCP failed, else the next server. One that has never answered and kept
+ * silent is not waited for twice while there is another: at a start that is the time to the first answer.
+ */
 static void lookup_no_reply(struct dns_lookup *lookup, int error)
 {
-        const struct dns_server *server = lookup->lookups->pool->servers[lookup->server];
+        const struct dns_pool *pool = lookup->lookups->pool;
+        const struct dns_server *server = pool->servers[lookup->server];
         bool was_tcp = lookup->query.transport == DNS_TCP;
+        bool give_up = error == -ETIMEDOUT && !dns_server_has_answered(server) &&
+                       dns_pool_choose(pool, lookup->tried | 1U << lookup->server) >= 0;
 
-        if (was_tcp && lookup->transport == DNS_ANY && dns_server_is_up(server))
+        if (was_tcp && lookup->transport == DNS_ANY && dns_server_is_up(server) && !give_up)
                 lookup_next_attempt(lookup, reason_of(error), DNS_UDP);
         else
                 lookup_next_attempt(lookup, reason_of(error), DNS_ANY);
