@@ -28,6 +28,7 @@
 
 #define ATTEMPTS_MAX 8U
 #define BATCH_MAX    256U         /* questions sent in one go, then the loop has its turn */
+#define MEASURE_USEC (60 * USEC_PER_SEC)
 #define RELEASE_USEC USEC_PER_SEC /* after an outage: a random order, not that of the names */
 
 #define container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
@@ -43,7 +44,7 @@ uint32_t dns_random32(void)
 
 static uint32_t lookups_rate(const struct dns_lookups *lookups)
 {
-        if (lookups->n_recovering > 0 && lookups->recovery_rate < lookups->query_rate)
+        if (lookups->catching_up && lookups->recovery_rate < lookups->query_rate)
                 return lookups->recovery_rate;
         return lookups->query_rate;
 }
@@ -56,6 +57,26 @@ static uint64_t queue_due(const struct dns_lookups *lookups, enum dns_queue queu
         if (!item || (queue == DNS_HOSTS && lookups->n_host_rounds >= DNS_HOST_FLIGHT_MAX))
                 return UINT64_MAX;
         return item->due_usec;
+}
+
+static void lookups_set_recovery_rate(struct dns_lookups *lookups, uint64_t now)
+{
+        lookups->recovery_rate = dns_recovery_rate(dns_meter_mean(&lookups->meter, now), lookups->query_rate);
+        lookups->recovery_usec = now;
+}
+
+/*
+ * What comes due while the rest of an outage is asked waits behind it: it, too, must not be asked in
+ * one go. Where more names came in the meantime, each minute of it is a measure of the next.
+ */
+static void lookups_catch_up(struct dns_lookups *lookups, uint64_t now)
+{
+        if (!lookups->catching_up)
+                return;
+        if (lookups->n_recovering == 0 && queue_due(lookups, DNS_PACED) > now)
+                lookups->catching_up = false;
+        else if (now - lookups->recovery_usec > MEASURE_USEC)
+                lookups_set_recovery_rate(lookups, now);
 }
 
 /* Sets the timer to the next moment at which a question may be sent. */
@@ -343,6 +364,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
+        lookups_catch_up(lookups, now);
         for (unsigned int i = 0; i < BATCH_MAX && lookups->n_flying < DNS_FLIGHT_MAX; i++) {
                 struct dns_lookup *lookup = lookups_take(lookups, now);
 
@@ -364,9 +386,8 @@ void dns_lookups_servers_changed(struct dns_lookups *lookups)
 
         lookups->blocked = false;
         if (!dns_pool_any_up(lookups->pool)) {
-                if (lookups->n_waiting == 0 && lookups->n_recovering == 0)
-                        lookups->recovery_rate =
-                                dns_recovery_rate(dns_meter_mean(&lookups->meter, now), lookups->query_rate);
+                if (lookups->n_waiting == 0 && !lookups->catching_up)
+                        lookups_set_recovery_rate(lookups, now);
                 lookups_arm(lookups);
                 return;
         }
@@ -378,6 +399,7 @@ void dns_lookups_servers_changed(struct dns_lookups *lookups)
                 lookups->n_waiting--;
                 lookup->waiting = false;
                 lookup_set_recovering(lookup, !urgent);
+                lookups->catching_up = true;
                 lookup_put(lookup, urgent ? DNS_URGENT : DNS_PACED,
                            urgent ? now : now + dns_random32() % RELEASE_USEC);
         }

@@ -91,8 +91,10 @@ struct dns_lookups {
         sd_event_source *timer;
         struct dns_bucket bucket;
         struct dns_meter meter;
-        uint32_t recovery_rate; /* while n_recovering > 0 */
+        uint32_t recovery_rate; /* while catching_up */
+        uint64_t recovery_usec; /* when that was set */
         size_t n_lookups, n_flying, n_waiting, n_recovering, n_host_rounds;
+        bool catching_up; /* after an outage, until nothing is overdue */
         bool blocked; /* a server has no room; the next reply goes on */
         struct dns_lookup_stats stats;
         uint8_t addrs[KHS_MAX_ADDRS * 16U]; /* of the answer at hand */

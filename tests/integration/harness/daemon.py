@@ -51,9 +51,8 @@ class Daemon:
 
     def cpu_seconds(self):
         """Processor time that it has used so far, of its own and in the kernel."""
-        with open(f"/proc/{self.process.pid}/stat") as file:
-            user, system = file.read().rsplit(")", 1)[1].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        with open(f"/proc/{self.process.pid}/schedstat") as file:  # its only thread's
+            return int(file.read().split()[0]) / 1e9
 
     def status_kib(self, key):
         """A line of /proc/PID/status that counts KiB: VmRSS, VmHWM ..."""

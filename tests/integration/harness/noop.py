@@ -6,7 +6,7 @@ import os
 import shutil
 import struct
 
-from . import sandbox, tap
+from . import sandbox
 
 _MAGIC = b"k8shsvc-no-op".ljust(16, b"\0")
 _N_ANSWERS, _N_ADDRESSES = 32, 64  # nss-noop.c
@@ -20,9 +20,7 @@ def write(answers, path):
     """Writes a copy of it that gives these answers, lists of IPv4 addresses, in turn."""
     with open(os.environ["K8SHSVC_TEST_NOOP"], "rb") as file:
         module = file.read()
-    at = module.find(_MAGIC)
-    if at < 0:
-        raise tap.Skip("the no-op module has one answer only")
+    at = module.index(_MAGIC)
     assert module.find(_MAGIC, at + 1) < 0, "the no-op module has two tables of answers"
     assert 1 <= len(answers) <= _N_ANSWERS and max(map(len, answers)) <= _N_ADDRESSES
     table = _MAGIC + struct.pack("=I", len(answers))
