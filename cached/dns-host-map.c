@@ -358,15 +358,12 @@ int dns_host_map_tell(const struct dns_host_map *map, const struct khs_port *por
                 const struct row *row = &map->rows[i];
                 struct source_endpoint *e = &findings.endpoints[findings.n_endpoints];
 
-                if (is_open(row))
-                        continue;
-                *e = (struct source_endpoint){
-                        .family = row->family, .shared = row->shared, .ports_unknown = !ports_complete};
-                memcpy(e->bytes, row->bytes, sizeof(e->bytes));
-                findings.n_endpoints++;
                 if (row->host == NO_HOST)
                         continue;
-                e->host = map->hosts[row->host].name;
+                findings.n_endpoints++;
+                *e = (struct source_endpoint){
+                        .family = row->family, .shared = row->shared, .host = map->hosts[row->host].name};
+                memcpy(e->bytes, row->bytes, sizeof(e->bytes));
                 if (last && same_numbers(map, row->host, last_host)) {
                         e->ports = last->ports;
                         e->n_ports = last->n_ports;

@@ -69,6 +69,8 @@ struct dns_host_findings {
 };
 
 /*
+ * Addresses that are known to have no host are not told: that is no reason to take a name back.
+ *
  * @ports:          n_ports named ones
  * @ports_complete: a port that the map has not got of a host, that host has not got either
  *

@@ -15,7 +15,9 @@
  * - What single questions have found out (HOSTS, ROWS) costs one question each and is kept for later
  *   rounds: these ask for what is new. After five minutes, and a second for each of them, all are
  *   asked again.
- * - A failure ends what it stops and takes nothing back: the round reports what it has learned.
+ * - A failure ends what it stops and takes nothing back: the round reports what it has learned. So
+ *   does a negative where there were records before, until it has come three times, 2 s apart: CoreDNS
+ *   has been seen to deny names by mistake, see service.h. One of PTR never takes anything back.
  * - An answer that was negative or failed may mean that the service model has forgotten addresses,
  *   with their hosts. So the first addresses after it begin a round, even if they are as before.
  */
@@ -34,6 +36,9 @@
 #define WINDOW      4U /* single questions of one service at a time; all of them: DNS_HOST_FLIGHT_MAX */
 #define VAIN_MAX    4U /* single questions without an answer that end a round */
 
+#define NEGATIVES         3U
+#define NEGATIVE_GAP_USEC (2 * USEC_PER_SEC)
+
 enum step { STEP_IDLE, STEP_PORTS, STEP_SERVICE, STEP_HOSTS, STEP_ROWS };
 
 struct question {
@@ -42,6 +47,13 @@ struct question {
         bool asking;
         uint8_t family; /* STEP_HOSTS */
         uint32_t about; /* host or row */
+};
+
+/* Whether an SRV name has records. */
+struct belief {
+        bool had;
+        uint8_t n_negatives; /* in a row */
+        uint64_t last_usec;  /* of them */
 };
 
 struct addresses {
@@ -60,7 +72,9 @@ struct dns_hosts {
         bool reporting, dead; /* freed from within the report */
 
         struct khs_port *ports; /* with a name, each once */
+        struct belief *beliefs; /* of the ports */
         size_t n_ports;
+        struct belief service;
         struct addresses addresses[2]; /* IPv4, IPv6 */
 
         struct dns_host_map *kept; /* what took single questions */
@@ -97,6 +111,7 @@ static void hosts_destroy(struct dns_hosts *hosts)
         for (size_t i = 0; i < 2; i++)
                 free(hosts->addresses[i].bytes);
         free(hosts->ports);
+        free(hosts->beliefs);
         free(hosts);
 }
 
@@ -259,11 +274,30 @@ static void go_on_with_srv(struct dns_hosts *hosts)
         dns_lookup_put(&hosts->questions[0].lookup, DNS_HOSTS, usec_now());
 }
 
+/* Return: whether that there is nothing may be true. */
+static bool believe(struct belief *belief, const struct dns_answer *answer)
+{
+        uint64_t now = usec_now();
+
+        if (answer->kind != SOURCE_NEGATIVE) {
+                if (answer->kind == SOURCE_ANSWER)
+                        *belief = (struct belief){.had = true};
+                return true;
+        }
+        if (belief->n_negatives == 0 || now - belief->last_usec >= NEGATIVE_GAP_USEC) {
+                belief->last_usec = now;
+                belief->n_negatives++;
+        }
+        if (belief->n_negatives >= NEGATIVES)
+                belief->had = false;
+        return !belief->had;
+}
+
 /* After a failure the next port's turn comes with the next round. */
-static void port_done(struct dns_hosts *hosts, bool answered, bool cut)
+static void port_done(struct dns_hosts *hosts, bool answered, bool complete)
 {
         hosts->failed = hosts->failed || !answered;
-        hosts->ports_complete = hosts->ports_complete && answered && !cut;
+        hosts->ports_complete = hosts->ports_complete && complete;
         hosts->port = answered ? hosts->port + 1 : (uint32_t)hosts->n_ports;
         if (hosts->port < hosts->n_ports) {
                 go_on_with_srv(hosts);
@@ -275,28 +309,28 @@ static void port_done(struct dns_hosts *hosts, bool answered, bool cut)
         }
 }
 
-static void service_done(struct dns_hosts *hosts, bool answered)
+static void service_done(struct dns_hosts *hosts, bool complete)
 {
-        if (!answered) {
-                hosts->failed = true;
-                round_end(hosts);
-        } else if (dns_host_map_n_open(hosts->map, 0) > 0) {
+        hosts->failed = hosts->failed || !complete;
+        if (complete && dns_host_map_n_open(hosts->map, 0) > 0)
                 begin_singles(hosts);
-        } else {
+        else
                 round_end(hosts);
-        }
 }
 
 static void srv_done(struct dns_hosts *hosts, const struct dns_answer *answer)
 {
+        struct belief *belief = hosts->step == STEP_PORTS ? &hosts->beliefs[hosts->port] : &hosts->service;
         bool cut = hosts->cut_now, answered = answer->kind != SOURCE_FAILURE || cut;
+        bool doubtful = !believe(belief, answer);
 
         hosts->cut_now = false;
         hosts->cut = hosts->cut || cut;
+        hosts->failed = hosts->failed || doubtful;
         if (hosts->step == STEP_PORTS)
-                port_done(hosts, answered, cut);
+                port_done(hosts, answered, answered && !doubtful && !cut);
         else
-                service_done(hosts, answered);
+                service_done(hosts, answered && !doubtful);
 }
 
 /* ---- the lookups' side ---- */
@@ -502,11 +536,15 @@ static bool has_port(const struct khs_port *ports, size_t n_ports, const struct 
 int dns_hosts_set_ports(struct dns_hosts *hosts, const struct khs_port *ports, size_t n_ports)
 {
         struct khs_port *named = calloc(n_ports ? n_ports : 1, sizeof(*named));
+        struct belief *beliefs = calloc(n_ports ? n_ports : 1, sizeof(*beliefs));
         size_t n_named = 0;
         bool same;
 
-        if (!named)
+        if (!named || !beliefs) {
+                free(named);
+                free(beliefs);
                 return -ENOMEM;
+        }
         for (size_t i = 0; i < n_ports; i++)
                 if (ports[i].kind == KHS_PORT_NAME && !has_port(named, n_named, &ports[i]))
                         named[n_named++] = ports[i];
@@ -515,11 +553,14 @@ int dns_hosts_set_ports(struct dns_hosts *hosts, const struct khs_port *ports, s
                 same = has_port(hosts->ports, hosts->n_ports, &named[i]);
         if (same) {
                 free(named);
+                free(beliefs);
                 return 0;
         }
         round_abort(hosts);
         free(hosts->ports);
+        free(hosts->beliefs);
         hosts->ports = named;
+        hosts->beliefs = beliefs;
         hosts->n_ports = n_named;
         if (hosts->addresses[0].n + hosts->addresses[1].n > 0)
                 hosts_hurry(hosts);
