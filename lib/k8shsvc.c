@@ -5,7 +5,6 @@
  * domain, which is known at lookup time. Everything else is the process's (process.h, table-map.h).
  */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -18,6 +17,7 @@
 
 #include "k8shsvc.h"
 #include "lookup.h"
+#include "reverse.h"
 #include "target.h"
 #include "wait.h"
 
@@ -156,8 +156,8 @@ static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int fam
         return based(base, khs_attr_ordinal(&row));
 }
 
-static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, struct ports *ports, int family,
-                                                 uint32_t n, struct k8shsvc_addr *ret)
+static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
+                                                struct k8shsvc_addr *ret)
 {
         for (uint32_t i = 0; i < n; i++)
                 ret[i].port = port_of(l, ports, family, i);
@@ -261,39 +261,11 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
 
 /* ---- reverse ---- */
 
-/* "10-244-0-11", "fd00--1": as CoreDNS writes it. */
-static void dashed(int family, const void *addr, char ret[static INET6_ADDRSTRLEN])
-{
-        (void)inet_ntop(family, addr, ret, INET6_ADDRSTRLEN);
-        for (char *c = ret; *c; c++) {
-                if (*c == '.' || *c == ':')
-                        *c = '-';
-        }
-}
-
 PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, size_t n_max)
 {
-        char key[256], label[INET6_ADDRSTRLEN], name[600];
-        struct khs_found found;
-        struct khs_pin pin;
-        int r, n = 0;
-
         if (!h || !addr || !ret || (family != AF_INET && family != AF_INET6))
                 return -EINVAL;
-        r = khs_map_enter(&pin);
-        if (r < 0)
-                return r;
-        r = khs_view_reverse(pin.view, family, addr, &found, key);
-        if (r == 0) {
-                dashed(family, addr, label);
-                n = snprintf(name, sizeof(name), "%s.%s.svc.%s", label, key, pin.view->zone);
-        }
-        khs_map_leave(&pin);
-        if (r == 0 && (size_t)n >= n_max)
-                r = -ENOBUFS;
-        if (r == 0)
-                memcpy(ret, name, (size_t)n + 1);
-        return public_error(r);
+        return public_error(khs_reverse_name(family, addr, ret, n_max));
 }
 
 /* ---- waiting ---- */

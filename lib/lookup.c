@@ -223,29 +223,14 @@ int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
         if (r4 < 0 && r6 < 0)
                 return r4 == -ESTALE || r6 == -ESTALE ? -ESTALE : -ENODATA;
 
+        l->policy = all ? record->policy | KHS_ANSWERS_ALL : record->policy;
         l->v4.count = r4 == 0 ? l->v4.n : 0;
         l->v6.count = r6 == 0 ? l->v6.n : 0;
         if (!all) {
-                l->v4.count = khs_order_count(record->policy, l->v4.count);
-                l->v6.count = khs_order_count(record->policy, l->v6.count);
+                l->v4.count = khs_order_count(l->policy, l->v4.count);
+                l->v6.count = khs_order_count(l->policy, l->v6.count);
         }
         return 0;
-}
-
-void khs_lookup_rotate(struct khs_lookup *l)
-{
-        uint32_t policy = l->found.record.policy;
-
-        l->v4.first = l->v6.first = 0;
-        if (l->v4.n <= 1 && l->v6.n <= 1)
-                return; /* no turn is taken where there is nothing to choose from */
-        if (!l->turned)
-                l->position = khs_process_turn(l->found.record.tag);
-        l->turned = true;
-        if (l->v4.count > 0)
-                l->v4.first = khs_order_first(policy, l->position, l->v4.n);
-        if (l->v6.count > 0)
-                l->v6.first = khs_order_first(policy, l->position, l->v6.n);
 }
 
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
@@ -262,13 +247,20 @@ uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
         return row >= low && row < high ? row : KHS_NO_ROW;
 }
 
-void khs_lookup_copy_pod(const struct khs_lookup *l, int family, void *ret, size_t stride)
+/* Addresses from the i-th on. */
+static void copy(const struct khs_lookup *l, int family, uint32_t i, uint32_t n, void *ret, size_t stride)
 {
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         uint32_t low = family == AF_INET ? 0 : l->found.record.n4;
         char *out = ret;
 
-        for (uint32_t i = 0; i < run->count; i++, out += stride) {
+        if (l->n_pod == 0) {
+                uint32_t first = i < run->n - run->first ? run->first + i : run->first + i - run->n;
+
+                khs_found_copy(l->pin.view, &l->found, family, first, n, ret, stride);
+                return;
+        }
+        for (uint32_t end = i + n; i < end; i++, out += stride) {
                 uint32_t row = khs_lookup_row(l, family, i);
 
                 if (row == KHS_NO_ROW) /* it changes at this moment, and khs_lookup_done() will say so */
@@ -276,4 +268,110 @@ void khs_lookup_copy_pod(const struct khs_lookup *l, int family, void *ret, size
                 else
                         khs_found_copy(l->pin.view, &l->found, family, row - low, 1, out, stride);
         }
+}
+
+void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride)
+{
+        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        char *out = ret;
+
+        if (run->kept == 0)
+                copy(l, family, 0, run->count, ret, stride);
+        for (uint64_t kept = run->kept; kept; kept &= kept - 1, out += stride)
+                copy(l, family, (uint32_t)__builtin_ctzll(kept), 1, out, stride);
+}
+
+/* ---- the choice ---- */
+
+struct candidates {
+        const struct khs_lookup *lookup;
+        int family;
+};
+
+static uint32_t score(void *userdata, uint32_t i)
+{
+        const struct candidates *candidates = userdata;
+        char address[16];
+
+        copy(candidates->lookup, candidates->family, i, 1, address, sizeof(address));
+        return khs_interfaces_score(&candidates->lookup->interfaces, candidates->family, address);
+}
+
+/* Which address the host sticks to; run->first is 0 meanwhile. */
+static uint32_t winner(const struct khs_lookup *l, int family, const uint8_t host[static 16])
+{
+        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        size_t size = family == AF_INET ? 4 : 16;
+        uint32_t best = 0, n_chunk = 64 / (uint32_t)size;
+        uint64_t most = 0;
+        char chunk[64];
+
+        for (uint32_t i = 0; i < run->n; i++) {
+                uint64_t weight;
+
+                if (i % n_chunk == 0)
+                        copy(l, family, i, n_chunk < run->n - i ? n_chunk : run->n - i, chunk, size);
+                weight = khs_order_weight(host, family, chunk + i % n_chunk * size);
+                if (weight > most) {
+                        most = weight;
+                        best = i;
+                }
+        }
+        return best;
+}
+
+static void choose_run(struct khs_lookup *l, int family, bool is_known)
+{
+        struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        struct candidates candidates = { l, family };
+        uint8_t host[16];
+
+        run->kept = 0;
+        run->first = 0;
+        if (run->count == 0)
+                return;
+        if (khs_policy_order(l->policy) == KHS_ORDER_STICKY && is_known && khs_interfaces_host(&l->interfaces, host))
+                run->first = winner(l, family, host);
+        else
+                run->first = khs_order_first(l->policy, l->position, run->n);
+
+        if (!khs_order_keeps(l->policy))
+                return;
+        if (!is_known)
+                run->count = 1;
+        khs_order_keep(run, score, &candidates);
+}
+
+/* Where the choice depends on the own addresses. */
+static __attribute__((noinline)) void choose_by_interfaces(struct khs_lookup *l)
+{
+        bool is_known = ((l->v4.count > 0 && l->v4.n > 1) || (l->v6.count > 0 && l->v6.n > 1)) &&
+                        khs_interfaces_look(&l->interfaces);
+
+        choose_run(l, AF_INET, is_known);
+        choose_run(l, AF_INET6, is_known);
+        if (is_known && !khs_interfaces_valid(&l->interfaces)) {
+                choose_run(l, AF_INET, false);
+                choose_run(l, AF_INET6, false);
+        }
+}
+
+void khs_lookup_rotate(struct khs_lookup *l)
+{
+        l->v4.first = l->v6.first = 0;
+        l->v4.kept = l->v6.kept = 0;
+        if (l->v4.n <= 1 && l->v6.n <= 1)
+                return; /* no turn is taken where there is nothing to choose from */
+        if (!l->turned)
+                l->position = khs_process_turn(l->found.record.tag);
+        l->turned = true;
+
+        if (khs_policy_order(l->policy) == KHS_ORDER_STICKY || khs_order_keeps(l->policy)) {
+                choose_by_interfaces(l);
+                return;
+        }
+        if (l->v4.count > 0)
+                l->v4.first = khs_order_first(l->policy, l->position, l->v4.n);
+        if (l->v6.count > 0)
+                l->v6.first = khs_order_first(l->policy, l->position, l->v6.n);
 }

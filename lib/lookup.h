@@ -11,7 +11,7 @@
  *             if (r < 0)
  *                     break;
  *             ... is there room for l.v4.count + l.v6.count? else break ...
- *             khs_lookup_rotate(&l);             takes its turn, once
+ *             khs_lookup_rotate(&l);             takes its turn, once; may lower the counts
  *             khs_lookup_copy(&l, ...);
  *             if (khs_lookup_done(&l))
  *                     break;
@@ -27,6 +27,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "interfaces.h"
 #include "name.h"
 #include "order.h"
 #include "table-map.h"
@@ -44,7 +45,9 @@ struct khs_lookup {
         struct khs_attrs_at attrs;
         uint32_t pod_first, n_pod;
 
+        uint32_t policy; /* the record's, or `all` */
         struct khs_run v4, v6;
+        struct khs_interfaces interfaces;
         uint32_t position;
         bool turned;
         uint8_t n_tries;
@@ -70,29 +73,37 @@ int khs_lookup_begin(struct khs_lookup *l, const char *name, size_t n_name, cons
 int khs_lookup_find(struct khs_lookup *l);
 
 /**
- * khs_lookup_choose() - whether the record may be served, and how many addresses
+ * khs_lookup_choose() - whether the record may be served, and how many addresses at most
  * @family: AF_INET, AF_INET6 or AF_UNSPEC
  * @all:    every address, whatever the record's answer policy says
  *
- * Fills l->v4 and l->v6 but for `first`.
+ * Fills n and count of l->v4 and l->v6, in constant time: what glibc does not give enough room for
+ * costs no more than this. The room that a policy needs does not depend on whose turn it is.
  *
  * Return: 0; -ENODATA known to have no address of @family; -ESTALE never resolved or too old.
  */
 int khs_lookup_choose(struct khs_lookup *l, int family, bool all);
 
-/* Takes the turn of this lookup (the first time only, and if there is a choice) and sets where the runs begin. */
+/**
+ * khs_lookup_rotate() - choose the addresses
+ *
+ * Takes the turn of this lookup (the first time only, and if there is a choice) and fills the rest of
+ * l->v4 and l->v6. With N and `auto`, counts may become smaller; the work is bounded: at most
+ * KHS_CANDIDATES addresses of each family are scored, each against at most KHS_OWN_MAX own ones, and
+ * once in 10 s the kernel is asked for these. `sticky` looks at each address once.
+ */
 void khs_lookup_rotate(struct khs_lookup *l);
 
-/* A pod's addresses, which lie anywhere among those of its service. */
-void khs_lookup_copy_pod(const struct khs_lookup *l, int family, void *ret, size_t stride);
+/* Those that do not lie one behind the other: some that were kept, and a pod's. */
+void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride);
 
 /* Copies the chosen addresses of one family, 4 or 16 bytes each, one every @stride bytes. */
 KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
 
-        if (l->n_pod > 0)
-                khs_lookup_copy_pod(l, family, ret, stride);
+        if (l->n_pod > 0 || run->kept)
+                khs_lookup_copy_scattered(l, family, ret, stride);
         else
                 khs_found_copy(l->pin.view, &l->found, family, run->first, run->count, ret, stride);
 }
@@ -109,7 +120,7 @@ static inline void khs_lookup_end(struct khs_lookup *l)
                 khs_map_leave(&l->pin);
 }
 
-/* The row of the i-th address that is served, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
+/* The row of the i-th address from the first of the run, cyclically, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
 #define KHS_NO_ROW UINT32_MAX
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i);
 

@@ -50,6 +50,22 @@ bool khs_process_wiped_on_fork(void)
         return __atomic_load_n(&fork_rule, __ATOMIC_RELAXED) == FORK_RULE_WIPES;
 }
 
+bool khs_process_trylock(uint32_t *owner)
+{
+        uint32_t old = __atomic_load_n(owner, __ATOMIC_RELAXED), me = 1;
+
+        if (!khs_process_wiped_on_fork())
+                me = (uint32_t)getpid();
+        if (old == me || (old && me == 1))
+                return false;
+        return __atomic_compare_exchange_n(owner, &old, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void khs_process_unlock(uint32_t *owner)
+{
+        __atomic_store_n(owner, 0, __ATOMIC_RELEASE);
+}
+
 static uint64_t clock_ns(void)
 {
         struct timespec now = { 0 };

@@ -196,27 +196,6 @@ void khs_table_close(struct khs_table_file *file)
 
 /* ---- the maps of this process ---- */
 
-/*
- * The lock is in the page that fork wipes: a child never inherits one. Where the kernel keeps the
- * page, a lock of another process is one whose thread stayed behind.
- */
-static bool remap_trylock(void)
-{
-        uint32_t owner = __atomic_load_n(&khs_process.remap_owner, __ATOMIC_RELAXED), me = 1;
-
-        if (!khs_process_wiped_on_fork())
-                me = (uint32_t)getpid();
-        if (owner == me || (owner && me == 1))
-                return false;
-        return __atomic_compare_exchange_n(&khs_process.remap_owner, &owner, me, false, __ATOMIC_ACQUIRE,
-                                           __ATOMIC_RELAXED);
-}
-
-static void remap_unlock(void)
-{
-        __atomic_store_n(&khs_process.remap_owner, 0, __ATOMIC_RELEASE);
-}
-
 static bool map_unused(uint32_t i)
 {
         if (__atomic_load_n(&current, __ATOMIC_SEQ_CST) == i + 1)
@@ -318,12 +297,12 @@ static void remap(void)
         int saved_errno = errno;
         uint32_t now;
 
-        if (try_is_due(&now) && remap_trylock()) {
+        if (try_is_due(&now) && khs_process_trylock(&khs_process.remap_owner)) {
                 if (try_is_due(&now)) {
                         remap_locked();
                         __atomic_store_n(&last_try_ds, now, __ATOMIC_RELEASE);
                 }
-                remap_unlock();
+                khs_process_unlock(&khs_process.remap_owner);
         }
         errno = saved_errno;
 }

@@ -191,14 +191,14 @@ static void *count_maps(void *unused)
                 unsigned int n = 0;
 
                 (void)usleep(1000);
-                if (!remap_trylock())
+                if (!khs_process_trylock(&khs_process.remap_owner))
                         continue;
                 for (uint32_t i = 0; i < KHS_N_MAPS; i++)
                         n += maps[i].mapped != 0;
                 most_maps = n > most_maps ? n : most_maps;
                 n = listed_maps();
                 most_listed = n > most_listed ? n : most_listed;
-                remap_unlock();
+                khs_process_unlock(&khs_process.remap_owner);
         }
         return NULL;
 }
