@@ -29,6 +29,7 @@
 
 #define JOIN_USEC     (100 * USEC_PER_MSEC)
 #define JOIN_MAX_USEC (500 * USEC_PER_MSEC) /* and then, however many events there are */
+#define AGAIN_USEC    (20 * USEC_PER_MSEC) /* to the next reading, when something has changed during one */
 #define UNSURE_USEC   (5 * USEC_PER_SEC)
 #define RETRY_USEC    (30 * USEC_PER_SEC)
 #define READS_MAX     64U /* in one go: 16 KiB each */
@@ -336,7 +337,11 @@ bool config_watch_settled(struct config_watch *w)
 {
         bool changed = take_events(w) || (w->polling && config_stamp(w->paths) != w->polled);
 
-        if (changed)
-                schedule(w);
-        return !changed;
+        if (!changed)
+                return true;
+        /* The change that was being taken has waited already. */
+        if (w->first_usec == 0)
+                w->first_usec = usec_now() - JOIN_MAX_USEC + AGAIN_USEC;
+        schedule(w);
+        return false;
 }
