@@ -146,27 +146,29 @@ static int round_begin(struct dns_hosts *hosts)
         return 0;
 }
 
-/* The time of the next round. */
-static void hosts_schedule(struct dns_hosts *hosts, bool open)
+/* The next round: at @rest_usec, or sooner if something was left open or came up meanwhile. */
+static void hosts_schedule(struct dns_hosts *hosts, bool open, uint64_t rest_usec)
 {
-        uint64_t now = usec_now(), due;
+        uint64_t now = usec_now(), due = rest_usec;
+        bool again = hosts->again;
 
+        hosts->again = false;
+        if (hosts->kept && hosts->kept_until <= now)
+                hosts->kept = dns_host_map_free(hosts->kept);
         if (hosts->addresses[0].n + hosts->addresses[1].n == 0)
                 return;
-        hosts->n_open_rounds = open ? hosts->n_open_rounds + 1 : 0;
-        due = now + dns_schedule_hosts(hosts->n_open_rounds, hosts->n_single, dns_random32());
-        if (hosts->again) {
-                hosts->n_open_rounds = 0;
-                due = now + JOIN_USEC;
-        } else if (hosts->used_kept && due > hosts->kept_until) {
+        hosts->n_open_rounds = open && !again ? hosts->n_open_rounds + 1 : 0;
+        if (open)
+                due = now + dns_schedule_hosts(hosts->n_open_rounds, 0, dns_random32());
+        if (hosts->kept && due > hosts->kept_until)
                 due = hosts->kept_until;
-        }
-        dns_lookup_put(&hosts->questions[0].lookup, DNS_HOSTS, due);
+        dns_lookup_put(&hosts->questions[0].lookup, DNS_HOSTS, again ? now + JOIN_USEC : due);
 }
 
 /* The last thing done in a round: we may be gone afterwards. */
 static void round_end(struct dns_hosts *hosts)
 {
+        uint64_t rest;
         bool open;
 
         hosts->step = STEP_IDLE;
@@ -179,9 +181,10 @@ static void round_end(struct dns_hosts *hosts)
         else
                 dns_host_map_free(hosts->map);
         hosts->map = NULL;
+        rest = usec_now() + dns_schedule_hosts(0, hosts->n_single, dns_random32());
         if (!hosts->used_kept)
-                hosts->kept_until = usec_now() + dns_schedule_hosts(0, hosts->n_single, dns_random32());
-        hosts_schedule(hosts, open);
+                hosts->kept_until = rest;
+        hosts_schedule(hosts, open, rest);
 }
 
 /* ---- single questions ---- */
@@ -218,12 +221,9 @@ static void go_on_with_singles(struct dns_hosts *hosts)
                 hosts->step = STEP_ROWS;
                 hosts->cursor = 0;
         }
-        if (hosts->step == STEP_ROWS && (!(hosts->empty || hosts->cut) || !ask_singles(hosts))) {
-                hosts->failed = hosts->failed || hosts->n_vain > 0;
+        if (hosts->step == STEP_ROWS && (!(hosts->empty || hosts->cut) || !ask_singles(hosts)))
                 round_end(hosts);
-                return;
-        }
-        if (usec_now() - hosts->reported_usec >= REPORT_USEC)
+        else if (usec_now() - hosts->reported_usec >= REPORT_USEC)
                 (void)hosts_report(hosts);
 }
 
@@ -413,9 +413,7 @@ static void done(struct dns_lookup *lookup, const struct dns_answer *answer)
 
         switch ((enum step)hosts->step) {
         case STEP_IDLE: /* not even begun, or no server */
-                hosts->used_kept = false;
-                hosts->n_single = 0;
-                hosts_schedule(hosts, true);
+                hosts_schedule(hosts, true, 0);
                 break;
         case STEP_HOSTS:
         case STEP_ROWS:

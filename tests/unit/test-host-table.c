@@ -197,6 +197,15 @@ Test(host_table, shared_address_is_never_complete)
         cr_expect_not(host_table_equal(&a, &b));
         host_table_deinit(&a);
         host_table_deinit(&b);
+
+        /* It is another table even where an address without a host keeps both from being complete. */
+        news[1].host = NULL;
+        a = make(&p.addrs, NULL, NULL, news, 2, NULL, 0);
+        news[0].shared = true;
+        b = make(&p.addrs, NULL, NULL, news, 2, NULL, 0);
+        cr_expect_not(host_table_equal(&a, &b));
+        host_table_deinit(&a);
+        host_table_deinit(&b);
 }
 
 Test(host_table, ports_are_those_configured_in_their_order)
