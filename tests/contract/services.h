@@ -21,7 +21,7 @@
 #define LABEL_63      "a23456789b23456789c23456789d23456789e23456789f23456789g23456789"
 
 /* How much the table knows. */
-enum knowledge { KNOWN, PENDING, HALF, EXPIRED };
+enum knowledge { KNOWN, PENDING, HALF, EXPIRED, STALE };
 
 struct service {
         char key[KHS_KEY_MAX + 1];
@@ -61,6 +61,7 @@ static const struct service_row {
         { "half.sweep", 3, 0, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, HALF },
         { "none4.sweep", 0, 0, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, HALF },
         { "expired.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, EXPIRED },
+        { "stale.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, STALE },
 };
 
 #define N_SERVICES ((uint32_t)(sizeof(service_rows) / sizeof(service_rows[0])))

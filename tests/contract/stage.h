@@ -41,6 +41,17 @@ __attribute__((format(printf, 2, 3))) static inline bool tap_ok(bool ok, const c
         return ok;
 }
 
+__attribute__((format(printf, 1, 2))) static inline void tap_comment(const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        printf("# ");
+        vprintf(format, args);
+        printf("\n");
+        va_end(args);
+}
+
 static inline int tap_done(void)
 {
         printf("1..%u\n", tap_n);
@@ -98,6 +109,7 @@ static inline void stage_enter(void)
 /* ---- the table ---- */
 
 static FILE *table_commands, *table_replies;
+static pid_t table_pid;
 
 static inline void table_wait(void)
 {
@@ -110,11 +122,10 @@ static inline void table_wait(void)
 static inline void table_start(const char *program)
 {
         int commands[2], replies[2];
-        pid_t pid;
 
-        if (pipe(commands) < 0 || pipe(replies) < 0 || (pid = fork()) < 0)
+        if (pipe(commands) < 0 || pipe(replies) < 0 || (table_pid = fork()) < 0)
                 die("fork");
-        if (pid == 0) {
+        if (table_pid == 0) {
                 (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
                 if (dup2(commands[0], STDIN_FILENO) < 0 || dup2(replies[1], STDOUT_FILENO) < 0)
                         _exit(126);
@@ -130,6 +141,14 @@ static inline void table_start(const char *program)
         table_commands = fdopen(commands[1], "we");
         table_replies = fdopen(replies[0], "re");
         table_wait();
+}
+
+/* The file stays. */
+static inline void table_stop(void)
+{
+        (void)fclose(table_commands);
+        (void)fclose(table_replies);
+        (void)waitpid(table_pid, NULL, 0);
 }
 
 static inline void table_tell(const char *command)

@@ -28,7 +28,7 @@
         } while (0)
 
 static struct khs_table_params params = {
-        .zone = ZONE, .namespace = "", .orphan_max_ds = 300, .max_bytes = 64U << 20, .n_services = N_SERVICES,
+        .zone = ZONE, .namespace = "", .orphan_max_ds = 6000, .max_bytes = 64U << 20, .n_services = N_SERVICES,
 };
 static struct khs_writer *writer;
 static bool beating = true;
@@ -36,6 +36,10 @@ static int dir_fd;
 
 static void put_service(const struct service *s)
 {
+        static const enum khs_service_state states[] = {
+                [KNOWN] = KHS_SERVICE_FRESH, [PENDING] = KHS_SERVICE_PENDING, [HALF] = KHS_SERVICE_FRESH,
+                [EXPIRED] = KHS_SERVICE_EXPIRED, [STALE] = KHS_SERVICE_STALE,
+        };
         static uint32_t v4[KHS_MAX_ADDRS];
         static uint8_t v6[KHS_MAX_ADDRS][16];
         uint32_t now = khs_clock_ds(CLOCK_BOOTTIME);
@@ -50,9 +54,10 @@ static void put_service(const struct service *s)
                          : s->knowledge == HALF  ? KHS_REC_V6_UNKNOWN
                                                  : 0,
                 .policy = khs_policy(s->answers, s->order, KHS_FAMILY_ANY),
+                .fresh_until_ds = s->knowledge == STALE || s->knowledge == EXPIRED ? now - 300 : now + 360000,
                 .stale_until_ds = s->knowledge == EXPIRED ? now - 20 : now + 360000,
                 .version = 1,
-                .status = khs_status(KHS_SERVICE_FRESH, KHS_REASON_NONE, KHS_SOURCE_STATIC),
+                .status = khs_status(states[s->knowledge], KHS_REASON_NONE, KHS_SOURCE_DNS),
         };
 
         for (uint32_t n = 0; n < s->n4; n++)
