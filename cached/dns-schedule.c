@@ -16,6 +16,7 @@
 #define OTHER_USEC       (300 * USEC_PER_SEC)
 #define FAILURE_MAX_USEC (30 * USEC_PER_SEC)
 #define FIRST_MAX_USEC   (5 * USEC_PER_SEC)
+#define HOSTS_USEC       (300 * USEC_PER_SEC)
 #define RECOVERY_MIN     50U
 
 /* @low_percent .. @high_percent of @usec */
@@ -62,6 +63,17 @@ uint64_t dns_schedule_failure(struct dns_schedule *schedule, uint32_t random)
         uint64_t usec = USEC_PER_SEC << n;
 
         return spread(usec > FAILURE_MAX_USEC ? FAILURE_MAX_USEC : usec, 90, 110, random);
+}
+
+uint64_t dns_schedule_hosts(uint32_t n_open, uint32_t n_single, uint32_t random)
+{
+        uint64_t usec = HOSTS_USEC;
+
+        if (n_open == 0)
+                usec += n_single * USEC_PER_SEC;
+        else if (n_open <= 8)
+                usec = USEC_PER_SEC << (n_open - 1);
+        return spread(usec, 90, 110, random);
 }
 
 uint64_t dns_schedule_first(uint64_t max_usec, uint32_t random)

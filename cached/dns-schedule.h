@@ -33,6 +33,13 @@ uint64_t dns_schedule_negative(struct dns_schedule *schedule, uint64_t min_usec,
 /* A failure: after 1, 2, 4 ... 30 s, +- 10 %. */
 uint64_t dns_schedule_failure(struct dns_schedule *schedule, uint32_t random);
 
+/*
+ * Host names. After a round that left nothing open: every 5 minutes, and a second more for each of
+ * its @n_single questions for one host or one address. After the @n_open-th in a row that left
+ * something open: 1, 2, 4 ... 300 s. All +- 10 %.
+ */
+uint64_t dns_schedule_hosts(uint32_t n_open, uint32_t n_single, uint32_t random);
+
 /* The first question for a name whose addresses are known from before: 0 .. min(@max, 5 s). */
 uint64_t dns_schedule_first(uint64_t max_usec, uint32_t random);
 

@@ -10,6 +10,16 @@
 #include <stdint.h>
 #include <string.h>
 
+/*
+ * On the way of every lookup: part of its caller, whatever the compiler thinks of it. (But not where
+ * nothing is optimised: there coverage is counted, of each function once.)
+ */
+#ifdef __OPTIMIZE__
+#define KHS_INLINE static inline __attribute__((always_inline))
+#else
+#define KHS_INLINE static inline
+#endif
+
 static inline uint64_t khs_load64(const void *bytes)
 {
         uint64_t word;

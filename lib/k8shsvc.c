@@ -5,8 +5,8 @@
  * domain, which is known at lookup time. Everything else is the process's (process.h, table-map.h).
  */
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +17,7 @@
 
 #include "k8shsvc.h"
 #include "lookup.h"
+#include "reverse.h"
 #include "target.h"
 #include "wait.h"
 
@@ -98,31 +99,88 @@ static int target_name(const struct khs_target *target, char ret[static KHS_NAME
         return 0;
 }
 
-static uint16_t choose_port(const struct khs_lookup *l, const struct khs_port *wanted)
+/* What an endpoint's own port is made of: the wish, and the attributes that can fulfil it. */
+struct ports {
+        const struct khs_port *wanted;
+        const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
+        uint16_t number;
+        uint8_t set; /* the port set that was looked at last, and the port that was found there */
+        uint16_t in_set;
+};
+
+/* The same for all, or from each endpoint's attributes. They may be gone, then so is the record. */
+static struct ports choose_ports(struct khs_lookup *l, const struct khs_port *wanted)
 {
-        switch (wanted->kind) {
-        case KHS_PORT_NONE:
-                return (uint16_t)l->found.record.port;
-        case KHS_PORT_NUMBER:
-                return wanted->number;
-        default:
-                return 0;
-        }
+        struct ports ports = { .wanted = wanted, .number = wanted->number };
+
+        if (wanted->kind == KHS_PORT_NUMBER)
+                return ports;
+        ports.number = wanted->kind == KHS_PORT_NONE ? (uint16_t)l->found.record.port : 0;
+        if (ports.number == 0 && khs_attrs_open(l->pin.view, &l->found, &l->attrs) == 0)
+                ports.attrs = &l->attrs;
+        return ports;
 }
 
-static void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
+static uint16_t based(uint32_t base, int32_t ordinal)
 {
-        uint16_t number = choose_port(l, port);
+        return base > 0 && ordinal >= 0 && (uint32_t)ordinal <= UINT16_MAX - base ? (uint16_t)(base + (uint32_t)ordinal) : 0;
+}
 
-        for (size_t i = 0; i < l->v6.count; i++)
-                ret[i] = (struct k8shsvc_addr){ .family = AF_INET6, .port = number };
-        if (l->v6.count > 0)
-                khs_lookup_copy(l, AF_INET6, ret[0].addr, sizeof(*ret));
-        ret += l->v6.count;
-        for (size_t i = 0; i < l->v4.count; i++)
-                ret[i] = (struct k8shsvc_addr){ .family = AF_INET, .port = number };
-        if (l->v4.count > 0)
-                khs_lookup_copy(l, AF_INET, ret[0].addr, sizeof(*ret));
+/* Most endpoints of a service have the same ports. */
+static uint16_t port_in_set(const struct khs_lookup *l, struct ports *ports, const struct khs_attr_row *row)
+{
+        const struct khs_port *wanted = ports->wanted;
+
+        if (row->port_set != ports->set) {
+                bool named = wanted->kind == KHS_PORT_NAME;
+
+                ports->set = row->port_set;
+                ports->in_set = khs_attrs_port(l->pin.view, ports->attrs, row, named ? wanted->name : NULL,
+                                               strlen(wanted->name), wanted->udp ? IPPROTO_UDP : IPPROTO_TCP);
+        }
+        return ports->in_set;
+}
+
+static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int family, uint32_t i)
+{
+        uint32_t number = khs_lookup_row(l, family, i), base = ports->attrs->head.port_base & 0xffff;
+        struct khs_attr_row row;
+
+        if (number == KHS_NO_ROW)
+                return 0;
+        khs_attrs_row(l->pin.view, ports->attrs, number, &row);
+        if (ports->wanted->kind == KHS_PORT_BASE)
+                base = ports->wanted->number;
+        else if (ports->wanted->kind == KHS_PORT_NAME || base == 0)
+                return port_in_set(l, ports, &row);
+        return based(base, khs_attr_ordinal(&row));
+}
+
+static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, struct ports *ports, int family,
+                                                 uint32_t n, struct k8shsvc_addr *ret)
+{
+        for (uint32_t i = 0; i < n; i++)
+                ret[i].port = port_of(l, ports, family, i);
+}
+
+KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
+                            struct k8shsvc_addr *ret)
+{
+        if (n == 0)
+                return;
+        for (uint32_t i = 0; i < n; i++)
+                ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
+        khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
+        if (ports->attrs)
+                fill_ports(l, ports, family, n, ret);
+}
+
+KHS_INLINE void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
+{
+        struct ports ports = choose_ports(l, port);
+
+        fill_family(l, &ports, AF_INET6, l->v6.count, ret);
+        fill_family(l, &ports, AF_INET, l->v4.count, ret + l->v6.count);
 }
 
 /* Damage and endless change mean the same to a program: this table is of no use now. */
@@ -131,8 +189,8 @@ static int public_error(int r)
         return r == -EBADMSG || r == -EBUSY ? -ENOTCONN : r;
 }
 
-static int lookup(struct khs_lookup *l, const struct khs_port *port, int family, struct k8shsvc_addr *ret,
-                  size_t n_max, size_t *n_ret)
+KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int family, struct k8shsvc_addr *ret,
+                      size_t n_max, size_t *n_ret)
 {
         for (;;) {
                 size_t n;
@@ -158,7 +216,8 @@ static int lookup(struct khs_lookup *l, const struct khs_port *port, int family,
 }
 
 /* With a port or a scheme: the name is a part of the text, and perhaps to be put together. */
-static int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret,
+                                                   size_t n_max, size_t *n_ret)
 {
         char name[KHS_NAME_MAX + 2];
         struct khs_target target;
@@ -202,39 +261,11 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
 
 /* ---- reverse ---- */
 
-/* "10-244-0-11", "fd00--1": as CoreDNS writes it. */
-static void dashed(int family, const void *addr, char ret[static INET6_ADDRSTRLEN])
-{
-        (void)inet_ntop(family, addr, ret, INET6_ADDRSTRLEN);
-        for (char *c = ret; *c; c++) {
-                if (*c == '.' || *c == ':')
-                        *c = '-';
-        }
-}
-
 PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, size_t n_max)
 {
-        char key[256], label[INET6_ADDRSTRLEN], name[600];
-        struct khs_found found;
-        struct khs_pin pin;
-        int r, n = 0;
-
         if (!h || !addr || !ret || (family != AF_INET && family != AF_INET6))
                 return -EINVAL;
-        r = khs_map_enter(&pin);
-        if (r < 0)
-                return r;
-        r = khs_view_reverse(pin.view, family, addr, &found, key);
-        if (r == 0) {
-                dashed(family, addr, label);
-                n = snprintf(name, sizeof(name), "%s.%s.svc.%s", label, key, pin.view->zone);
-        }
-        khs_map_leave(&pin);
-        if (r == 0 && (size_t)n >= n_max)
-                r = -ENOBUFS;
-        if (r == 0)
-                memcpy(ret, name, (size_t)n + 1);
-        return public_error(r);
+        return public_error(khs_reverse_name(family, addr, ret, n_max));
 }
 
 /* ---- waiting ---- */
@@ -276,7 +307,7 @@ static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
 static int wait_once(const struct k8shsvc *h, const char *name, size_t n_name, uint64_t *token, uint64_t sleep_usec)
 {
         struct khs_lookup l;
-        uint64_t now;
+        uint64_t now = 0;
         uint32_t seen;
         int r;
 

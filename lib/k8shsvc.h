@@ -5,9 +5,10 @@
  * libk8shsvc: pod addresses of Kubernetes headless services, from shared memory.
  *
  * The daemon k8shsvcd keeps the services that are registered with it resolved, in one table that
- * every process of the machine may read. This library reads it: no query, no socket, no
+ * every process of the machine may read. This library reads it: no query, no socket kept, no
  * allocation per lookup, and no system call but at most one look at the table's path a second
- * when the table was replaced or its daemon is silent.
+ * when the table was replaced or its daemon is silent, and one look at the interfaces' addresses in
+ * ten seconds for services with `order = sticky`.
  *
  * All functions return 0 or a negative errno, as errno.h has them; errno itself is left alone.
  * They may be called from any thread and from forked children; a child's rotation is its own.
@@ -63,8 +64,9 @@ void k8shsvc_close(k8shsvc *h);
  * @n_ret:  elements written; with -ENOBUFS the number needed
  *
  * Always every address that is known: a service's `answers` is for getaddrinfo() only. They begin
- * with the one whose turn it is. The port is the target's number, else the service's default, else
- * 0; a port's name and "base+" give 0 while the source knows no ports or ordinals.
+ * with the one whose turn it is (`order = sticky`: with this host's). The port is the target's, else the service's default, else 0. That
+ * of a port's name or of "base+" may differ by endpoint; it is 0 for those of which the source does
+ * not know the port or the ordinal.
  *
  * Never blocks or allocates. A successful call advances the rotation of the service by one. On any
  * failure @n_ret is left as it was, but for -ENOBUFS, which sets it; elements of @ret may have been
@@ -84,11 +86,14 @@ int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr
  * @addr:   4 or 16 bytes, network byte order; borrowed
  * @ret:    receives the name, NUL-terminated, of at most @n_max bytes with the NUL
  *
- * The name that the cluster's DNS gives in a PTR record where the pod has no host name of its own:
- * the address with dashes, in the service's domain ("10-244-0-11.user-svc.default.svc.cluster.local").
+ * The name that the cluster's DNS gives in a PTR record: the pod's host name in the service's domain
+ * ("web-0.web.default.svc.cluster.local"), where none is known the address with dashes
+ * ("10-244-0-11.user-svc.default.svc.cluster.local").
  * Where several services have the address, one of them. Only with `reverse = yes` in k8shsvc.conf(5).
  *
- * Return: 0; -ENOENT no registered service has it; -EOPNOTSUPP the table has no reverse index;
+ * An IPv4 address as ::ffff:a.b.c.d is looked up as what it is.
+ *
+ * Return: 0; -ENOENT no registered service has it, or only as long ago as its max-stale; -EOPNOTSUPP the table has no reverse index;
  * -ENOTCONN no usable table, or no living daemon; -ENOBUFS @n_max is too small (600 bytes are
  * always enough); -EINVAL misuse. On failure @ret is left as it was.
  */

@@ -11,7 +11,7 @@
  *             if (r < 0)
  *                     break;
  *             ... is there room for l.v4.count + l.v6.count? else break ...
- *             khs_lookup_rotate(&l);             takes its turn, once
+ *             khs_lookup_rotate(&l);             takes its turn, once; may lower the counts
  *             khs_lookup_copy(&l, ...);
  *             if (khs_lookup_done(&l))
  *                     break;
@@ -25,11 +25,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
+#include "interfaces.h"
 #include "name.h"
 #include "order.h"
 #include "table-map.h"
-#include "table-reader.h"
+#include "table-reader-attrs.h"
 
 struct khs_lookup {
         struct khs_pin pin;
@@ -39,7 +41,13 @@ struct khs_lookup {
         struct khs_found found;
         uint8_t key_at; /* found's key is name.text[key_at .. key_at + found.n_key] */
 
+        /* A pod's name: its rows, in the order of host names. n_pod is 0 for a service's name. */
+        struct khs_attrs_at attrs;
+        uint32_t pod_first, n_pod;
+
+        uint32_t policy; /* the record's, or `all` */
         struct khs_run v4, v6;
+        struct khs_interfaces interfaces;
         uint32_t position;
         bool turned;
         uint8_t n_tries;
@@ -56,37 +64,73 @@ int khs_lookup_begin(struct khs_lookup *l, const char *name, size_t n_name, cons
 /**
  * khs_lookup_find() - find the record that the name means
  *
- * Return: 0, l->found is it; -ENOENT not registered, or a pod whose service does not know its
- * hosts; -EBUSY it changes all the time; -EBADMSG the table is damaged.
+ * For a pod's name l->found is its service, and l->n_pod is not 0.
+ *
+ * Return: 0, l->found is it; -ENOENT not registered, or a pod whose service does not know all its
+ * hosts; -ENODATA a pod that the service has not got; -EBUSY it changes all the time; -EBADMSG the
+ * table is damaged.
  */
 int khs_lookup_find(struct khs_lookup *l);
 
 /**
- * khs_lookup_choose() - whether the record may be served, and how many addresses
+ * khs_lookup_choose() - whether the record may be served, and how many addresses at most
  * @family: AF_INET, AF_INET6 or AF_UNSPEC
  * @all:    every address, whatever the record's answer policy says
  *
- * Fills l->v4 and l->v6 but for `first`.
+ * Fills n and count of l->v4 and l->v6, in constant time: what glibc does not give enough room for
+ * costs no more than this. The room that a policy needs does not depend on whose turn it is.
  *
  * Return: 0; -ENODATA known to have no address of @family; -ESTALE never resolved or too old.
  */
 int khs_lookup_choose(struct khs_lookup *l, int family, bool all);
 
-/* Takes the turn of this lookup (the first time only) and sets where the runs begin. */
+/**
+ * khs_lookup_rotate() - choose the addresses
+ *
+ * Takes the turn of this lookup (the first time only, and if there is a choice) and fills the rest of
+ * l->v4 and l->v6. With N and `auto`, counts may become smaller; the work is bounded: at most
+ * KHS_CANDIDATES addresses of each family are scored, each against at most KHS_OWN_MAX own ones, and
+ * once in 10 s the kernel is asked for these. `sticky` looks at each address once.
+ */
 void khs_lookup_rotate(struct khs_lookup *l);
 
+/* Those that do not lie one behind the other: some that were kept, and a pod's. */
+void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride);
+
 /* Copies the chosen addresses of one family, 4 or 16 bytes each, one every @stride bytes. */
-void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride);
+KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
+{
+        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+
+        if (l->n_pod > 0 || run->kept)
+                khs_lookup_copy_scattered(l, family, ret, stride);
+        else
+                khs_found_copy(l->pin.view, &l->found, family, run->first, run->count, ret, stride);
+}
 
 /* Whether all that was copied belongs to one state of the record; else find again. */
-bool khs_lookup_done(const struct khs_lookup *l);
-
-void khs_lookup_end(struct khs_lookup *l);
-
-/* The found record's key, NUL-terminated: "S.N". */
-static inline const char *khs_lookup_key(const struct khs_lookup *l)
+static inline bool khs_lookup_done(const struct khs_lookup *l)
 {
-        return l->name.text + l->key_at;
+        return khs_found_valid(l->pin.view, &l->found);
+}
+
+static inline void khs_lookup_end(struct khs_lookup *l)
+{
+        if (l->pin.view)
+                khs_map_leave(&l->pin);
+}
+
+/* The row of the i-th address from the first of the run, cyclically, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
+#define KHS_NO_ROW UINT32_MAX
+uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i);
+
+/* What the name was found to mean, without the domain: "S.N", "HOST.S.N". NUL-terminated; its length. */
+static inline const char *khs_lookup_canonical(const struct khs_lookup *l, size_t *ret_n)
+{
+        const char *text = l->name.text + (l->n_pod ? 0 : l->key_at);
+
+        *ret_n = l->key_at + l->found.n_key - (size_t)(text - l->name.text);
+        return text;
 }
 
 static inline const char *khs_lookup_zone(const struct khs_lookup *l)

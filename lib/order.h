@@ -3,7 +3,8 @@
 /*
  * In which order, and how many, of a record's addresses are served.
  *
- * Pure: the position comes from khs_process_turn(), the rest from the record's policy.
+ * Pure: the position comes from khs_process_turn(), scores and the host's address from interfaces.h,
+ * the rest from the record's policy.
  */
 
 #include <stdbool.h>
@@ -11,21 +12,30 @@
 
 #include "table-format.h"
 
-/* A cyclic run of a record's addresses of one family: first, first + 1 ... modulo n. */
+#define KHS_AUTO_ANSWERS 4U
+#define KHS_CANDIDATES   64U /* addresses that are looked at for one answer of N */
+
+/*
+ * Some of a record's addresses of one family, cyclically from the first: `count` of them without a gap,
+ * or those whose bits are set in `kept`.
+ */
 struct khs_run {
         uint32_t n;     /* addresses of this family in the record */
         uint32_t first; /* < n when n > 0 */
         uint32_t count; /* how many of them, <= n */
+        uint64_t kept;  /* bit i: the i-th from the first; 0: without a gap */
 };
 
 /**
- * khs_order_count() - how many of @n addresses getaddrinfo() is given
+ * khs_order_count() - how many of @n addresses getaddrinfo() is given, at most
  * @policy: the record's policy word
  *
- * `single` = 1; `all`; N and auto are one address until the module knows which others glibc would
- * not sort to the front (RFC 6724, rule 9): more would give up the balance.
+ * `single` is 1, `auto` 4. Of N it may be fewer, see khs_order_keep().
  */
 uint32_t khs_order_count(uint32_t policy, uint32_t n);
+
+/* Whether the others are chosen one by one: N of all, auto. */
+bool khs_order_keeps(uint32_t policy);
 
 /**
  * khs_order_first() - index of the first address
@@ -34,9 +44,32 @@ uint32_t khs_order_count(uint32_t policy, uint32_t n);
  * @n:        number of addresses, > 0
  *
  * `rotate` follows the sequence; `random` hides it behind a hash, for those who must not see a
- * pattern. `sticky` and `zone` rotate until the sources know hosts and zones.
+ * pattern. `zone` rotates while nothing is known of zones, `sticky` where nothing is known of the
+ * host; else its first address is the one of the greatest khs_order_weight().
  */
 uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n);
+
+/**
+ * khs_order_keep() - choose the others of an answer: first-kept
+ * @run:   n and first are set, count says how many are wanted at most, with the first
+ * @score: tells the score (score.h) of the i-th address from the first
+ *
+ * The first address was chosen by its turn. getaddrinfo() must not sort another one before it, or the
+ * turn means nothing: so only addresses of no higher score follow it, the next ones first. Sets
+ * run->kept, whose lowest bit is the first address, and run->count.
+ */
+void khs_order_keep(struct khs_run *run, uint32_t (*score)(void *userdata, uint32_t i), void *userdata);
+
+/**
+ * khs_order_weight() - how much a host is drawn to an address (rendezvous hashing)
+ * @host:    16 bytes that stand for the host
+ * @family:  AF_INET or AF_INET6
+ * @address: 4 or 16 bytes, network byte order
+ *
+ * The same in every process and on every machine. Each host goes to the address of the greatest
+ * weight: one that comes or goes moves only the hosts that it wins or had won, 1/n of them.
+ */
+uint64_t khs_order_weight(const uint8_t host[static 16], int family, const void *address);
 
 static inline uint32_t khs_policy(uint32_t answers, enum khs_order order, enum khs_family family)
 {

@@ -50,6 +50,22 @@ bool khs_process_wiped_on_fork(void)
         return __atomic_load_n(&fork_rule, __ATOMIC_RELAXED) == FORK_RULE_WIPES;
 }
 
+bool khs_process_trylock(uint32_t *owner)
+{
+        uint32_t old = __atomic_load_n(owner, __ATOMIC_RELAXED), me = 1;
+
+        if (!khs_process_wiped_on_fork())
+                me = (uint32_t)getpid();
+        if (old == me || (old && me == 1))
+                return false;
+        return __atomic_compare_exchange_n(owner, &old, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void khs_process_unlock(uint32_t *owner)
+{
+        __atomic_store_n(owner, 0, __ATOMIC_RELEASE);
+}
+
 static uint64_t clock_ns(void)
 {
         struct timespec now = { 0 };
@@ -69,13 +85,11 @@ static uint32_t make_seed(void)
         return seed ? seed : 1;
 }
 
-static uint32_t get_seed(void)
+/* The first turn of a process, and of a forked child. */
+static __attribute__((noinline, cold)) uint32_t set_seed(void)
 {
-        uint32_t seed = __atomic_load_n(&khs_process.seed, __ATOMIC_RELAXED), expected = 0;
+        uint32_t seed = make_seed(), expected = 0;
 
-        if (seed)
-                return seed;
-        seed = make_seed();
         if (__atomic_compare_exchange_n(&khs_process.seed, &expected, seed, false, __ATOMIC_RELAXED,
                                         __ATOMIC_RELAXED))
                 return seed;
@@ -92,17 +106,26 @@ static uint32_t mix(uint32_t x)
         return x ^ x >> 16;
 }
 
+/* Sets parent and child apart where the kernel keeps the page on fork. */
+static __attribute__((noinline, cold)) uint32_t mixed_clock(void)
+{
+        return mix((uint32_t)clock_ns());
+}
+
 uint32_t khs_process_turn(uint32_t tag)
 {
         uint32_t *counter = &khs_process.turns[(tag >> 1) % KHS_N_TURNS];
-        uint32_t turn = __atomic_load_n(counter, __ATOMIC_RELAXED), seed = get_seed();
+        uint32_t turn = __atomic_load_n(counter, __ATOMIC_RELAXED);
+        uint32_t seed = __atomic_load_n(&khs_process.seed, __ATOMIC_RELAXED);
 
         /*
          * Not one indivisible step, which would cost as much as a third of the rest: two threads at the
          * same instant may share a turn, and neither order nor balance is lost by that.
          */
         __atomic_store_n(counter, turn + 1, __ATOMIC_RELAXED);
-        if (!khs_process_wiped_on_fork())
-                seed ^= mix((uint32_t)clock_ns());
+        if (__builtin_expect(seed == 0, false))
+                seed = set_seed();
+        if (__builtin_expect(!khs_process_wiped_on_fork(), false))
+                seed ^= mixed_clock();
         return mix(seed ^ tag) + turn * GOLDEN_RATIO;
 }

@@ -27,8 +27,11 @@
 /* The page. All words are accessed atomically. */
 struct khs_process {
         uint32_t seed;             /* 0: to be made */
-        uint32_t remap_owner;      /* pid of the thread's process that is changing the maps, or 0 */
-        uint32_t pad[14];
+        uint32_t remap_owner;      /* lock: changing the maps */
+        uint32_t interfaces_owner; /* lock: writing what interfaces.h knows */
+        uint32_t interfaces_tried; /* when the kernel was last asked; 0: never */
+        uint32_t interfaces_known; /* number of the last answer; 0: none */
+        uint32_t pad[11];
         struct {
                 uint32_t of_map[KHS_N_MAPS]; /* lookups that use map i right now */
                 uint32_t pad[16 - KHS_N_MAPS];
@@ -48,6 +51,16 @@ void khs_process_prepare(void);
 
 /* Whether the kernel wipes the page; to be asked after khs_process_prepare(). */
 bool khs_process_wiped_on_fork(void);
+
+/**
+ * khs_process_trylock() - take a lock in the page, if it is free
+ * @owner: one of the page's owner words
+ *
+ * A child never inherits a lock: it is wiped, or, where the kernel keeps the page, that of another
+ * process, whose thread stayed behind. Nobody ever waits for one.
+ */
+bool khs_process_trylock(uint32_t *owner);
+void khs_process_unlock(uint32_t *owner);
 
 /**
  * khs_process_turn() - take a turn of one record's rotation

@@ -271,18 +271,21 @@ struct khs_attrs {
         uint32_t port_base; /* low 16 bits: an endpoint with an ordinal has this + ordinal as its default port; 0: no such */
 };
 
+/* attr_row.state, the low 8 bits; above them the ordinal */
 #define KHS_ATTR_READY       1U
 #define KHS_ATTR_SERVING     2U
 #define KHS_ATTR_TERMINATING 4U
+
+#define KHS_ORDINAL_SHIFT 8
+#define KHS_ORDINAL_MAX   0xfffffeU
+#define KHS_ORDINAL_NONE  0xffffffU
 
 struct khs_attr_row {
         uint32_t host;    /* string offset; 0: none */
         uint16_t node;    /* 0: unknown */
         uint8_t zone;     /* 0: unknown */
         uint8_t port_set; /* 0: none */
-        uint16_t flags;   /* KHS_ATTR_* */
-        uint16_t reserved;
-        int32_t ordinal; /* -1: none */
+        uint32_t state;   /* KHS_ATTR_* in 8 bits, the ordinal or KHS_ORDINAL_NONE in 24 */
 };
 
 struct khs_attr_port {
@@ -293,5 +296,5 @@ struct khs_attr_port {
 };
 
 static_assert(sizeof(struct khs_attrs) == 36, "format");
-static_assert(sizeof(struct khs_attr_row) == 16, "format");
+static_assert(sizeof(struct khs_attr_row) == 12, "format");
 static_assert(sizeof(struct khs_attr_port) == 8, "format");

@@ -26,21 +26,24 @@
 #include "table-atomic.h"
 #include "table-map.h"
 
-#define N_TRIES 3 /* to pin the current map while others replace it */
-#define TRY_DS  10 /* a newer file is looked for once a second */
+#define N_TRIES   3   /* to pin the current map while others replace it */
+#define TRY_DS    10  /* a newer file is looked for once a second */
+#define N_ALIVE   3   /* maps at a time: the current one and two that slow lookups still hold */
+#define LEAKED_DS 100 /* a pin on a retired map for so long is one that a longjmp() left behind */
 
 #define HEADER_WORD(field) ((uint32_t)(offsetof(struct khs_table_header, field) / 4))
 
 struct map {
         struct khs_table_file file;
-        uint32_t mapped; /* under the remap lock */
+        uint32_t mapped;     /* under the remap lock, as is the next */
+        uint32_t retired_ds; /* CLOCK_BOOTTIME at which another one became current */
 };
 
 static struct map maps[KHS_N_MAPS];
 static uint32_t current;     /* 1 + index; 0: none */
 static uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
 static uint32_t newest_read; /* generation of the newest file that a lookup has read by itself */
-static uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold every descriptor */
+static uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold too many maps */
 
 /* ---- is anybody there ---- */
 
@@ -50,21 +53,30 @@ static bool age_ok(int32_t age_ds, uint32_t limit_ds)
         return age_ds >= -KHS_BEAT_DS && (age_ds < 0 || (uint32_t)age_ds <= limit_ds);
 }
 
+/*
+ * Whether it has beaten in the last 10 s, by the coarse clock, which costs a fifth of the others and is
+ * right to 4 ms: the answer of nearly every lookup.
+ */
+static inline bool beats(uint32_t beat_boot, uint32_t beat_real, uint32_t *ret_now_ds)
+{
+        int32_t age = (int32_t)(khs_clock_ds(CLOCK_REALTIME_COARSE) - beat_real);
+
+        *ret_now_ds = beat_boot + (uint32_t)age;
+        return age_ok(age, KHS_SILENT_DS);
+}
+
 enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds)
 {
         uint32_t beat_boot, beat_real;
         int32_t age_real, age_boot;
 
-        /* The coarse clock costs a fifth of the others and is right to 4 ms. */
         (void)khs_view_load_acquire(view, HEADER_WORD(beat_count));
         beat_boot = khs_view_load(view, HEADER_WORD(beat_boot_ds));
         beat_real = khs_view_load(view, HEADER_WORD(beat_real_ds));
-
-        age_real = (int32_t)(khs_clock_ds(CLOCK_REALTIME_COARSE) - beat_real);
-        *ret_now_ds = beat_boot + (uint32_t)age_real;
-        if (age_ok(age_real, KHS_SILENT_DS))
+        if (beats(beat_boot, beat_real, ret_now_ds))
                 return KHS_ALIVE;
 
+        age_real = (int32_t)(*ret_now_ds - beat_boot);
         age_boot = (int32_t)(khs_clock_ds(CLOCK_BOOTTIME) - beat_boot);
         if (age_ok(age_boot, KHS_SILENT_DS) || !age_ok(age_real, view->orphan_max_ds))
                 *ret_now_ds = beat_boot + (uint32_t)age_boot;
@@ -184,27 +196,6 @@ void khs_table_close(struct khs_table_file *file)
 
 /* ---- the maps of this process ---- */
 
-/*
- * The lock is in the page that fork wipes: a child never inherits one. Where the kernel keeps the
- * page, a lock of another process is one whose thread stayed behind.
- */
-static bool remap_trylock(void)
-{
-        uint32_t owner = __atomic_load_n(&khs_process.remap_owner, __ATOMIC_RELAXED), me = 1;
-
-        if (!khs_process_wiped_on_fork())
-                me = (uint32_t)getpid();
-        if (owner == me || (owner && me == 1))
-                return false;
-        return __atomic_compare_exchange_n(&khs_process.remap_owner, &owner, me, false, __ATOMIC_ACQUIRE,
-                                           __ATOMIC_RELAXED);
-}
-
-static void remap_unlock(void)
-{
-        __atomic_store_n(&khs_process.remap_owner, 0, __ATOMIC_RELEASE);
-}
-
 static bool map_unused(uint32_t i)
 {
         if (__atomic_load_n(&current, __ATOMIC_SEQ_CST) == i + 1)
@@ -222,6 +213,12 @@ static inline uint32_t pin_line(const struct khs_pin *pin)
         return (uint32_t)((uintptr_t)pin >> 12) * 0x9E3779B9U >> 28;
 }
 
+/* Whether a lookup of this process has read a newer file by itself: this one would go back in time. */
+static inline bool is_outdated(const struct khs_view *view)
+{
+        return (int32_t)(view->generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
+}
+
 static void unmap_retired(void)
 {
         for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
@@ -232,9 +229,21 @@ static void unmap_retired(void)
         }
 }
 
-/* A descriptor without a map, or NULL: all are held by lookups in flight. */
+/* Maps, but for those whose lookups will never end. */
+static uint32_t count_alive(void)
+{
+        uint32_t c = __atomic_load_n(&current, __ATOMIC_RELAXED), now_ds = khs_clock_ds(CLOCK_BOOTTIME), n = 0;
+
+        for (uint32_t i = 0; i < KHS_N_MAPS; i++)
+                n += maps[i].mapped && (c == i + 1 || now_ds - maps[i].retired_ds < LEAKED_DS);
+        return n;
+}
+
+/* A descriptor without a map, or NULL: lookups in flight hold as many maps as there may be. */
 static struct map *free_map(void)
 {
+        if (count_alive() >= N_ALIVE)
+                return NULL;
         for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
                 if (!maps[i].mapped && map_unused(i))
                         return &maps[i];
@@ -245,6 +254,7 @@ static struct map *free_map(void)
 static void remap_locked(void)
 {
         uint32_t c = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
+        uint32_t newest = __atomic_load_n(&newest_read, __ATOMIC_RELAXED);
         struct map *map;
         int r;
 
@@ -259,6 +269,12 @@ static void remap_locked(void)
         if (r < 0)
                 return;
         map->mapped = 1;
+        /* What was read before this file was opened is no newer, whatever its number: a daemon may begin anew. */
+        if (is_outdated(&map->file.view))
+                (void)__atomic_compare_exchange_n(&newest_read, &newest, map->file.view.generation, false,
+                                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        if (c)
+                maps[c - 1].retired_ds = khs_clock_ds(CLOCK_BOOTTIME);
         __atomic_store_n(&current, (uint32_t)(map - maps) + 1, __ATOMIC_SEQ_CST);
         unmap_retired();
 }
@@ -281,31 +297,32 @@ static void remap(void)
         int saved_errno = errno;
         uint32_t now;
 
-        if (try_is_due(&now) && remap_trylock()) {
+        if (try_is_due(&now) && khs_process_trylock(&khs_process.remap_owner)) {
                 if (try_is_due(&now)) {
                         remap_locked();
                         __atomic_store_n(&last_try_ds, now, __ATOMIC_RELEASE);
                 }
-                remap_unlock();
+                khs_process_unlock(&khs_process.remap_owner);
         }
         errno = saved_errno;
 }
 
-static bool pin_current(struct khs_pin *pin)
+static inline bool pin_current(struct khs_pin *pin)
 {
-        pin->line = pin_line(pin);
+        uint32_t *pins = khs_process.pins[pin_line(pin)].of_map;
+
         for (int i = 0; i < N_TRIES; i++) {
                 uint32_t c = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
 
                 if (!c)
                         return false;
-                __atomic_fetch_add(&khs_process.pins[pin->line].of_map[c - 1], 1, __ATOMIC_SEQ_CST);
+                __atomic_fetch_add(&pins[c - 1], 1, __ATOMIC_SEQ_CST);
                 if (__atomic_load_n(&current, __ATOMIC_SEQ_CST) == c) {
-                        pin->map = (int)c - 1;
+                        pin->count = &pins[c - 1];
                         pin->view = &maps[c - 1].file.view;
                         return true;
                 }
-                __atomic_fetch_sub(&khs_process.pins[pin->line].of_map[c - 1], 1, __ATOMIC_SEQ_CST);
+                __atomic_fetch_sub(&pins[c - 1], 1, __ATOMIC_SEQ_CST);
         }
         return false;
 }
@@ -315,7 +332,7 @@ static int enter_own(struct khs_pin *pin)
 {
         if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, &pin->own) < 0)
                 return -ENOTCONN;
-        pin->map = -1;
+        pin->count = NULL;
         pin->view = &pin->own.view;
         if ((int32_t)(pin->view->generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) > 0)
                 __atomic_store_n(&newest_read, pin->view->generation, __ATOMIC_RELAXED);
@@ -341,57 +358,88 @@ static uint32_t how_it_reads(void)
         return h;
 }
 
-/*
- * Whether a lookup of this process has already read a newer file than this superseded one by itself:
- * then going on with the map would go back in time.
- */
-static bool is_outdated(const struct khs_view *view)
+/* What the current map is good for; pinned by those who may use it. */
+enum usable {
+        MAP_GOOD,
+        MAP_SUPERSEDED, /* there is a newer file, but what this one says still holds */
+        MAP_OUTDATED,
+        MAP_DEAD,
+        MAP_NONE, /* or others replaced it under each try to pin it */
+};
+
+static enum usable pin_usable(struct khs_pin *pin)
 {
-        return khs_view_load_acquire(view, HEADER_WORD(state)) != KHS_STATE_LIVE &&
-               (int32_t)(__atomic_load_n(&newest_read, __ATOMIC_RELAXED) - view->generation) > 0;
+        enum usable ret = MAP_GOOD;
+
+        if (!pin_current(pin))
+                return MAP_NONE;
+        if (khs_view_load_acquire(pin->view, HEADER_WORD(state)) != KHS_STATE_LIVE)
+                ret = MAP_SUPERSEDED;
+        if (khs_table_alive(pin->view, &pin->now_ds) == KHS_DEAD)
+                ret = MAP_DEAD;
+        if (is_outdated(pin->view))
+                ret = MAP_OUTDATED;
+        if (ret > MAP_SUPERSEDED)
+                khs_map_leave(pin);
+        return ret;
 }
 
 /* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
-static int enter_slow(struct khs_pin *pin)
+static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin)
 {
-        bool stuck;
+        bool cannot, busy;
 
+        if (how_it_reads() == READS_FILE)
+                return enter_own(pin);
         remap();
         /*
-         * Another thread is at it, or was when it left by longjmp() for good; or nothing can be mapped.
+         * Nothing can be mapped; or another thread is at it, or was when it left by longjmp() for good.
          * Then a living table may be there all the same, and the file itself answers.
          */
-        stuck = __atomic_load_n(&cannot_map, __ATOMIC_RELAXED) ||
-                __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE);
-        if (pin_current(pin)) {
-                bool outdated = is_outdated(pin->view);
-
-                if (!outdated && khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
+        cannot = __atomic_load_n(&cannot_map, __ATOMIC_RELAXED);
+        busy = __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE);
+        switch (pin_usable(pin)) {
+        case MAP_GOOD:
+                return 0;
+        case MAP_SUPERSEDED:
+                if (!cannot)
                         return 0;
                 khs_map_leave(pin);
-                return stuck || outdated ? enter_own(pin) : -ENOTCONN;
+                if (enter_own(pin) == 0)
+                        return 0;
+                return pin_usable(pin) <= MAP_SUPERSEDED ? 0 : -ENOTCONN;
+        case MAP_DEAD:
+                return cannot || busy ? enter_own(pin) : -ENOTCONN;
+        case MAP_OUTDATED:
+                return enter_own(pin);
+        default:
+                return cannot || busy || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin) : -ENOTCONN;
         }
-        /* Without a pin though there is a map: others replaced it under each try. */
-        return stuck || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin) : -ENOTCONN;
+}
+
+/* A map whose file has the name and whose daemon lives. */
+static inline bool is_good(const struct khs_view *view, uint32_t *ret_now_ds)
+{
+        const uint32_t *map = view->map;
+
+        if (khs_load_acquire(map + HEADER_WORD(state)) != KHS_STATE_LIVE || is_outdated(view))
+                return false;
+        (void)khs_load_acquire(map + HEADER_WORD(beat_count));
+        return beats(khs_load_relaxed(map + HEADER_WORD(beat_boot_ds)),
+                     khs_load_relaxed(map + HEADER_WORD(beat_real_ds)), ret_now_ds);
 }
 
 int khs_map_enter(struct khs_pin *pin)
 {
-        if (how_it_reads() == READS_FILE)
-                return enter_own(pin);
-        if (pin_current(pin)) {
-                if (khs_view_load_acquire(pin->view, HEADER_WORD(state)) == KHS_STATE_LIVE &&
-                    khs_table_alive(pin->view, &pin->now_ds) == KHS_ALIVE)
-                        return 0;
-                khs_map_leave(pin);
-        }
+        if (!pin_current(pin))
+                return enter_slow(pin);
+        if (__builtin_expect(is_good(pin->view, &pin->now_ds), true))
+                return 0;
+        khs_map_leave(pin);
         return enter_slow(pin);
 }
 
-void khs_map_leave(struct khs_pin *pin)
+void khs_map_leave_own(struct khs_pin *pin)
 {
-        if (pin->map < 0)
-                khs_table_close(&pin->own);
-        else
-                __atomic_fetch_sub(&khs_process.pins[pin->line].of_map[pin->map], 1, __ATOMIC_SEQ_CST);
+        khs_table_close(&pin->own);
 }

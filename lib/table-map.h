@@ -8,10 +8,11 @@
  * looks again whether it is still current, and works on it until it drops the pin; a map is
  * unmapped only when it is not current and nobody has it pinned. No lock is ever waited for, no
  * descriptor is kept, nothing is allocated. Threads, fork (process.h) and signal handlers that
- * look up are all fine; a lookup that never returns (longjmp) leaks one map.
+ * look up are all fine; a lookup that never returns (longjmp) leaks one map. But for such there are
+ * never more than three maps.
  *
- * Processes of another privilege than their caller's (AT_SECURE), and processes that can't map,
- * read the file by pread(2) at each lookup.
+ * Processes of another privilege than their caller's (AT_SECURE), and processes that can't map or have
+ * three maps, read the file by pread(2) at each lookup.
  */
 
 #include <stdbool.h>
@@ -62,10 +63,12 @@ enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds
 struct khs_pin {
         const struct khs_view *view;
         uint32_t now_ds; /* in the writer's CLOCK_BOOTTIME */
-        int map;         /* descriptor, or -1: own */
-        uint32_t line;   /* of the pins */
+        uint32_t *count; /* of the pins of its map, on this thread's line; NULL: own */
         struct khs_table_file own;
 };
+
+/* What khs_map_leave() does for a lookup that reads the file by itself. */
+void khs_map_leave_own(struct khs_pin *pin);
 
 /**
  * khs_map_enter() - pin the living table of this process
@@ -76,4 +79,12 @@ struct khs_pin {
  * Return: 0; -ENOTCONN no usable table or no living daemon. Preserves errno.
  */
 int khs_map_enter(struct khs_pin *pin);
-void khs_map_leave(struct khs_pin *pin);
+
+/* Lets go. */
+static inline void khs_map_leave(struct khs_pin *pin)
+{
+        if (__builtin_expect(pin->count != NULL, 1))
+                __atomic_fetch_sub(pin->count, 1, __ATOMIC_SEQ_CST);
+        else
+                khs_map_leave_own(pin);
+}

@@ -36,7 +36,7 @@
  * The raw system call is no cancellation point, and means the same in every C library. pread(2) of
  * a short or vanished file reads as UNREADABLE.
  */
-static void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+static __attribute__((noinline, cold)) void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
         uint64_t offset = (uint64_t)word * 4;
         int saved_errno = errno;
@@ -60,27 +60,32 @@ uint32_t khs_view_pread(const struct khs_view *view, uint32_t word)
         return value;
 }
 
-static inline uint32_t load(const struct khs_view *view, uint32_t word)
+/* What takes `map` is given the view's, loaded once: the compiler must think that any store changes the view. */
+KHS_INLINE uint32_t load(const struct khs_view *view, const uint32_t *map, uint32_t word)
 {
-        return khs_view_load(view, word);
+        return __builtin_expect(map != NULL, 1) ? khs_load_relaxed(map + word) : khs_view_pread(view, word);
 }
 
-static inline uint32_t load_acquire(const struct khs_view *view, uint32_t word)
+KHS_INLINE uint32_t load_acquire(const struct khs_view *view, const uint32_t *map, uint32_t word)
 {
-        return khs_view_load_acquire(view, word);
+        return __builtin_expect(map != NULL, 1) ? khs_load_acquire(map + word) : khs_view_pread(view, word);
 }
 
-static inline void load_words(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
+KHS_INLINE void load_words(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t *ret,
+                           uint32_t n_words)
 {
-        const uint32_t *map = view->map; /* once: the compiler must think that stores to ret change view */
-
-        if (__builtin_expect(map == NULL, 0)) {
+        if (!map) {
                 pread_words(view->fd, word, ret, n_words);
                 return;
         }
 #pragma GCC unroll 16
         for (uint32_t i = 0; i < n_words; i++)
                 ret[i] = khs_load_relaxed(map + word + i);
+}
+
+void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        load_words(view, view->map, word, ret, n_words);
 }
 
 /* A field of the static part and where its private copy goes. */
@@ -108,7 +113,7 @@ static void load_static(const struct khs_view *view, const struct field *fields,
         uint32_t chunk[MAX_CHUNK], crc = KHS_CRC32C_INIT;
 
         for (uint32_t word = 0; word < KHS_STATIC_SIZE / 4; word += MAX_CHUNK) {
-                load_words(view, word, chunk, MAX_CHUNK);
+                khs_view_copy(view, word, chunk, MAX_CHUNK);
                 for (size_t i = 0; i < n_fields; i++)
                         field_take(&fields[i], (size_t)word * 4, chunk);
                 for (uint32_t i = 0; i < MAX_CHUNK; i++)
@@ -157,7 +162,7 @@ static int check_format(const struct khs_view *view)
 {
         uint32_t words[5]; /* magic, endian, major and minor, header_size, flags_incompat */
 
-        load_words(view, 0, words, 5);
+        khs_view_copy(view, 0, words, 5);
         if (words[0] != KHS_MAGIC || words[1] != KHS_ENDIAN || (words[2] & 0xffff) != KHS_MAJOR ||
             words[3] != KHS_HEADER_SIZE || words[4] & ~KHS_FLAGS_INCOMPAT_KNOWN)
                 return -EPROTONOSUPPORT;
@@ -216,7 +221,7 @@ int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
 }
 
 /* Whether a record of these sizes fits into its block, and the block into the arena. */
-static bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
+KHS_INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
 {
         const struct khs_record *record = &found->record;
         uint32_t n_words, n_key_words;
@@ -234,19 +239,13 @@ static bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_foun
         return n_words <= record->units * KHS_UNIT_WORDS && record->attrs < record->units * KHS_UNIT_WORDS;
 }
 
-bool khs_found_valid(const struct khs_view *view, const struct khs_found *found)
-{
-        khs_fence_acquire();
-        return load(view, found->block) == found->record.seq;
-}
-
 /*
  * Copies the header of the block behind a ref.
  *
  * Return: 0; -EAGAIN the block is in other use; -EBADMSG damaged: sizes that can't be, though the
  * block did not change.
  */
-static int load_record(const struct khs_view *view, uint32_t ref, struct khs_found *ret)
+KHS_INLINE int load_record(const struct khs_view *view, const uint32_t *map, uint32_t ref, struct khs_found *ret)
 {
         uint32_t unit = ref - 1, *words = &ret->record.seq;
 
@@ -254,31 +253,39 @@ static int load_record(const struct khs_view *view, uint32_t ref, struct khs_fou
                 return -EBADMSG;
         ret->block = view->arena_word + unit * KHS_UNIT_WORDS;
 
-        words[0] = load_acquire(view, ret->block);
+        words[0] = load_acquire(view, map, ret->block);
         if (words[0] & 1)
                 return -EAGAIN;
-        load_words(view, ret->block + 1, words + 1, KHS_UNIT_WORDS - 1);
+        load_words(view, map, ret->block + 1, words + 1, KHS_UNIT_WORDS - 1);
         if (sizes_ok(view, unit, ret))
                 return 0;
         return khs_found_valid(view, ret) ? -EBADMSG : -EAGAIN;
 }
 
-static inline bool key_equal(const struct khs_view *view, const struct khs_found *found, const char *key, size_t n_key)
+/* The bytes behind the last whole word, zeros above. */
+static inline uint32_t last_word(const char *key, size_t n_key)
 {
-        uint32_t buffer[(KHS_KEY_MAX + 3) / 4], word = found->block + KHS_UNIT_WORDS;
-        const uint32_t *theirs = view->map ? view->map + word : buffer;
+        if (n_key < 4)
+                return (uint32_t)khs_load_tail(key, n_key);
+        return khs_load32(key + n_key - 4) >> 8 * (4 - n_key % 4);
+}
+
+KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found,
+                          const char *key, size_t n_key)
+{
+        uint32_t buffer[(KHS_KEY_MAX + 3) / 4], word = found->block + KHS_UNIT_WORDS, differ = 0;
+        const uint32_t *theirs = map ? map + word : buffer;
         size_t n = n_key / 4;
 
         if (found->n_key != n_key)
                 return false;
-        if (theirs == buffer)
+        if (!map)
                 pread_words(view->fd, word, buffer, (uint32_t)(n_key + 3) / 4);
-        for (size_t i = 0; i < n; i++) {
-                if (khs_load_relaxed(theirs + i) != khs_load32(key + 4 * i))
-                        return false;
-        }
-        /* The writer pads with zeros. */
-        return n_key % 4 == 0 || khs_load_relaxed(theirs + n) == (uint32_t)khs_load_tail(key + 4 * n, n_key % 4);
+        for (size_t i = 0; i < n; i++)
+                differ |= khs_load_relaxed(theirs + i) ^ khs_load32(key + 4 * i);
+        if (n_key % 4) /* the writer pads with zeros */
+                differ |= khs_load_relaxed(theirs + n) ^ last_word(key, n_key);
+        return differ == 0;
 }
 
 /*
@@ -291,18 +298,18 @@ static inline bool key_equal(const struct khs_view *view, const struct khs_found
  *
  * Return: 0; -ENOENT another key, or none; -EAGAIN it is changing: search again; -EBADMSG.
  */
-static int examine(const struct khs_view *view, uint32_t entry, uint32_t tag, const char *key, size_t n_key,
-                   struct khs_found *ret)
+KHS_INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_t entry, uint32_t tag, const char *key,
+                       size_t n_key, struct khs_found *ret)
 {
-        uint32_t ref = load_acquire(view, entry + 1);
+        uint32_t ref = load_acquire(view, map, entry + 1);
         bool equal;
         int r;
 
         if (ref == 0)
                 return -ENOENT;
-        r = load_record(view, ref, ret);
-        equal = r == 0 && key_equal(view, ret, key, n_key);
-        if (load_acquire(view, entry + 1) != ref || load(view, entry) != tag)
+        r = load_record(view, map, ref, ret);
+        equal = r == 0 && key_equal(view, map, ret, key, n_key);
+        if (load_acquire(view, map, entry + 1) != ref || load(view, map, entry) != tag)
                 return -EAGAIN;
         if (r < 0)
                 return r;
@@ -311,18 +318,20 @@ static int examine(const struct khs_view *view, uint32_t entry, uint32_t tag, co
         return equal ? 0 : -ENOENT;
 }
 
-static int search(const struct khs_view *view, uint64_t hash, const char *key, size_t n_key, struct khs_found *ret)
+KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t hash, const char *key, size_t n_key,
+                      struct khs_found *ret)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
 
         for (uint32_t probe = 0; probe < view->max_probe; probe++, bucket++) {
                 uint32_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
-                uint32_t entries[KHS_BUCKET_ENTRIES * 2];
+                uint32_t buffer[KHS_BUCKET_ENTRIES * 2];
+                const uint32_t *tags = map ? map + entry : buffer;
 
-                if (!view->map)
-                        load_words(view, entry, entries, KHS_BUCKET_ENTRIES * 2);
-                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
-                        uint32_t t = view->map ? load(view, entry) : entries[2 * i];
+                if (!map)
+                        pread_words(view->fd, entry, buffer, KHS_BUCKET_ENTRIES * 2);
+                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2, tags += 2) {
+                        uint32_t t = khs_load_relaxed(tags);
                         int r;
 
                         if (t == 0)
@@ -331,7 +340,7 @@ static int search(const struct khs_view *view, uint64_t hash, const char *key, s
                                 continue;
                         if (++n_records > MAX_RECORDS)
                                 return -EBADMSG;
-                        r = examine(view, entry, tag, key, n_key, ret);
+                        r = examine(view, map, entry, tag, key, n_key, ret);
                         if (r != -ENOENT)
                                 return r;
                 }
@@ -339,17 +348,24 @@ static int search(const struct khs_view *view, uint64_t hash, const char *key, s
         return -ENOENT;
 }
 
-int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret)
+static __attribute__((noinline, cold)) int search_again(const struct khs_view *view, uint64_t hash, const char *key,
+                                                        size_t n_key, struct khs_found *ret)
 {
-        uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
-
-        for (int i = 0; i < MAX_TRIES; i++) {
-                int r = search(view, hash, key, n_key, ret);
+        for (int i = 1; i < MAX_TRIES; i++) {
+                int r = search(view, view->map, hash, key, n_key, ret);
 
                 if (r != -EAGAIN)
                         return r;
         }
         return -EBUSY;
+}
+
+int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret)
+{
+        uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
+        int r = search(view, view->map, hash, key, n_key, ret);
+
+        return r == -EAGAIN ? search_again(view, hash, key, n_key, ret) : r;
 }
 
 static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
@@ -359,7 +375,7 @@ static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key,
         for (uint32_t done = 0; done < n_key; done += sizeof(chunk), word += MAX_CHUNK) {
                 uint32_t n = n_key - done < sizeof(chunk) ? n_key - done : sizeof(chunk);
 
-                load_words(view, word, chunk, (n + 3) / 4);
+                khs_view_copy(view, word, chunk, (n + 3) / 4);
                 memcpy(ret + done, chunk, n);
         }
         ret[n_key] = '\0';
@@ -367,16 +383,16 @@ static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key,
 
 int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char key[static 256])
 {
-        uint32_t ref = load_acquire(view, view->idx_word + i * 2 + 1);
+        uint32_t ref = khs_view_load_acquire(view, view->idx_word + i * 2 + 1);
         int r;
 
         if (ref == 0)
                 return -ENOENT;
-        r = load_record(view, ref, ret);
+        r = load_record(view, view->map, ref, ret);
         if (r < 0)
                 return r;
         load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
-        if (load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
+        if (khs_view_load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
                 return -EAGAIN;
         return khs_found_valid(view, ret) ? 0 : -EAGAIN;
 }
@@ -390,42 +406,35 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
         return -ENOENT;
 }
 
-/* Addresses of 4 or 16 bytes, the size known to the compiler, that lie one after the other. */
-static inline __attribute__((always_inline)) char *copy_run(const struct khs_view *view, uint32_t word, uint32_t count,
-                                                            const uint32_t n_words, char *out, size_t stride)
+/* Addresses that lie one after the other. */
+static char *pread_run(const struct khs_view *view, uint32_t word, uint32_t count, uint32_t n_words, char *out,
+                       size_t stride)
 {
         uint32_t chunk[MAX_CHUNK];
 
         while (count > 0) {
                 uint32_t n = count < MAX_CHUNK / n_words ? count : MAX_CHUNK / n_words;
 
-                load_words(view, word, chunk, n * n_words);
+                pread_words(view->fd, word, chunk, n * n_words);
                 for (uint32_t i = 0; i < n; i++, out += stride)
-                        memcpy(out, chunk + i * n_words, (size_t)n_words * 4);
+                        memcpy(out, chunk + (size_t)i * n_words, (size_t)n_words * 4);
                 word += n * n_words;
                 count -= n;
         }
         return out;
 }
 
-/* From `first` to the end, then from the beginning. */
-static inline __attribute__((always_inline)) void copy_cyclic(const struct khs_view *view, uint32_t word, uint32_t n,
-                                                              uint32_t first, uint32_t count, const uint32_t n_words,
-                                                              char *out, size_t stride)
+void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                     uint32_t count, void *ret, size_t stride)
 {
+        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
+        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word;
         uint32_t n_tail = count < n - first ? count : n - first;
+        char *out;
 
-        out = copy_run(view, word + first * n_words, n_tail, n_words, out, stride);
-        copy_run(view, word, count - n_tail, n_words, out, stride);
-}
-
-void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
-                    uint32_t count, void *ret, size_t stride)
-{
-        if (family == AF_INET)
-                copy_cyclic(view, found->v4_word, found->record.n4, first, count, 1, ret, stride);
-        else
-                copy_cyclic(view, found->v6_word, found->record.n6, first, count, 4, ret, stride);
+        /* From `first` to the end, then from the beginning. */
+        out = pread_run(view, word + first * n_words, n_tail, n_words, ret, stride);
+        pread_run(view, word, count - n_tail, n_words, out, stride);
 }
 
 int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
@@ -435,7 +444,7 @@ int khs_found_alias(const struct khs_view *view, const struct khs_found *found, 
 
         if (room < 1)
                 return -EBADMSG;
-        n_key = load(view, found->v4_word);
+        n_key = khs_view_load(view, found->v4_word);
         if (n_key >= 1 && n_key <= KHS_KEY_MAX && (n_key + 3) / 4 <= room - 1) {
                 load_key(view, found->v4_word + 1, n_key, ret);
                 return khs_found_valid(view, found) ? (int)n_key : -EBUSY;

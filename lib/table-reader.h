@@ -18,7 +18,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
 
+#include "bytes.h"
 #include "table-atomic.h"
 #include "table-format.h"
 
@@ -56,7 +59,7 @@ struct khs_view {
 int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size);
 
 /* One word of a view without a map. What can't be read is 0xffffffff: never a valid seq, ref or size. */
-uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
+__attribute__((noinline, cold)) uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
 
 /* One word of the file, @word < view->n_words. The acquire form pairs as table-atomic.h draws it. */
 static inline uint32_t khs_view_load(const struct khs_view *view, uint32_t word)
@@ -68,6 +71,9 @@ static inline uint32_t khs_view_load_acquire(const struct khs_view *view, uint32
 {
         return __builtin_expect(view->map != NULL, 1) ? khs_load_acquire(view->map + word) : khs_view_pread(view, word);
 }
+
+/* Words of the file into private memory; all of them < view->n_words. */
+void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words);
 
 /* A record as it was at one moment: a private, checked copy of its header, and where the rest lies. */
 struct khs_found {
@@ -120,6 +126,20 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
 int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret,
                      char key[static 256]);
 
+/* What khs_found_copy() does without a map. */
+void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                     uint32_t count, void *ret, size_t stride);
+
+/* One address. */
+static inline void khs_copy_words(const uint32_t *words, uint32_t n_words, char *out)
+{
+        for (uint32_t w = 0; w < n_words; w++) {
+                uint32_t value = khs_load_relaxed(words + w);
+
+                memcpy(out + (size_t)w * 4, &value, sizeof(value));
+        }
+}
+
 /**
  * khs_found_copy() - copy addresses of one family, cyclically
  * @family: AF_INET or AF_INET6
@@ -129,8 +149,27 @@ int khs_view_reverse(const struct khs_view *view, int family, const void *addres
  *
  * The copy counts only if khs_found_valid() says so afterwards.
  */
-void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
-                    uint32_t count, void *ret, size_t stride);
+KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                               uint32_t count, void *ret, size_t stride)
+{
+        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
+        const uint32_t *words;
+        char *out = ret;
+
+        if (__builtin_expect(view->map == NULL, 0)) {
+                khs_found_pread(view, found, family, first, count, ret, stride);
+                return;
+        }
+        words = view->map + (family == AF_INET ? found->v4_word : found->v6_word);
+        /* To the end in a tight loop; not when they are few, since where it ends differs from call to call. */
+        for (; count > 8 && first < n; count--, first++, out += stride)
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
+        first = first < n ? first : 0;
+        for (; count > 0; count--, out += stride) {
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
+                first = first + 1 < n ? first + 1 : 0;
+        }
+}
 
 /**
  * khs_found_alias() - the target's key of a record with KHS_REC_ALIAS
@@ -141,4 +180,8 @@ void khs_found_copy(const struct khs_view *view, const struct khs_found *found, 
 int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256]);
 
 /* Whether everything that was copied since the find belongs to the record found. */
-bool khs_found_valid(const struct khs_view *view, const struct khs_found *found);
+static inline bool khs_found_valid(const struct khs_view *view, const struct khs_found *found)
+{
+        khs_fence_acquire();
+        return khs_view_load(view, found->block) == found->record.seq;
+}

@@ -1,14 +1,15 @@
 /*
  * Records into one file, see table-record.h; the orderings are table-atomic.h's.
  *
- * A record is first put together in private memory, the image: header, key, addresses, zeros to
- * the end of the block. Then it is compared with what the table says, and copied into a fresh
+ * A record is first put together in private memory, the image: header, key, addresses, attributes,
+ * zeros to the end of the block. Then it is compared with what the table says, and copied into a fresh
  * block, word by word. This is the only memory that a put needs besides the arena, and it is
  * allocated once.
  */
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "siphash.h"
@@ -22,18 +23,24 @@ static uint32_t words_of(size_t n_bytes)
         return (uint32_t)((n_bytes + 3) / 4);
 }
 
-static uint32_t image_words(const struct khs_row *row)
+/* A record without its attributes. */
+static uint32_t base_words(const struct khs_row *row)
 {
         uint32_t n = KHS_UNIT_WORDS + words_of(row->n_key);
 
         return row->target ? n + 1 + words_of(row->n_target) : n + row->n4 + 4 * row->n6;
 }
 
+static uint32_t block_units(uint64_t n_words)
+{
+        uint64_t units = (n_words + KHS_UNIT_WORDS - 1) / KHS_UNIT_WORDS;
+
+        return units <= KHS_MAX_UNITS ? khs_pool_units(khs_pool_class((uint32_t)units)) : KHS_MAX_UNITS;
+}
+
 uint32_t khs_row_units(const struct khs_row *row)
 {
-        uint32_t units = (image_words(row) + KHS_UNIT_WORDS - 1) / KHS_UNIT_WORDS;
-
-        return units <= KHS_MAX_UNITS ? khs_pool_units(khs_pool_class(units)) : 0;
+        return block_units(base_words(row) + khs_attrs_words_max(row));
 }
 
 bool khs_row_ok(const struct khs_row *row)
@@ -42,19 +49,59 @@ bool khs_row_ok(const struct khs_row *row)
                 return false;
         if (row->target && (row->n_target < 1 || row->n_target > KHS_KEY_MAX || row->n4 || row->n6))
                 return false;
-        return khs_row_units(row) > 0;
+        return !(row->target && row->endpoints);
 }
 
-/* Puts the block together, as it will be but for seq and CRC; `units` is its class's size. */
-static void image_fill(uint32_t *image, const struct khs_row *row, uint32_t tag, uint32_t units)
+struct khs_image *khs_image_new(void)
 {
-        struct khs_record *record = (struct khs_record *)image;
-        uint32_t *payload = image + KHS_UNIT_WORDS;
+        struct khs_image *image = calloc(1, sizeof(*image));
 
-        memset(image, 0, (size_t)units * KHS_UNIT);
-        *record = (struct khs_record){
+        if (image)
+                image->attrs = khs_attrs_scratch_new();
+        return image && !image->attrs ? khs_image_free(image) : image;
+}
+
+struct khs_image *khs_image_free(struct khs_image *image)
+{
+        if (image)
+                free(image->attrs);
+        free(image);
+        return NULL;
+}
+
+static void put_bytes(uint32_t *ret, const void *bytes, size_t n)
+{
+        if (n % 4)
+                ret[n / 4] = 0;
+        if (n > 0)
+                memcpy(ret, bytes, n);
+}
+
+/*
+ * Puts the block together, as it will be but for seq and CRC. Addresses come before all: attributes
+ * for which even the largest block has no room are left out.
+ */
+static void image_fill(struct khs_image *image, const struct khs_row *row, uint32_t tag)
+{
+        uint32_t *payload = image->words + KHS_UNIT_WORDS, n = base_words(row), n_attrs = 0, units;
+
+        put_bytes(payload, row->key, row->n_key);
+        payload += words_of(row->n_key);
+        if (row->target) {
+                *payload = (uint32_t)row->n_target;
+                put_bytes(payload + 1, row->target, row->n_target);
+        }
+        put_bytes(payload, row->v4, (size_t)row->n4 * 4);
+        put_bytes(payload + row->n4, row->v6, (size_t)row->n6 * 16);
+        if (row->endpoints && row->n4 + row->n6 > 0)
+                n_attrs = khs_attrs_encode(image->attrs, row, image->words + n, KHS_IMAGE_WORDS - n);
+
+        units = block_units(n + n_attrs);
+        memset(image->words + n + n_attrs, 0, (size_t)(units * KHS_UNIT_WORDS - n - n_attrs) * 4);
+        *(struct khs_record *)image->words = (struct khs_record){
                 .units = units,
-                .key = (uint32_t)row->n_key | row->flags | (row->target ? KHS_REC_ALIAS : 0),
+                .key = (uint32_t)row->n_key | (row->flags & ~(n_attrs || row->n4 + row->n6 == 0 ? 0 : KHS_REC_HOSTS_COMPLETE)) |
+                       (row->target ? KHS_REC_ALIAS : 0),
                 .n4 = row->n4,
                 .n6 = row->n6,
                 .policy = row->policy,
@@ -62,22 +109,12 @@ static void image_fill(uint32_t *image, const struct khs_row *row, uint32_t tag,
                 .stale_until_ds = row->stale_until_ds,
                 .version = row->version,
                 .tag = tag,
+                .attrs = n_attrs ? n : 0,
                 .status = row->status,
                 .since_ds = row->since_ds,
                 .ttl_s = row->ttl_s,
                 .port = row->port,
         };
-
-        memcpy(payload, row->key, row->n_key);
-        payload += words_of(row->n_key);
-        if (row->target) {
-                *payload = (uint32_t)row->n_target;
-                memcpy(payload + 1, row->target, row->n_target);
-        }
-        if (row->n4 > 0)
-                memcpy(payload, row->v4, (size_t)row->n4 * 4);
-        if (row->n6 > 0)
-                memcpy(payload + row->n4, row->v6, (size_t)row->n6 * 16);
 }
 
 /* ---- entries and blocks ---- */
@@ -218,9 +255,10 @@ static void touch(struct khs_file *file, uint32_t ref, const struct khs_row *row
         khs_store_relaxed(&record->ttl_s, row->ttl_s);
 }
 
-int khs_file_put(struct khs_file *file, const struct khs_row *row, uint32_t *image, uint32_t now_ds)
+int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds)
 {
         uint64_t hash = khs_siphash13(file->hash_key, row->key, row->n_key);
+        struct khs_record *record;
         uint32_t *entry;
         bool found;
 
@@ -228,13 +266,14 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, uint32_t *ima
         if (!entry || (!found && file->n_keys >= file->n_buckets * KHS_BUCKET_ENTRIES / 2))
                 return -EXFULL;
 
-        image_fill(image, row, (uint32_t)(hash >> 32) | 1, khs_row_units(row));
-        if (found && same_content(file, entry[1], image)) {
+        image_fill(image, row, (uint32_t)(hash >> 32) | 1);
+        if (found && same_content(file, entry[1], image->words)) {
                 touch(file, entry[1], row);
                 return 0;
         }
-        ((struct khs_record *)image)->crc = khs_record_crc((const struct khs_record *)image);
-        return place(file, entry, found, image, now_ds);
+        record = (struct khs_record *)image->words;
+        record->crc = khs_record_crc(record);
+        return place(file, entry, found, image->words, now_ds);
 }
 
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds)
@@ -250,12 +289,12 @@ int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32
         return 0;
 }
 
-int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *image, uint32_t now_ds)
+int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds)
 {
         const uint32_t *entry = from->map + from->idx_word;
 
         for (uint32_t i = 0; i < from->n_buckets * KHS_BUCKET_ENTRIES; i++, entry += 2) {
-                struct khs_record *record = (struct khs_record *)image;
+                struct khs_record *record = (struct khs_record *)image->words;
                 const char *key = (const char *)(record + 1);
                 uint32_t *new_entry;
                 uint64_t hash;
@@ -264,7 +303,7 @@ int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *im
 
                 if (entry[1] == 0)
                         continue;
-                memcpy(image, block_at(from, entry[1]), (size_t)record_at(from, entry[1])->units * KHS_UNIT);
+                memcpy(image->words, block_at(from, entry[1]), (size_t)record_at(from, entry[1])->units * KHS_UNIT);
                 hash = khs_siphash13(to->hash_key, key, record->key & KHS_KEY_LEN_MASK);
                 new_entry = entry_find(to, hash, key, record->key & KHS_KEY_LEN_MASK, &found);
                 if (!new_entry)
@@ -272,7 +311,7 @@ int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *im
 
                 record->tag = (uint32_t)(hash >> 32) | 1;
                 record->crc = khs_record_crc(record);
-                r = place(to, new_entry, false, image, now_ds);
+                r = place(to, new_entry, false, image->words, now_ds);
                 if (r < 0)
                         return r;
         }

@@ -9,29 +9,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "table-attrs.h"
 #include "table-file.h"
 #include "table-writer.h" /* struct khs_row */
 
-#define KHS_IMAGE_WORDS (KHS_MAX_UNITS * KHS_UNIT_WORDS) /* scratch for one record of any size */
+#define KHS_IMAGE_WORDS (KHS_MAX_UNITS * KHS_UNIT_WORDS)
+
+/* Scratch for one record of any size: the memory that a put needs besides the arena. */
+struct khs_image {
+        struct khs_attrs_scratch *attrs;
+        uint32_t words[KHS_IMAGE_WORDS];
+};
+
+/* Return: NULL without memory. */
+struct khs_image *khs_image_new(void);
+struct khs_image *khs_image_free(struct khs_image *image);
 
 /* Whether every size is in range. */
 bool khs_row_ok(const struct khs_row *row);
-/* Size of the block that a row needs. */
+/* Size of the block that a row needs at most. */
 uint32_t khs_row_units(const struct khs_row *row);
 
 /**
  * khs_file_put() - insert or update one key
- * @image: scratch of KHS_IMAGE_WORDS
  *
  * Return: 0; -ENOSPC the arena is full; -EXFULL the index has no room near the key's bucket.
  */
-int khs_file_put(struct khs_file *file, const struct khs_row *row, uint32_t *image, uint32_t now_ds);
+int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds);
 
 /* Return: 0; -ENOENT. */
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds);
 
 /* Everything that one file says into another, empty one. Versions and times stay what they are. */
-int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *image, uint32_t now_ds);
+int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds);
 
 /* As khs_writer_retain(). */
 void khs_file_retain(struct khs_file *file, bool (*keep)(void *userdata, const char *key, const char *target),

@@ -26,7 +26,7 @@ struct khs_writer {
         struct khs_file *file;
         bool published;
         uint32_t n_refused;
-        uint32_t image[KHS_IMAGE_WORDS];
+        struct khs_image *image;
 };
 
 int khs_writer_lock(int dir_fd)
@@ -202,6 +202,11 @@ static int writer_alloc(struct khs_writer **ret, int dir_fd, const struct khs_ta
 
         if (!w)
                 return -ENOMEM;
+        w->image = khs_image_new();
+        if (!w->image) {
+                free(w);
+                return -ENOMEM;
+        }
         w->dir_fd = dir_fd;
         w->fixed = (struct khs_table_static){
                 .magic = KHS_MAGIC,
@@ -273,6 +278,7 @@ struct khs_writer *khs_writer_free(struct khs_writer *w)
 {
         if (w) {
                 khs_file_free(w->file, w->dir_fd);
+                khs_image_free(w->image);
                 free(w);
         }
         return NULL;

@@ -40,8 +40,8 @@ struct khs_row_port {
 struct khs_row_endpoint {
         const char *host; /* one label, lower case */
         const char *node, *zone;
-        uint16_t flags;  /* KHS_ATTR_* */
-        int32_t ordinal; /* -1: none */
+        uint8_t flags;   /* KHS_ATTR_* */
+        int32_t ordinal; /* 0..KHS_ORDINAL_MAX; -1: none */
         uint32_t n_ports;
         const struct khs_row_port *ports; /* the default one first; equal arrays are stored once */
 };

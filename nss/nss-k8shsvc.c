@@ -23,6 +23,7 @@
 
 #include "lookup.h"
 #include "nss-pack.h"
+#include "reverse.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -36,13 +37,19 @@ enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, stru
                                               size_t n_buffer, int *errnop, int *h_errnop);
 enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer,
                                              size_t n_buffer, int *errnop, int *h_errnop);
+enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
+                                              struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                              int *h_errnop, int32_t *ttlp);
+enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_address, int family,
+                                             struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                             int *h_errnop);
 
 /* What one call wants and where its answer goes. */
 struct request {
         int family; /* AF_UNSPEC: tuples; else a hostent */
         char *buffer;
         size_t n_buffer;
-        struct nss_tuples tuples;
+        struct gaih_addrtuple *tuples;
         struct hostent host;
 };
 
@@ -54,34 +61,45 @@ static const char *const *search_list(void)
         return state->options & RES_INIT ? (const char *const *)state->dnsrch : NULL;
 }
 
-static int pack(struct request *q, struct khs_lookup *l)
+/* The room is looked for before the turn is taken: glibc comes back with more for the same answer. */
+static int pack_tuples(struct request *q, struct khs_lookup *l, const struct nss_name *name)
 {
-        const struct nss_name name = {
-                .key = khs_lookup_key(l),
-                .n_key = l->found.n_key,
-                .zone = khs_lookup_zone(l),
-                .n_zone = l->pin.view->n_zone,
-        };
-        char *addresses;
+        struct nss_tuples plan;
         int r;
 
-        if (q->family == AF_UNSPEC) {
-                r = nss_pack_tuples(q->buffer, q->n_buffer, &name, l->v4.count, l->v6.count, &q->tuples);
-                if (r < 0)
-                        return r;
-                khs_lookup_rotate(l);
-                khs_lookup_copy(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
-                khs_lookup_copy(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
-                return 0;
-        }
-
-        r = nss_pack_hostent(q->buffer, q->n_buffer, &name, q->family, l->v4.count + l->v6.count, &q->host,
-                             &addresses);
+        r = nss_plan_tuples(q->buffer, q->n_buffer, name, (size_t)l->v4.count + l->v6.count, &plan);
         if (r < 0)
                 return r;
         khs_lookup_rotate(l);
-        khs_lookup_copy(l, q->family, addresses, q->family == AF_INET ? 4 : 16);
+        nss_fill_tuples(&plan, name, l->v4.count, l->v6.count);
+        khs_lookup_copy(l, AF_INET6, plan.tuples[0].addr, sizeof(struct gaih_addrtuple));
+        khs_lookup_copy(l, AF_INET, plan.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
+        q->tuples = plan.tuples;
         return 0;
+}
+
+static int pack_host(struct request *q, struct khs_lookup *l, const struct nss_name *name)
+{
+        struct nss_host plan;
+        int r;
+
+        r = nss_plan_host(q->buffer, q->n_buffer, q->family, (size_t)l->v4.count + l->v6.count, nss_name_size(name),
+                          &plan);
+        if (r < 0)
+                return r;
+        khs_lookup_rotate(l);
+        nss_fill_host(&plan, q->family, (size_t)l->v4.count + l->v6.count, &q->host);
+        nss_name_write(name, plan.name);
+        khs_lookup_copy(l, q->family, plan.addresses, q->family == AF_INET ? 4 : 16);
+        return 0;
+}
+
+static int pack(struct request *q, struct khs_lookup *l)
+{
+        struct nss_name name = { .zone = khs_lookup_zone(l), .n_zone = l->pin.view->n_zone };
+
+        name.key = khs_lookup_canonical(l, &name.n_key);
+        return q->family == AF_UNSPEC ? pack_tuples(q, l, &name) : pack_host(q, l, &name);
 }
 
 static int resolve(struct khs_lookup *l, struct request *q)
@@ -117,6 +135,7 @@ static enum nss_status status(int r, bool has_other_family, int *errnop, int *h_
                 *h_errnop = has_other_family ? NO_DATA : HOST_NOT_FOUND;
                 return NSS_STATUS_NOTFOUND;
         case -ENOENT:
+        case -EOPNOTSUPP: /* no reverse index */
                 *errnop = ENOENT;
                 *h_errnop = HOST_NOT_FOUND;
                 return NSS_STATUS_UNAVAIL;
@@ -137,7 +156,7 @@ static enum nss_status answer(const char *name, struct request *q, int *errnop, 
         if (r == 0)
                 r = resolve(&l, q);
         if (r == -ENODATA)
-                has_other_family = l.found.record.n4 > 0 || l.found.record.n6 > 0;
+                has_other_family = l.v4.n > 0 || l.v6.n > 0;
         khs_lookup_end(&l);
         return status(r, has_other_family, errnop, h_errnop);
 }
@@ -152,9 +171,9 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct ga
                 return s;
         /* glibc up to 2.35 and nscd pass a tuple of their own for the first address. */
         if (*pat)
-                **pat = q.tuples.tuples[0];
+                **pat = q.tuples[0];
         else
-                *pat = q.tuples.tuples;
+                *pat = q.tuples;
         /* 0 keeps nscd from freezing the rotation in its cache. */
         if (ttlp)
                 *ttlp = 0;
@@ -194,4 +213,47 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hos
                                                     size_t n_buffer, int *errnop, int *h_errnop)
 {
         return _nss_k8shsvc_gethostbyname3_r(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL, NULL);
+}
+
+/* ---- from addresses to names ---- */
+
+/* Without an answer all is left as it was, so that a buffer that is too small for the rest still shows whether there is one. */
+static int reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
+{
+        struct nss_host plan = { .n_name = 0 };
+        int r, r_plan;
+
+        r_plan = nss_plan_host(buffer, n_buffer, family, 1, 0, &plan);
+        r = khs_reverse_name(family, address, plan.name, plan.n_name);
+        if (r == -ENOBUFS || (r == 0 && r_plan < 0))
+                return -ERANGE;
+        if (r < 0)
+                return r;
+        memcpy(plan.addresses, address, family == AF_INET ? 4 : 16);
+        nss_fill_host(&plan, family, 1, ret);
+        return 0;
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
+                                                     struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                                     int *h_errnop, int32_t *ttlp)
+{
+        enum nss_status s;
+
+        if (!(family == AF_INET && n_address == 4) && !(family == AF_INET6 && n_address == 16)) {
+                *errnop = EAFNOSUPPORT;
+                *h_errnop = NO_DATA;
+                return NSS_STATUS_UNAVAIL;
+        }
+        s = status(reverse(address, family, buffer, n_buffer, ret), false, errnop, h_errnop);
+        if (s == NSS_STATUS_SUCCESS && ttlp)
+                *ttlp = 0;
+        return s;
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_address, int family,
+                                                    struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                                    int *h_errnop)
+{
+        return _nss_k8shsvc_gethostbyaddr2_r(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }

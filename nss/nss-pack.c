@@ -3,6 +3,8 @@
  *
  *     gethostbyname4_r:   pad | tuple, tuple, ...                        | canonical name
  *     the others:         pad | NULL (aliases) | pointers, NULL | addresses | canonical name
+ *
+ * The name comes last, where a longer or shorter one moves nothing else.
  */
 
 #include <errno.h>
@@ -38,12 +40,12 @@ static bool room_align(struct room *room, size_t alignment)
         return room_take(room, -(uintptr_t)room->next & (alignment - 1), &skipped);
 }
 
-static size_t name_size(const struct nss_name *name)
+size_t nss_name_size(const struct nss_name *name)
 {
         return name->n_key + strlen(SVC) + name->n_zone + 1;
 }
 
-static void name_write(const struct nss_name *name, char *ret)
+void nss_name_write(const struct nss_name *name, char *ret)
 {
         memcpy(ret, name->key, name->n_key);
         ret += name->n_key;
@@ -53,53 +55,60 @@ static void name_write(const struct nss_name *name, char *ret)
         ret[name->n_zone] = '\0';
 }
 
-int nss_pack_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, size_t n4, size_t n6,
-                    struct nss_tuples *ret)
+int nss_plan_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, size_t n, struct nss_tuples *ret)
 {
         struct room room = { buffer, n_buffer };
-        struct gaih_addrtuple *tuples;
-        size_t n = n4 + n6;
-        char *canonical;
+        struct nss_tuples plan;
 
         if (!room_align(&room, _Alignof(struct gaih_addrtuple)) ||
-            !room_take(&room, n * sizeof(*tuples), &tuples) || !room_take(&room, name_size(name), &canonical))
+            !room_take(&room, n * sizeof(*plan.tuples), &plan.tuples) ||
+            !room_take(&room, nss_name_size(name), &plan.name))
                 return -ERANGE;
-
-        name_write(name, canonical);
-        for (size_t i = 0; i < n; i++)
-                tuples[i] = (struct gaih_addrtuple){
-                        .next = i + 1 < n ? &tuples[i + 1] : NULL,
-                        .name = canonical,
-                        .family = i < n6 ? AF_INET6 : AF_INET,
-                };
-        *ret = (struct nss_tuples){ tuples, n4, n6 };
+        *ret = plan;
         return 0;
 }
 
-int nss_pack_hostent(char *buffer, size_t n_buffer, const struct nss_name *name, int family, size_t n,
-                     struct hostent *ret, char **addresses)
+void nss_fill_tuples(const struct nss_tuples *plan, const struct nss_name *name, size_t n4, size_t n6)
 {
-        size_t n_address = family == AF_INET ? 4 : 16;
-        struct room room = { buffer, n_buffer };
-        char **aliases, **list, *bytes, *canonical;
+        size_t n = n4 + n6;
 
-        if (!room_align(&room, _Alignof(char *)) || !room_take(&room, sizeof(char *), &aliases) ||
-            !room_take(&room, (n + 1) * sizeof(char *), &list) || !room_take(&room, n * n_address, &bytes) ||
-            !room_take(&room, name_size(name), &canonical))
-                return -ERANGE;
-
-        name_write(name, canonical);
-        aliases[0] = NULL;
+        nss_name_write(name, plan->name);
         for (size_t i = 0; i < n; i++)
-                list[i] = bytes + i * n_address;
-        list[n] = NULL;
-        *ret = (struct hostent){
-                .h_name = canonical,
-                .h_aliases = aliases,
-                .h_addrtype = family,
-                .h_length = (int)n_address,
-                .h_addr_list = list,
-        };
-        *addresses = bytes;
+                plan->tuples[i] = (struct gaih_addrtuple){
+                        .next = i + 1 < n ? &plan->tuples[i + 1] : NULL,
+                        .name = plan->name,
+                        .family = i < n6 ? AF_INET6 : AF_INET,
+                };
+}
+
+int nss_plan_host(char *buffer, size_t n_buffer, int family, size_t n, size_t n_name, struct nss_host *ret)
+{
+        struct room room = { buffer, n_buffer };
+        struct nss_host plan;
+
+        if (!room_align(&room, _Alignof(char *)) || !room_take(&room, sizeof(char *), &plan.aliases) ||
+            !room_take(&room, (n + 1) * sizeof(char *), &plan.list) ||
+            !room_take(&room, n * (family == AF_INET ? 4 : 16), &plan.addresses) || n_name > room.left)
+                return -ERANGE;
+        plan.name = room.next;
+        plan.n_name = room.left;
+        *ret = plan;
         return 0;
+}
+
+void nss_fill_host(const struct nss_host *plan, int family, size_t n, struct hostent *ret)
+{
+        size_t size = family == AF_INET ? 4 : 16;
+
+        plan->aliases[0] = NULL;
+        for (size_t i = 0; i < n; i++)
+                plan->list[i] = plan->addresses + i * size;
+        plan->list[n] = NULL;
+        *ret = (struct hostent){
+                .h_name = plan->name,
+                .h_aliases = plan->aliases,
+                .h_addrtype = family,
+                .h_length = (int)size,
+                .h_addr_list = plan->list,
+        };
 }

@@ -2,12 +2,12 @@
 
 /*
  * An answer inside the caller's buffer, as <nss.h> and <netdb.h> want it. Pure: knows nothing of
- * tables; the addresses themselves are filled in by the caller afterwards.
+ * tables; the addresses themselves are filled in by the caller.
  *
  * Buffers may be unaligned (gethostbyname_r() passes on what the program gave it), and everything
- * that is returned must lie inside. One function plans each layout; the size check is constant
- * time and comes before anything is written, since glibc tries again with twice the size:
- * -ERANGE leaves the buffer and all results untouched.
+ * that is returned must lie inside. Each layout is planned for the most addresses that there may be,
+ * in constant time and before any other work, since glibc tries again with twice the size: -ERANGE
+ * leaves the buffer and all results untouched. Then it is filled for as many as there are.
  */
 
 #include <netdb.h>
@@ -15,29 +15,47 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The canonical name, "S.N.svc.D": in two pieces, since the table has no room to waste on the rest. */
+/* The canonical name, "S.N.svc.D" or "HOST.S.N.svc.D": in two pieces, since the table has no room to waste on the rest. */
 struct nss_name {
-        const char *key; /* "S.N" */
+        const char *key; /* "S.N", "HOST.S.N" */
         size_t n_key;
         const char *zone; /* "cluster.local" */
         size_t n_zone;
 };
 
-/* Linked tuples for gethostbyname4_r, IPv6 first; addresses go to tuples[i].addr. */
+/* Where the parts of an answer go. */
 struct nss_tuples {
         struct gaih_addrtuple *tuples;
-        size_t n4, n6;
+        char *name;
 };
 
-int nss_pack_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, size_t n4, size_t n6,
-                    struct nss_tuples *ret);
+struct nss_host {
+        char **aliases;
+        char **list;
+        char *addresses;
+        char *name;
+        size_t n_name; /* what is left of the buffer */
+};
 
 /**
- * nss_pack_hostent() - a struct hostent without aliases
- * @family:    AF_INET or AF_INET6
- * @n:         number of addresses
- * @ret:       filled on success
- * @addresses: receives where n x 4 or 16 bytes of addresses go
+ * nss_plan_tuples() - linked tuples for gethostbyname4_r
+ * @n: most tuples that there will be
  */
-int nss_pack_hostent(char *buffer, size_t n_buffer, const struct nss_name *name, int family, size_t n,
-                     struct hostent *ret, char **addresses);
+int nss_plan_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, size_t n, struct nss_tuples *ret);
+
+/* Fills in all but the addresses, which go to tuples[i].addr: IPv6 first. */
+void nss_fill_tuples(const struct nss_tuples *plan, const struct nss_name *name, size_t n4, size_t n6);
+
+/**
+ * nss_plan_host() - a struct hostent without aliases
+ * @family: AF_INET or AF_INET6
+ * @n:      most addresses that there will be
+ * @n_name: size of the name, with its NUL
+ */
+int nss_plan_host(char *buffer, size_t n_buffer, int family, size_t n, size_t n_name, struct nss_host *ret);
+
+/* Fills in all but the name and the n x 4 or 16 bytes of addresses. */
+void nss_fill_host(const struct nss_host *plan, int family, size_t n, struct hostent *ret);
+
+size_t nss_name_size(const struct nss_name *name);
+void nss_name_write(const struct nss_name *name, char *ret);

@@ -55,7 +55,7 @@ struct daemon {
 
 static void publish(struct khs_writer *w, struct bench_size size, uint64_t *random, uint32_t version)
 {
-        struct khs_row row = bench_table_row(bench_random(random) % size.n_services, size.n_addresses, version);
+        struct khs_row row = bench_table_row(bench_random(random) % size.n_services, size, version);
         int r = khs_writer_put(w, &row, khs_clock_ds(CLOCK_BOOTTIME));
 
         if (r < 0)
@@ -267,7 +267,7 @@ static void reader_free(struct reader *r)
 /* Names of a batch, made while nobody looks at the clock: hot, as a program's are. */
 struct names {
         char text[N_BATCH][64];
-        const char *suffix;
+        const char *prefix, *suffix;
         uint32_t n_services; /* 1: the same each time */
         uint64_t random;
 };
@@ -275,8 +275,9 @@ struct names {
 static void names_next(struct names *names, uint32_t n)
 {
         for (uint32_t i = 0; i < n; i++)
-                (void)snprintf(names->text[i], sizeof(names->text[i]), "service-%06u.default%s",
-                               bench_random(&names->random) % names->n_services, names->suffix);
+                (void)snprintf(names->text[i], sizeof(names->text[i]), "%sservice-%06u.default%s",
+                               names->prefix ? names->prefix : "", bench_random(&names->random) % names->n_services,
+                               names->suffix);
 }
 
 /* ns per call, the median of a turn's batches. */
@@ -462,6 +463,68 @@ static double bench_random_services(int dir_fd)
                 }
         }
         return ret;
+}
+
+/* ---- attributes ---- */
+
+static const struct {
+        const char *what, *prefix, *suffix;
+        uint32_t n_addresses;
+} attr_names[] = {
+        { "the service", "", ".svc.cluster.local", 50 },
+        { "each endpoint's port by name", "", ".svc.cluster.local:grpc", 50 },
+        { "each endpoint's port, base + ordinal", "", ".svc.cluster.local:3000+", 50 },
+        { "a pod", "user-435761.", ".svc.cluster.local", 1 },
+};
+
+#define N_ATTR_NAMES ARRAY_SIZE(attr_names)
+
+static void compare_attrs(struct reader *r, double p50[N_ATTR_NAMES])
+{
+        int n_rounds = quick ? N_QUICK : N_ROUNDS;
+        double rounds[N_ATTR_NAMES][N_ROUNDS];
+
+        for (int i = 0; i < n_rounds; i++) {
+                for (size_t a = 0; a < N_ATTR_NAMES; a++) {
+                        struct names names = { .prefix = attr_names[a].prefix, .suffix = attr_names[a].suffix,
+                                               .n_services = 1 };
+
+                        rounds[a][i] = turn(r, lookup_api, &names, attr_names[a].n_addresses);
+                }
+        }
+        for (size_t a = 0; a < N_ATTR_NAMES; a++)
+                p50[a] = bench_quantile(rounds[a], (size_t)n_rounds, 0.5);
+}
+
+static void bench_attrs(int dir_fd)
+{
+        const struct bench_size size = { 1000, 50, .attrs = true };
+        struct daemon d = daemon_start(dir_fd, size, 0);
+        double *p50;
+        int status;
+        pid_t pid;
+
+        p50 = mmap(NULL, sizeof(*p50) * N_ATTR_NAMES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (p50 == MAP_FAILED)
+                bench_die("mmap", errno);
+        pid = fork();
+        if (pid == 0) {
+                compare_attrs(reader_new(), p50);
+                _exit(0);
+        }
+        if (waitpid(pid, &status, 0) != pid || status != 0)
+                bench_die("a measurement failed", ECHILD);
+        for (size_t a = 0; a < N_ATTR_NAMES; a++) {
+                const struct bench_cell cells[] = {
+                        { "asked for", attr_names[a].what, 0, 0 },
+                        BENCH_NUMBER("api_ns", p50[a], 1),
+                        BENCH_NUMBER("to the service", p50[a] / p50[0], 2),
+                };
+
+                bench_row("attributes: hot, a service of 50 with hosts, nodes, ports", cells, ARRAY_SIZE(cells));
+        }
+        (void)munmap(p50, sizeof(*p50) * N_ATTR_NAMES);
+        daemon_stop(&d);
 }
 
 /* ---- readers while a writer publishes ---- */
@@ -727,8 +790,10 @@ int main(int argc, char **argv)
         dir_fd = bench_enter_rundir();
         timer_ns = measure_timer();
         bench_begin(json);
-        if (only[0])
+        if (only[0]) {
                 hot = bench_hot(dir_fd);
+                bench_attrs(dir_fd);
+        }
         if (only[1])
                 random = bench_random_services(dir_fd);
         if (only[2])

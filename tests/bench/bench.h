@@ -218,12 +218,13 @@ static inline struct khs_table_params bench_params(void)
 
 struct bench_size {
         uint32_t n_services, n_addresses;
+        bool attrs; /* with host names, nodes and a port by name */
 };
 
 /* Whether such a table is no burden to this machine. */
 static inline bool bench_fits(struct bench_size size)
 {
-        uint64_t n_bytes = (uint64_t)size.n_services * (128 + 4ULL * size.n_addresses);
+        uint64_t n_bytes = (uint64_t)size.n_services * (128 + (size.attrs ? 60ULL : 4ULL) * size.n_addresses);
         uint64_t n_ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
         return n_bytes * 4 < n_ram / 2;
@@ -231,20 +232,39 @@ static inline bool bench_fits(struct bench_size size)
 
 #define BENCH_MAX_ADDRS 5000
 
+/* Hosts of 11 bytes and as many nodes, of 20 bytes; none of the names is in the order of the addresses. */
+static inline const struct khs_row_endpoint *bench_endpoints(void)
+{
+        static const struct khs_row_port port = { "grpc", 50051, 6 };
+        static struct khs_row_endpoint endpoints[BENCH_MAX_ADDRS];
+        static char hosts[BENCH_MAX_ADDRS][16], nodes[BENCH_MAX_ADDRS][32];
+
+        for (uint32_t a = 0; a < BENCH_MAX_ADDRS && !endpoints[BENCH_MAX_ADDRS - 1].host; a++) {
+                uint32_t mixed = a * 2654435761U % 1000000;
+
+                (void)snprintf(hosts[a], sizeof(hosts[a]), "user-%06u", mixed);
+                (void)snprintf(nodes[a], sizeof(nodes[a]), "node-%06u.internal", mixed);
+                endpoints[a] = (struct khs_row_endpoint){ .host = hosts[a], .node = nodes[a], .zone = "zone-a",
+                                                          .ordinal = (int32_t)a, .ports = &port, .n_ports = 1 };
+        }
+        return endpoints;
+}
+
 /* Row `i`, version `version`, 11-byte service names; addresses change with the version. One thread. */
-static inline struct khs_row bench_table_row(uint32_t i, uint32_t n_addresses, uint32_t version)
+static inline struct khs_row bench_table_row(uint32_t i, struct bench_size size, uint32_t version)
 {
         static uint32_t v4[BENCH_MAX_ADDRS];
         static char key[64];
         int n_key = snprintf(key, sizeof(key), "service-%06u.default", i);
 
-        for (uint32_t a = 0; a < n_addresses; a++)
-                v4[a] = htonl(0x0a000000 + ((i * n_addresses + version) & 0xffffff) + a);
+        for (uint32_t a = 0; a < size.n_addresses; a++)
+                v4[a] = htonl(0x0a000000 + ((i * size.n_addresses + version) & 0xffffff) + a);
         return (struct khs_row){
                 .key = key,
                 .n_key = (size_t)n_key,
-                .n4 = n_addresses,
+                .n4 = size.n_addresses,
                 .v4 = v4,
+                .endpoints = size.attrs ? bench_endpoints() : NULL,
                 .policy = 1,
                 .stale_until_ds = khs_clock_ds(CLOCK_BOOTTIME) + 36000,
                 .version = version,
@@ -255,7 +275,7 @@ static inline struct khs_row bench_table_row(uint32_t i, uint32_t n_addresses, u
 static inline void bench_fill(struct khs_writer *w, struct bench_size size)
 {
         for (uint32_t i = 0; i < size.n_services; i++) {
-                struct khs_row row = bench_table_row(i, size.n_addresses, 1);
+                struct khs_row row = bench_table_row(i, size, 1);
                 int r = khs_writer_put(w, &row, khs_clock_ds(CLOCK_BOOTTIME));
 
                 if (r < 0)

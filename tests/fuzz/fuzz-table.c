@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -23,7 +24,7 @@
 #include "crc32c.h"
 #include "siphash.h"
 #include "table-crc.h"
-#include "table-reader.h"
+#include "table-reader-attrs.h"
 #include "table-record.h"
 
 #define DO_NOT_SIGN 1U  /* the header's checksum is part of the input */
@@ -60,12 +61,25 @@ static void sign(uint32_t *words)
 
 static void put(struct khs_file *file, const struct khs_row *row)
 {
-        static uint32_t image[64 * KHS_UNIT_WORDS];
-        int r = khs_file_put(file, row, image, 100);
+        static struct khs_image *image;
+        int r;
+
+        if (!image)
+                image = khs_image_new();
+        assert(image);
+        r = khs_file_put(file, row, image, 100);
 
         assert(r == 0);
         (void)r;
 }
+
+static const struct khs_row_port ports[] = { { "grpc", 50051, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
+static const struct khs_row_endpoint endpoints[] = {
+        { .host = "web-1", .node = "node-a", .zone = "z", .ordinal = 1, .n_ports = 2, .ports = ports },
+        { .host = "web-0", .node = "node-b", .zone = "z", .ordinal = 0, .n_ports = 1, .ports = ports },
+        { .ordinal = -1 },
+        { .host = "web-1", .node = "node-a", .zone = "z", .ordinal = 1, .n_ports = 2, .ports = ports },
+};
 
 static void make_template(void)
 {
@@ -99,7 +113,8 @@ static void make_template(void)
         assert(r == 0);
 
         put(&file, &(struct khs_row){ .key = keys[0], .n_key = strlen(keys[0]), .n4 = 2, .v4 = v4 });
-        put(&file, &(struct khs_row){ .key = keys[1], .n_key = strlen(keys[1]), .n4 = 1, .v4 = v4, .n6 = 3, .v6 = v4 });
+        put(&file, &(struct khs_row){ .key = keys[1], .n_key = strlen(keys[1]), .n4 = 1, .v4 = v4, .n6 = 3, .v6 = v4,
+                                      .endpoints = endpoints });
         put(&file, &(struct khs_row){ .key = keys[2], .n_key = strlen(keys[2]), .target = keys[0],
                                       .n_target = strlen(keys[0]) });
         put(&file, &(struct khs_row){ .key = keys[3], .n_key = strlen(keys[3]), .n4 = 40, .v4 = v4 });
@@ -182,6 +197,35 @@ static uint32_t *make_table(const uint8_t *data, size_t size, uint32_t *ret_page
                         __builtin_trap(); \
         } while (0)
 
+/* What is known of the endpoints; where it is damaged, less. */
+static void use_attrs(const struct khs_view *view, const struct khs_found *found)
+{
+        struct khs_attrs_at attrs;
+        int r = khs_attrs_open(view, found, &attrs);
+
+        CHECK(r == 0 || r == -EBADMSG || (r == -ENOENT && found->record.attrs == 0));
+        if (r < 0)
+                return;
+        CHECK(attrs.n_rows == found->record.n4 + found->record.n6);
+        for (uint32_t i = 0; i < attrs.n_rows && i < 64; i++) {
+                struct khs_attr_row row;
+                uint32_t first = 0, n;
+                char text[256];
+                size_t n_text;
+
+                CHECK(khs_attrs_by_host(view, &attrs, i) <= attrs.n_rows);
+                khs_attrs_row(view, &attrs, i, &row);
+                CHECK(khs_attrs_node(view, &attrs, row.node, text) <= 255);
+                CHECK(khs_attrs_zone(view, &attrs, row.zone, text) <= 255);
+                (void)khs_attrs_port(view, &attrs, &row, "dns", 3, IPPROTO_UDP);
+                (void)khs_attrs_port(view, &attrs, &row, NULL, 0, 0);
+                n_text = khs_attrs_string(view, &attrs, row.host, text);
+                CHECK(n_text <= 255 && text[n_text] == '\0');
+                n = khs_attrs_find_host(view, &attrs, text, n_text, &first);
+                CHECK(n <= attrs.n_rows && (n == 0 || first + n <= attrs.n_rows));
+        }
+}
+
 /* Everything that can be done with a record, and that it is what it should be. */
 static void use(const struct khs_view *view, const struct khs_found *found)
 {
@@ -203,6 +247,7 @@ static void use(const struct khs_view *view, const struct khs_found *found)
         CHECK(r == -EBADMSG || (r >= 1 && r <= (int)KHS_KEY_MAX && target[r] == '\0'));
         r = khs_found_intact(view, found);
         CHECK(r == 0 || r == -EBADMSG);
+        use_attrs(view, found);
         CHECK(khs_found_valid(view, found));
 }
 

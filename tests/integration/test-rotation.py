@@ -15,6 +15,8 @@ EIGHT = lab.pods(10, 8)
 SEVEN6 = lab.pods(10, 7, six=True)
 DUAL4, DUAL6 = lab.pods(30, 5), lab.pods(30, 6, six=True)
 NAME, NAME6, DUAL = (f"{s}.default.svc.cluster.local" for s in ("eight", "seven", "dual"))
+# 21 is a number of turns after which the sequence is nearly where it was: who shares turns stands still.
+WALKED = [f"walked-{i}" for i in range(21)]
 CONFIG = """
 [daemon]
 source = dns
@@ -26,7 +28,7 @@ answers = single
 answers = single
 [service all.default]
 answers = all
-"""
+""" + "".join(f"[service {service}.default]\nanswers = single\n" for service in WALKED)
 LOOKUPS = 1000
 
 
@@ -98,6 +100,16 @@ def no_pod_is_left_out():
         assert len(set(draws[i:i + 16])) == 8, f"lookups {i} to {i + 15}: {collections.Counter(draws[i:i + 16])}"
 
 
+@suite.test("programs that walk through 21 services: every run of 16 lookups of each reaches all 8 pods")
+def walk():
+    rounds = 100
+    answers = lookup.resolve_many([f"{service}.default" for service in WALKED] * rounds, family="ipv4")
+    for i, service in enumerate(WALKED):
+        draws = [a.addresses[0] for a in answers[i::len(WALKED)]]
+        for j in range(0, rounds - 16):
+            assert len(set(draws[j:j + 16])) == 8, f"{service}, lookups {j} to {j + 15}: {draws[j:j + 16]}"
+
+
 @suite.test("python3 socket.getaddrinfo in one process")
 def python_one_process():
     stats.assert_even(python(PYTHON, NAME, str(LOOKUPS)), EIGHT)
@@ -160,9 +172,9 @@ def all_rotates():
 def set_up():
     sandbox.nsswitch("k8shsvc")
     lab.start_dns({"eight.default": (EIGHT, 5), "seven.default": (SEVEN6, 5), "dual.default": (DUAL4 + DUAL6, 5),
-                   "all.default": (EIGHT, 5)})
+                   "all.default": (EIGHT, 5)} | {f"{service}.default": (EIGHT, 5) for service in WALKED})
     daemon.configure(CONFIG)
-    started = lab.start_daemon(NAME, NAME6, DUAL, "all.default")
+    started = lab.start_daemon(NAME, NAME6, DUAL, "all.default", *(f"{service}.default" for service in WALKED))
     sandbox.wait_until(lambda: len(lookup.resolve(DUAL).addresses) == 2, 20, "both families")
     return started
 

@@ -44,4 +44,21 @@ def uneven(_, draws):
     raise AssertionError("assert_even() lets it pass")
 
 
+@suite.each("{0} of 8,000 draws for one of 8 values are {1} times its share", [(1000, 1.0), (1051, 1.051), (8000, 8.0)])
+def most_over_mean(n, expected):
+    counts = {0: n} | ({i: (8000 - n) / 7 for i in range(1, 8)} if n < 8000 else {})
+    assert abs(stats.most_over_mean(counts, range(8)) - expected) < 1e-9
+
+
+@suite.test("more than the limit over the mean fails, even where chi-squared lets it pass")
+def limit():
+    counts = {0: 1050} | {i: 993 for i in range(1, 8)}
+    stats.assert_evenly_counted(counts, range(8), most=1.06)
+    try:
+        stats.assert_evenly_counted(counts, range(8), most=1.04)
+    except AssertionError:
+        return
+    raise AssertionError("assert_evenly_counted() lets it pass")
+
+
 sys.exit(suite.run())

@@ -33,7 +33,7 @@ names_begin_with() {
 
 has_hosts_functions() {
         local name
-        for name in gethostbyname4_r gethostbyname3_r gethostbyname2_r gethostbyname_r; do
+        for name in gethostbyname4_r gethostbyname3_r gethostbyname2_r gethostbyname_r gethostbyaddr2_r gethostbyaddr_r; do
                 exported "$1" | grep -qx "_nss_k8shsvc_$name" || echo "missing: $name"
         done
         # A module with getcanonname_r was half of CVE-2023-4806.
@@ -91,7 +91,7 @@ calls_nothing_forbidden() {
 
 check "module: exports exactly what its version script lists" exports_are_listed "$module" "$module_sym"
 check "module: every export begins with _nss_k8shsvc_" names_begin_with "$module" _nss_k8shsvc_
-check "module: the four functions of hosts lookups, and no getcanonname_r" has_hosts_functions "$module"
+check "module: the six functions of hosts lookups, and no getcanonname_r" has_hosts_functions "$module"
 check "module: needs libc.so.6 and nothing else" needs_only_libc "$module"
 check "module: no thread-local storage" no_tls "$module"
 check "module: no symbol newer than GLIBC_2.28" no_newer_symbols "$module"

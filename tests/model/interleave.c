@@ -207,7 +207,7 @@ static struct moment moments[2 * MAX_OPS + 2];
 static uint32_t n_moments;
 static struct khs_record expected[N_KEYS][N_VERSIONS];
 static uint32_t now_ds;
-static uint32_t image[64];
+static struct khs_image image;
 static jmp_buf killed;
 static const char *broken;
 
@@ -269,10 +269,10 @@ static void put(const struct op *op)
                 row.target = keys[target];
                 row.n_target = 4;
         }
-        assert(khs_file_put(&file, &row, image, now_ds) == 0);
+        assert(khs_file_put(&file, &row, &image, now_ds) == 0);
         /* A put that is stored in place needs no CRC, and makes none. */
-        ((struct khs_record *)image)->crc = khs_record_crc((const struct khs_record *)image);
-        memcpy(&expected[op->key][op->version], image, sizeof(struct khs_record));
+        ((struct khs_record *)image.words)->crc = khs_record_crc((const struct khs_record *)image.words);
+        memcpy(&expected[op->key][op->version], image.words, sizeof(struct khs_record));
 }
 
 static void run_ops(const struct op *op)

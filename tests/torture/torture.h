@@ -33,6 +33,7 @@
 #include "k8shsvc.h"
 #include "order.h"
 #include "table-map.h"
+#include "table-reader-attrs.h"
 #include "table-writer.h"
 
 /* What a sanitizer's run-time library does itself, or keeps from happening, can't be tested with it. */
@@ -54,11 +55,21 @@ struct torture_row {
         char key[48];
         uint32_t v4[TORTURE_MAX_V4];
         uint32_t v6[TORTURE_MAX_V6][4];
+        struct khs_row_endpoint endpoints[TORTURE_MAX_ALL];
+        struct khs_row_port port;
+        char hosts[TORTURE_MAX_ALL][16];
+        char nodes[2][16];
 };
+
+/* Whether a service's endpoints have attributes; the others have none. */
+static inline bool torture_has_attrs(uint32_t i)
+{
+        return i % 4 == 2;
+}
 
 static inline uint32_t torture_n4(uint32_t i, uint32_t version)
 {
-        uint32_t n = 1 + (i * 7 + version * 3) % 40;
+        uint32_t n = 1 + (i * 7 + version * 3) % (torture_has_attrs(i) ? 5 : 40);
 
         return i % 16 == 15 ? n * 10 : n; /* a few large ones */
 }
@@ -81,6 +92,38 @@ static inline uint32_t torture_now(void)
 static inline size_t torture_key(uint32_t i, char key[static 48])
 {
         return (size_t)snprintf(key, 48, "svc-%u.torture", i);
+}
+
+/* "h0000041-0123" for host 123 of version 41, "n..." for a node: of one size, and made in few instructions. */
+static inline void torture_label(char first, uint32_t version, uint32_t j, char ret[static 16])
+{
+        memcpy(ret, "x0000000-0000", 14);
+        ret[0] = first;
+        for (char *digit = ret + 7; version > 0 && digit > ret; version /= 10)
+                *digit-- = (char)('0' + version % 10);
+        for (char *digit = ret + 12; j > 0; j /= 10)
+                *digit-- = (char)('0' + j % 10);
+}
+
+/* Hosts are named backwards, so that they have to be sorted. */
+static inline void torture_host(uint32_t version, uint32_t j, char ret[static 16])
+{
+        torture_label('h', version, TORTURE_MAX_ALL - j, ret);
+}
+
+/* The port is the default one of each endpoint, not the record's. */
+static inline void torture_row_attrs(struct torture_row *ret, uint32_t version)
+{
+        ret->port = (struct khs_row_port){ "torture", ret->row.port, 6 };
+        for (uint32_t j = 0; j < 2; j++)
+                torture_label('n', version, j, ret->nodes[j]);
+        for (uint32_t j = 0; j < ret->row.n4 + ret->row.n6; j++) {
+                torture_host(version, j, ret->hosts[j]);
+                ret->endpoints[j] = (struct khs_row_endpoint){ .host = ret->hosts[j], .node = ret->nodes[j % 2],
+                                                               .ordinal = (int32_t)j, .ports = &ret->port, .n_ports = 1 };
+        }
+        ret->row.endpoints = ret->endpoints;
+        ret->row.port = 0;
 }
 
 static inline void torture_row(struct torture_row *ret, uint32_t i, uint32_t version)
@@ -108,6 +151,8 @@ static inline void torture_row(struct torture_row *ret, uint32_t i, uint32_t ver
                 .version = version,
                 .port = (uint16_t)(version & 0xffff),
         };
+        if (torture_has_attrs(i))
+                torture_row_attrs(ret, version);
 }
 
 /* Whether a copied record is exactly one version of service i. */
@@ -122,6 +167,39 @@ static inline bool torture_true(uint32_t i, const struct khs_record *record, con
                record->port == row->port && record->key == (uint32_t)row->n_key &&
                memcmp(v4, row->v4, (size_t)row->n4 * 4) == 0 &&
                memcmp(v6, row->v6, (size_t)row->n6 * 16) == 0;
+}
+
+/* Whether the attributes are those of the version: the first rows and the last, both ways. */
+static inline bool torture_attrs_true(const struct khs_view *view, const struct khs_found *found, uint32_t i)
+{
+        uint32_t version = found->record.version;
+        struct khs_attrs_at attrs;
+        int r = khs_attrs_open(view, found, &attrs);
+
+        if (!torture_has_attrs(i))
+                return r == -ENOENT;
+        if (r < 0)
+                return false;
+        for (uint32_t j = 0; j < attrs.n_rows; j += j < 2 || j == attrs.n_rows - 1 ? 1 : attrs.n_rows - 1 - j) {
+                char text[256], host[16], node[16];
+                struct khs_attr_row row;
+                uint32_t first = 0;
+
+                torture_host(version, j, host);
+                torture_label('n', version, j % 2, node);
+                khs_attrs_row(view, &attrs, j, &row);
+                (void)khs_attrs_string(view, &attrs, row.host, text);
+                if (strcmp(text, host) != 0)
+                        return false;
+                (void)khs_attrs_node(view, &attrs, row.node, text);
+                if (strcmp(text, node) != 0 || khs_attr_ordinal(&row) != (int32_t)j ||
+                    khs_attrs_port(view, &attrs, &row, "torture", 7, 6) != (version & 0xffff))
+                        return false;
+                if (khs_attrs_find_host(view, &attrs, host, strlen(host), &first) != 1 ||
+                    khs_attrs_by_host(view, &attrs, first) != j)
+                        return false;
+        }
+        return true;
 }
 
 /* Called between find and copy: a reader may be slow. */
@@ -141,17 +219,19 @@ static inline int torture_read(const struct khs_view *view, uint32_t i, uint32_t
         for (int try = 0; try < 8; try++) {
                 struct khs_found found;
                 int r = khs_view_find(view, key, n_key, &found);
+                bool attrs_true;
 
                 if (r < 0)
                         return r;
                 if (torture_dawdle)
                         torture_dawdle();
+                attrs_true = torture_attrs_true(view, &found, i);
                 khs_found_copy(view, &found, AF_INET, 0, found.record.n4, v4, 4);
                 khs_found_copy(view, &found, AF_INET6, 0, found.record.n6, v6, 16);
                 if (!khs_found_valid(view, &found))
                         continue;
                 if (found.record.n4 > TORTURE_MAX_V4 || found.record.n6 > TORTURE_MAX_V6 ||
-                    !torture_true(i, &found.record, v4, v6))
+                    !attrs_true || !torture_true(i, &found.record, v4, v6))
                         return -EIO;
                 *ret_version = found.record.version;
                 return 0;

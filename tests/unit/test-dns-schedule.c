@@ -194,3 +194,20 @@ Test(due_queue, first_is_always_the_one_due_first)
         cr_assert_eq(n, 0);
         due_queue_deinit(&queue);
 }
+
+Test(dns_schedule, host_names_are_asked_for_every_five_minutes_or_after_a_growing_pause)
+{
+        static const struct {
+                uint32_t n_open, n_single;
+                uint64_t want;
+        } cases[] = {
+                {0, 0, 300 * SEC}, {0, 50, 350 * SEC}, {0, 5000, 5300 * SEC}, {1, 50, SEC}, {2, 0, 2 * SEC},
+                {8, 0, 128 * SEC}, {9, 0, 300 * SEC},  {UINT32_MAX, 7, 300 * SEC},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                cr_expect_eq(dns_schedule_hosts(cases[i].n_open, cases[i].n_single, 0), cases[i].want * 9 / 10, "case %zu", i);
+                cr_expect_eq(dns_schedule_hosts(cases[i].n_open, cases[i].n_single, UINT32_MAX), cases[i].want * 11 / 10,
+                             "case %zu", i);
+        }
+}

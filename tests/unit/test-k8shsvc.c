@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -114,6 +115,148 @@ Test(k8shsvc, says_what_is_wrong)
         cr_expect_eq(k8shsvc_lookup(h, "a.b", AF_UNSPEC, one, 1, NULL), -EINVAL);
         cr_expect_eq(k8shsvc_lookup(h, "a.b:99999", AF_UNSPEC, one, 1, &n), -EINVAL);
         cr_expect_eq(k8shsvc_open(NULL), -EINVAL);
+        k8shsvc_close(h);
+}
+
+static struct khs_row_endpoint endpoint(const char *host, int32_t ordinal, const struct khs_row_port *ports, uint32_t n)
+{
+        return (struct khs_row_endpoint){ .host = host, .ordinal = ordinal, .ports = ports, .n_ports = n };
+}
+
+/* web.default: web-0 (dual stack), web-1, web-2 (IPv6 only) and a pod of which nothing is known. */
+static void put_web(struct fixture *f, uint32_t flags, uint16_t port_base)
+{
+        static const struct khs_row_port even[] = { { "grpc", 50050, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
+        static const struct khs_row_port odd[] = { { "grpc", 50051, IPPROTO_TCP } };
+        const struct khs_row_endpoint endpoints[] = {
+                endpoint("web-1", 1, odd, 1), endpoint("web-0", 0, even, 2), endpoint(NULL, -1, NULL, 0),
+                endpoint("web-2", 2, even, 2), endpoint("web-0", 0, even, 2),
+        };
+        struct khs_row row = fixture_row("web.default", 0, 3, 2);
+
+        row.flags = flags;
+        row.endpoints = endpoints;
+        row.port = 0;
+        row.port_base = port_base;
+        row.version = port_base + 1 + flags;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+}
+
+/* The name's addresses by their last byte and port, sorted: "4/1:80 6/0:80". */
+static const char *answer(k8shsvc *h, const char *name, int family)
+{
+        struct k8shsvc_addr addrs[16];
+        static char text[256];
+        char *end = text;
+        size_t n = 0;
+        int r = k8shsvc_lookup(h, name, family, addrs, 16, &n);
+
+        *end = '\0';
+        if (r < 0) {
+                (void)snprintf(text, sizeof(text), "%s", strerrorname_np(-r));
+                return text;
+        }
+        for (unsigned int low = 0; low < 32; low++) {
+                for (size_t i = 0; i < n; i++) {
+                        bool v4 = addrs[i].family == AF_INET;
+
+                        if ((unsigned int)addrs[i].addr[v4 ? 3 : 15] + (v4 ? 0U : 16U) == low)
+                                end += sprintf(end, "%s%c/%u:%u", end == text ? "" : " ", v4 ? '4' : '6', low % 16,
+                                               addrs[i].port);
+                }
+        }
+        return text;
+}
+
+Test(k8shsvc, finds_pods_by_their_names)
+{
+        static const struct {
+                const char *name;
+                int family;
+                const char *answer;
+        } cases[] = {
+                { "web-0.web.default", AF_UNSPEC, "4/1:50050 6/1:50050" },
+                { "WEB-0.web.default.svc", AF_UNSPEC, "4/1:50050 6/1:50050" },
+                { "web-0.web.default.svc.cluster.local.", AF_INET, "4/1:50050" },
+                { "web-1.web.default.svc.cluster.local", AF_UNSPEC, "4/0:50051" },
+                { "web-1.web.default.svc.cluster.local", AF_INET6, "ENODATA" },
+                { "web-2.web.default", AF_INET6, "6/0:50050" },
+                { "web-2.web.default", AF_INET, "ENODATA" },
+                { "web-3.web.default", AF_UNSPEC, "ENOENT" },
+                { "web-0.web.other", AF_UNSPEC, "ENOENT" },
+                { "web-0.users.internal", AF_UNSPEC, "ENOENT" },
+                { "web-0.web", AF_UNSPEC, "ENOENT" },
+                { "x.web-0.web.default", AF_UNSPEC, "ENOENT" },
+        };
+        struct khs_row alias = { .key = "users.internal", .n_key = 14, .target = "web.default", .n_target = 11 };
+        k8shsvc *h = handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        put_web(&f, 0, 0);
+        cr_assert_eq(khs_writer_put(f.writer, &alias, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+                cr_expect_str_eq(answer(h, cases[i].name, cases[i].family), cases[i].answer, "%s: %s", cases[i].name,
+                                 answer(h, cases[i].name, cases[i].family));
+
+        put_web(&f, KHS_REC_HOSTS_COMPLETE, 0);
+        cr_expect_str_eq(answer(h, "web-3.web.default", AF_UNSPEC), "ENODATA", "all hosts are known");
+        cr_expect_str_eq(answer(h, "web-0.web.default", AF_INET), "4/1:50050");
+        k8shsvc_close(h);
+}
+
+/* In namespace "default": "web-0.web" is a pod where there is one, else a service of namespace "web". */
+Test(k8shsvc, finds_pods_of_the_callers_namespace)
+{
+        struct khs_table_params params = fixture_params();
+        k8shsvc *h = handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        params.namespace = "default";
+        cr_assert_eq(khs_writer_renew(f.writer, &params, fixture_now()), 0);
+        put_web(&f, KHS_REC_HOSTS_COMPLETE, 0);
+        put(&f, "web-0.web", 1, 0, 0);
+        put(&f, "web-9.web", 2, 0, 0);
+        put(&f, "web.web", 1, 0, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_expect_str_eq(answer(h, "web-0.web", AF_UNSPEC), "4/1:50050 6/1:50050", "the pod");
+        cr_expect_str_eq(answer(h, "web-0.web.svc", AF_UNSPEC), "4/0:8080", "the service");
+        cr_expect_str_eq(answer(h, "web-9.web", AF_UNSPEC), "4/0:8080 4/1:8080", "no such pod, but a service");
+        cr_expect_str_eq(answer(h, "web-8.web", AF_UNSPEC), "ENOENT");
+        cr_expect_str_eq(answer(h, "web.web", AF_UNSPEC), "4/0:8080");
+        k8shsvc_close(h);
+}
+
+Test(k8shsvc, gives_each_endpoint_its_port)
+{
+        static const struct {
+                const char *target, *answer;
+        } cases[] = {
+                { "web.default", "4/0:50051 4/1:50050 4/2:0 6/0:50050 6/1:50050" },
+                { "web.default:grpc", "4/0:50051 4/1:50050 4/2:0 6/0:50050 6/1:50050" },
+                { "web.default:dns", "4/0:0 4/1:0 4/2:0 6/0:0 6/1:0" },
+                { "web.default:dns/udp", "4/0:0 4/1:53 4/2:0 6/0:53 6/1:53" },
+                { "web.default:3000+", "4/0:3001 4/1:3000 4/2:0 6/0:3002 6/1:3000" },
+                { "web.default:65534+", "4/0:65535 4/1:65534 4/2:0 6/0:0 6/1:65534" },
+                { "web.default:65535+", "4/0:0 4/1:65535 4/2:0 6/0:0 6/1:65535" },
+                { "web.default:7", "4/0:7 4/1:7 4/2:7 6/0:7 6/1:7" },
+                { "web-0.web.default:3000+", "4/1:3000 6/1:3000" },
+        };
+        k8shsvc *h = handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        put_web(&f, 0, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        for (int turn = 0; turn < 5; turn++) {
+                for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+                        cr_expect_str_eq(answer(h, cases[i].target, AF_UNSPEC), cases[i].answer, "%s: %s", cases[i].target,
+                                         answer(h, cases[i].target, AF_UNSPEC));
+        }
+        put_web(&f, 0, 4000);
+        cr_expect_str_eq(answer(h, "web.default", AF_UNSPEC), "4/0:4001 4/1:4000 4/2:0 6/0:4002 6/1:4000");
         k8shsvc_close(h);
 }
 

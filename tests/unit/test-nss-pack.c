@@ -31,6 +31,29 @@ static bool is_filled(const char *bytes, size_t n)
         return true;
 }
 
+static int pack_tuples(char *buffer, size_t n, size_t n4, size_t n6, struct nss_tuples *ret)
+{
+        int r = nss_plan_tuples(buffer, n, &name, n4 + n6, ret);
+
+        if (r == 0)
+                nss_fill_tuples(ret, &name, n4, n6);
+        return r;
+}
+
+static int pack_host(char *buffer, size_t n, int family, size_t n_addresses, struct hostent *ret)
+{
+        struct nss_host plan;
+        int r = nss_plan_host(buffer, n, family, n_addresses, nss_name_size(&name), &plan);
+
+        if (r < 0)
+                return r;
+        cr_assert_eq(plan.n_name, (size_t)(buffer + n - plan.name));
+        memset(plan.addresses, 0x5a, n_addresses * (family == AF_INET ? 4 : 16));
+        nss_fill_host(&plan, family, n_addresses, ret);
+        nss_name_write(&name, plan.name);
+        return 0;
+}
+
 static void check_tuples(const struct nss_tuples *t, size_t n4, size_t n6, const char *buffer, size_t n_buffer)
 {
         const struct gaih_addrtuple *tuple = t->tuples;
@@ -54,11 +77,11 @@ static void sweep_tuples(size_t n4, size_t n6, size_t offset)
 
         for (size_t n = 0; n < most; n++) {
                 char *buffer = memory + GUARD + offset;
-                struct nss_tuples tuples = { NULL, 99, 99 };
+                struct nss_tuples tuples = { .name = NULL };
                 int r;
 
                 memset(memory, FILL, most + 2 * GUARD + 16);
-                r = nss_pack_tuples(buffer, n, &name, n4, n6, &tuples);
+                r = pack_tuples(buffer, n, n4, n6, &tuples);
                 cr_assert(is_filled(memory, GUARD + offset));
                 cr_assert(is_filled(buffer + n, GUARD));
                 if (r == 0) {
@@ -68,7 +91,7 @@ static void sweep_tuples(size_t n4, size_t n6, size_t offset)
                         cr_assert_eq(r, -ERANGE);
                         cr_assert_eq(smallest, 0, "fits into %zu but not into %zu", smallest, n);
                         cr_assert(is_filled(buffer, n), "touched, though too small");
-                        cr_assert_eq(tuples.n4, 99);
+                        cr_assert_null(tuples.name);
                 }
         }
         cr_assert_leq(smallest, (n4 + n6) * sizeof(struct gaih_addrtuple) + sizeof(canonical) + 7);
@@ -82,12 +105,12 @@ static void sweep_hostent(int family, size_t n_addresses, size_t offset)
         bool fitted = false;
 
         for (size_t n = 0; n < most; n++) {
-                char *buffer = memory + GUARD + offset, *addresses = NULL;
+                char *buffer = memory + GUARD + offset;
                 struct hostent host = { .h_length = 99 };
                 int r;
 
                 memset(memory, FILL, most + 2 * GUARD + 16);
-                r = nss_pack_hostent(buffer, n, &name, family, n_addresses, &host, &addresses);
+                r = pack_host(buffer, n, family, n_addresses, &host);
                 if (r < 0) {
                         cr_assert_eq(r, -ERANGE);
                         cr_assert_not(fitted);
@@ -103,7 +126,8 @@ static void sweep_hostent(int family, size_t n_addresses, size_t offset)
                 cr_assert_eq((uintptr_t)host.h_aliases % _Alignof(char *), 0);
                 cr_assert_null(host.h_aliases[0]);
                 for (size_t i = 0; i < n_addresses; i++) {
-                        cr_assert_eq(host.h_addr_list[i], addresses + i * size);
+                        cr_assert_eq(host.h_addr_list[i], host.h_addr_list[0] + i * size);
+                        cr_assert_eq(*host.h_addr_list[i], 0x5a);
                         cr_assert(inside(host.h_addr_list[i], size, buffer, n));
                 }
                 cr_assert_null(host.h_addr_list[n_addresses]);
@@ -142,12 +166,32 @@ Test(nss_pack, hostent_in_every_buffer)
 Test(nss_pack, five_thousand_addresses)
 {
         size_t n = 1 << 19;
-        char *buffer = malloc(n), *addresses;
+        char *buffer = malloc(n);
         struct nss_tuples tuples;
         struct hostent host;
 
-        cr_expect_eq(nss_pack_tuples(buffer, n, &name, 5000, 5000, &tuples), 0);
+        cr_expect_eq(pack_tuples(buffer, n, 5000, 5000, &tuples), 0);
         check_tuples(&tuples, 5000, 5000, buffer, n);
-        cr_expect_eq(nss_pack_hostent(buffer, n, &name, AF_INET6, 5000, &host, &addresses), 0);
+        cr_expect_eq(pack_host(buffer, n, AF_INET6, 5000, &host), 0);
         free(buffer);
+}
+
+/* Planned for four, as an answer of at most four is, and filled with two: they lie together, and the chain ends. */
+Test(nss_pack, fewer_than_planned)
+{
+        char buffer[512];
+        struct nss_tuples tuples;
+        struct nss_host plan;
+        struct hostent host;
+
+        cr_assert_eq(nss_plan_tuples(buffer, sizeof(buffer), &name, 8, &tuples), 0);
+        nss_fill_tuples(&tuples, &name, 1, 2);
+        check_tuples(&tuples, 1, 2, buffer, sizeof(buffer));
+
+        cr_assert_eq(nss_plan_host(buffer, sizeof(buffer), AF_INET6, 4, nss_name_size(&name), &plan), 0);
+        nss_fill_host(&plan, AF_INET6, 2, &host);
+        cr_expect_eq(host.h_addr_list[0], plan.addresses);
+        cr_expect_eq(host.h_addr_list[1], plan.addresses + 16);
+        cr_expect_null(host.h_addr_list[2]);
+        cr_expect_geq(host.h_name, plan.addresses + 64, "the name lies behind all that was planned");
 }

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,11 +13,28 @@
 
 Test(order, counts_by_policy)
 {
-        cr_expect_eq(khs_order_count(khs_policy(1, KHS_ORDER_ROTATE, KHS_FAMILY_ANY), 8), 1);
-        cr_expect_eq(khs_order_count(khs_policy(KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, KHS_FAMILY_ANY), 5000), 5000);
-        cr_expect_eq(khs_order_count(khs_policy(1, KHS_ORDER_ROTATE, KHS_FAMILY_ANY), 0), 0);
-        cr_expect_eq(khs_order_count(khs_policy(KHS_ANSWERS_AUTO, KHS_ORDER_ROTATE, KHS_FAMILY_ANY), 8), 1);
-        cr_expect_eq(khs_order_count(khs_policy(4, KHS_ORDER_ROTATE, KHS_FAMILY_ANY), 8), 1);
+        static const struct {
+                uint32_t answers, n, count;
+                bool keeps;
+        } cases[] = {
+                { 1, 8, 1, false },
+                { 1, 0, 0, false },
+                { KHS_ANSWERS_ALL, 5000, 5000, false },
+                { KHS_ANSWERS_AUTO, 8, 4, true },
+                { KHS_ANSWERS_AUTO, 3, 3, true },
+                { KHS_ANSWERS_AUTO, 0, 0, true },
+                { 2, 8, 2, true },
+                { 7, 5, 5, true },
+                { 5000, 5000, 64, true }, /* no more are looked at */
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                uint32_t policy = khs_policy(cases[i].answers, KHS_ORDER_STICKY, KHS_FAMILY_IPV6);
+
+                cr_expect_eq(khs_order_count(policy, cases[i].n), cases[i].count, "answers %u, n %u", cases[i].answers,
+                             cases[i].n);
+                cr_expect_eq(khs_order_keeps(policy), cases[i].keeps, "answers %u", cases[i].answers);
+        }
 }
 
 Test(order, first_is_in_range_at_both_ends)
@@ -122,4 +140,136 @@ Test(order, forgets_pins_and_locks_in_forked_children)
         cr_assert_eq(waitpid(pid, &status, 0), pid);
         cr_expect_eq(status, 0);
         cr_expect_eq(khs_process.pins[0].of_map[3], 7);
+}
+
+/* ---- first-kept ---- */
+
+struct scores {
+        const uint32_t *of;
+        unsigned int n_asked;
+};
+
+static uint32_t score_of(void *userdata, uint32_t i)
+{
+        struct scores *scores = userdata;
+
+        scores->n_asked++;
+        return scores->of[i];
+}
+
+Test(order, keeps_what_is_not_nearer_than_the_first)
+{
+        static const struct {
+                uint32_t n, wanted;
+                uint32_t scores[8];
+                uint64_t kept;
+                unsigned int n_asked;
+        } cases[] = {
+                { 8, 4, { 0, 0, 0, 0, 0, 0, 0, 0 }, 0xf, 4 },            /* the next ones, and no more are looked at */
+                { 8, 4, { 24, 25, 26, 24, 30, 0, 31, 23 }, 0xa9, 8 },    /* equal and lower ones */
+                { 8, 4, { 0, 24, 25, 26, 24, 30, 31, 23 }, 0x1, 8 },     /* it is the farthest */
+                { 8, 4, { 31, 1, 2, 3, 4, 5, 6, 7 }, 0xf, 4 },           /* it is the nearest */
+                { 8, 8, { 1, 2, 1, 2, 1, 2, 1, 2 }, 0x55, 8 },
+                { 3, 3, { 128, 64, 128 }, 0x7, 3 },
+                { 2, 2, { 0, 1 }, 0x1, 2 },
+                { 8, 1, { 5 }, 0x1, 0 },                                 /* one is wanted: no score matters */
+                { 1, 1, { 5 }, 0x1, 0 },
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct scores scores = { .of = cases[i].scores };
+                struct khs_run run = { .n = cases[i].n, .first = 3, .count = cases[i].wanted };
+
+                khs_order_keep(&run, score_of, &scores);
+                cr_expect_eq(run.kept, cases[i].kept, "case %zu: %#llx", i, (unsigned long long)run.kept);
+                cr_expect_eq(run.count, (uint32_t)__builtin_popcountll(cases[i].kept), "case %zu", i);
+                cr_expect_eq(run.first, 3);
+                cr_expect_eq(scores.n_asked, cases[i].n_asked, "case %zu: %u", i, scores.n_asked);
+        }
+}
+
+Test(order, looks_at_no_more_than_64_candidates)
+{
+        uint32_t far[200] = { 0 };
+        struct scores scores = { .of = far };
+        struct khs_run run = { .n = 200, .count = 64 };
+
+        khs_order_keep(&run, score_of, &scores);
+        cr_expect_eq(run.kept, UINT64_MAX);
+        cr_expect_eq(run.count, 64);
+
+        for (int i = 1; i < 200; i++)
+                far[i] = 1;
+        scores.n_asked = 0;
+        run.count = 2;
+        khs_order_keep(&run, score_of, &scores);
+        cr_expect_eq(run.kept, 1);
+        cr_expect_eq(scores.n_asked, 64);
+}
+
+/* ---- sticky ---- */
+
+enum { N_HOSTS = 4000, N_PODS = 12 };
+
+/* Hosts and pods with addresses that differ in few bits, as they do. */
+static uint32_t winner(uint32_t host, int family, uint32_t n_pods, uint32_t without)
+{
+        uint8_t own[16] = { [10] = 0xff, [11] = 0xff, [12] = 10, [14] = (uint8_t)(host >> 8), [15] = (uint8_t)host };
+        uint64_t most = 0;
+        uint32_t best = N_PODS;
+
+        for (uint32_t pod = 0; pod < n_pods; pod++) {
+                uint8_t v4[4] = { 10, 244, 0, (uint8_t)(pod + 10) }, v6[16] = { 0xfd, [15] = (uint8_t)(pod + 10) };
+                uint64_t weight = khs_order_weight(own, family, family == AF_INET ? v4 : v6);
+
+                if (pod != without && weight > most) {
+                        most = weight;
+                        best = pod;
+                }
+        }
+        return best;
+}
+
+static void check_sticky(int family)
+{
+        unsigned int counts[N_PODS] = { 0 }, n_moved = 0;
+        double chi2 = 0;
+
+        for (uint32_t host = 0; host < N_HOSTS; host++) {
+                uint32_t pod = winner(host, family, N_PODS, N_PODS), fewer = winner(host, family, N_PODS, 5),
+                         more = winner(host, family, N_PODS - 1, N_PODS);
+
+                cr_assert_eq(winner(host, family, N_PODS, N_PODS), pod);
+                cr_assert(fewer == pod || pod == 5, "host %u leaves pod %u, which is still there", host, pod);
+                cr_assert(more == pod || pod == N_PODS - 1, "host %u leaves pod %u for one that was there", host, more);
+                n_moved += more != pod;
+                counts[pod]++;
+        }
+        for (int i = 0; i < N_PODS; i++) {
+                double mean = (double)N_HOSTS / N_PODS;
+
+                chi2 += (counts[i] - mean) * (counts[i] - mean) / mean;
+        }
+        /* 11 degrees of freedom: 49.8 is p = 1e-6. The hash is always the same: so is the result. */
+        cr_expect_lt(chi2, 49.8, "hosts are not spread evenly over pods: %f", chi2);
+        cr_expect(n_moved > N_HOSTS / N_PODS / 2 && n_moved < N_HOSTS / N_PODS * 2, "%u of %u hosts move to a new pod",
+                  n_moved, N_HOSTS);
+}
+
+Test(order, sticks_and_moves_one_of_n_with_a_change)
+{
+        check_sticky(AF_INET);
+        check_sticky(AF_INET6);
+}
+
+/* The module, the library and their next versions must agree on it. */
+Test(order, weights_never_change)
+{
+        static const uint8_t host[16] = { [10] = 0xff, [11] = 0xff, [12] = 10, [13] = 244, [14] = 1, [15] = 7 };
+        static const uint8_t v4[4] = { 10, 244, 0, 10 }, v6[16] = { 0xfd, [15] = 10 };
+
+        cr_expect_eq(khs_order_weight(host, AF_INET, v4), 0xbdb0364bd1e9c03cULL, "%#llx",
+                     (unsigned long long)khs_order_weight(host, AF_INET, v4));
+        cr_expect_eq(khs_order_weight(host, AF_INET6, v6), 0xda8d4b82233554aeULL, "%#llx",
+                     (unsigned long long)khs_order_weight(host, AF_INET6, v6));
 }

@@ -93,9 +93,9 @@ WRAP(int, fchmod, -1, (int fd, mode_t mode), (fd, mode))
 WRAP(int, renameat, -1, (int from_fd, const char *from, int to_fd, const char *to), (from_fd, from, to_fd, to))
 WRAP(bool, khs_boot_id, false, (uint8_t * ret), (ret))
 WRAP(int, khs_file_put, -fault.error,
-     (struct khs_file * file, const struct khs_row *row, uint32_t *image, uint32_t now_ds), (file, row, image, now_ds))
+     (struct khs_file * file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds), (file, row, image, now_ds))
 WRAP(int, khs_file_copy, -fault.error,
-     (struct khs_file * to, const struct khs_file *from, uint32_t *image, uint32_t now_ds), (to, from, image, now_ds))
+     (struct khs_file * to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds), (to, from, image, now_ds))
 
 int __real_fcntl64(int fd, int command, ...);
 int __wrap_fcntl64(int fd, int command, ...);
@@ -398,7 +398,7 @@ Test(edges, sees_every_difference_between_two_records)
 
 /* ---- one file ---- */
 
-static uint32_t image[KHS_IMAGE_WORDS];
+static struct khs_image image;
 
 static struct khs_file *file_new(struct fixture *f, uint32_t idx_log2, uint32_t units)
 {
@@ -435,7 +435,7 @@ Test(edges, says_when_no_place_is_left_near_a_bucket)
                 if (hash_of(file, key) % 32 != 30)
                         continue;
                 row = fixture_row(key, 0, 0, 0);
-                r = khs_file_put(file, &row, image, 100);
+                r = khs_file_put(file, &row, &image, 100);
                 n += r == 0;
         }
         cr_expect_eq(r, -EXFULL);
@@ -448,7 +448,7 @@ Test(edges, says_when_no_place_is_left_near_a_bucket)
         for (uint32_t i = 0; i < 8; i++)
                 file->map[file->idx_word + i * 2] = 1;
         row = fixture_row("a.b", 0, 1, 0);
-        cr_expect_eq(khs_file_put(file, &row, image, 100), 0);
+        cr_expect_eq(khs_file_put(file, &row, &image, 100), 0);
         cr_expect_eq(khs_file_delete(file, "a.b", 3, 100), 0);
         khs_file_free(file, f.dir_fd);
         fixture_deinit(&f);
@@ -497,10 +497,10 @@ Test(edges, tells_keys_with_equal_tags_apart)
                 n_equal_length += strlen(a) == strlen(b);
                 n_other_length += strlen(a) != strlen(b);
                 row = fixture_row(a, 1, 1, 0);
-                cr_assert_eq(khs_file_put(file, &row, image, 100), 0);
+                cr_assert_eq(khs_file_put(file, &row, &image, 100), 0);
                 cr_expect_eq(khs_view_find(&view, b, strlen(b), &found), -ENOENT);
                 row = fixture_row(b, 2, 1, 0);
-                cr_assert_eq(khs_file_put(file, &row, image, 100), 0);
+                cr_assert_eq(khs_file_put(file, &row, &image, 100), 0);
                 for (uint32_t k = 1; k <= 2; k++) {
                         const char *key = k == 1 ? a : b;
                         uint32_t address;
@@ -525,16 +525,16 @@ Test(edges, copies_nothing_into_a_file_without_room)
         fixture_init(&f, NULL);
         from = file_new(&f, 9, 64);
         row = fixture_row("a.b", 1, 50, 0);
-        cr_assert_eq(khs_file_put(from, &row, image, 100), 0);
+        cr_assert_eq(khs_file_put(from, &row, &image, 100), 0);
         to = file_new(&f, 9, 2);
-        cr_expect_eq(khs_file_copy(to, from, image, 100), -ENOSPC);
+        cr_expect_eq(khs_file_copy(to, from, &image, 100), -ENOSPC);
         khs_file_free(to, f.dir_fd);
         to = file_new(&f, 9, 64);
         for (uint32_t i = 0; i < 512; i++) {
                 to->map[to->idx_word + i * 2] = 1;
                 to->map[to->idx_word + i * 2 + 1] = 1;
         }
-        cr_expect_eq(khs_file_copy(to, from, image, 100), -EXFULL);
+        cr_expect_eq(khs_file_copy(to, from, &image, 100), -EXFULL);
         khs_file_free(to, f.dir_fd);
         khs_file_free(from, f.dir_fd);
         fixture_deinit(&f);

@@ -23,6 +23,7 @@ BIN = f"{HOME}/bin"
 LIB = f"{HOME}/lib"
 DAEMON = f"{BIN}/k8shsvcd"
 RESOLVE = f"{BIN}/resolve"
+SPREAD = f"{BIN}/spread"
 CONFIG_DIR = "/etc/k8shsvc"
 CONFIG = f"{CONFIG_DIR}/k8shsvc.conf"
 RUNDIR = os.environ.get("K8SHSVC_TEST_RUNDIR", "/run/k8shsvc")
@@ -95,10 +96,11 @@ def install(target, source):
 
 
 def _install_programs():
-    for variable, target in ("K8SHSVCD", DAEMON), ("K8SHSVC_TEST_RESOLVE", RESOLVE):
+    for variable, target in (("K8SHSVCD", DAEMON), ("K8SHSVC_TEST_RESOLVE", RESOLVE),
+                             ("K8SHSVC_TEST_SPREAD", SPREAD)):
         if variable in os.environ:
             install(target, os.environ[variable])
-    for variable in "K8SHSVC_TEST_MODULE", "K8SHSVC_TEST_NOOP":
+    for variable in "K8SHSVC_TEST_MODULE", "K8SHSVC_TEST_NOOP", "K8SHSVC_TEST_PROBE":
         if variable in os.environ:
             shutil.copy(os.environ[variable], LIB)
     if os.path.isdir("/var/cache/ldconfig"):

@@ -1,5 +1,6 @@
 """Is this spread even? Pearson's chi-squared test, without scipy."""
 
+import collections
 import math
 
 # Draws that are really even fail such a test once in a million runs.
@@ -47,22 +48,34 @@ def chi_squared_tail(x, degrees):
 
 def evenness(draws, values):
     """p-value of the draws being even over the values; 0 where a draw is none of them."""
-    values = list(values)
-    counts = {value: 0 for value in values}
-    for draw in draws:
-        if draw not in counts:
-            return 0.0
-        counts[draw] += 1
-    expected = len(draws) / len(values)
-    statistic = sum((n - expected) ** 2 / expected for n in counts.values())
+    return counted_evenness(collections.Counter(draws), values)
+
+
+def counted_evenness(counts, values):
+    """The same of {value: how often it was drawn}."""
+    values = set(values)
+    if not values.issuperset(counts):
+        return 0.0
+    expected = sum(counts.values()) / len(values)
+    statistic = sum((counts.get(value, 0) - expected) ** 2 / expected for value in values)
     return chi_squared_tail(statistic, len(values) - 1)
+
+
+def most_over_mean(counts, values):
+    """How many times its share the most drawn value has had: 1 is perfect."""
+    return max(counts.values()) * len(set(values)) / sum(counts.values())
 
 
 def assert_even(draws, values):
     """Each value is drawn about as often as the others, and nothing else is drawn."""
-    draws = list(draws)
-    counts = {value: draws.count(value) for value in values}
-    foreign = set(draws) - set(values)
+    assert_evenly_counted(collections.Counter(draws), values)
+
+
+def assert_evenly_counted(counts, values, most=math.inf):
+    """The same of {value: how often it was drawn}; none has had more than so many times its share."""
+    foreign = set(counts) - set(values)
     assert not foreign, f"answers that are no pod's: {sorted(map(str, foreign))}"
-    p = evenness(draws, values)
-    assert p > EVEN, f"not even: p = {p:.3g}, {counts}"
+    p, ratio = counted_evenness(counts, values), most_over_mean(counts, values)
+    shown = {value: counts.get(value, 0) for value in values}
+    assert p > EVEN, f"not even: p = {p:.3g}, {shown}"
+    assert ratio <= most, f"not even: {ratio:.3f} times the mean, at most {most}: {shown}"
