@@ -478,18 +478,6 @@ static void own_buffers(void)
 
 /* ---- a process that may not ---- */
 
-/* glibc needs a descriptor itself where it sorts. */
-static void expect_lone_answers(const char *when)
-{
-        for (int i = 0; i < 100; i++) {
-                int r = look_up("single.sweep", AF_INET);
-
-                expect(r == 0, "%s: %s", when, gai_strerror(r));
-                r = look_up_old("all-24-0.sweep");
-                expect(r == 0, "%s: gethostbyname_r: %d", when, r);
-        }
-}
-
 static void no_descriptors_for_the_table(void)
 {
         load_without_table();
@@ -498,10 +486,10 @@ static void no_descriptors_for_the_table(void)
         limit_descriptors(0);
         wait_for_answers("descriptors again");
         limit_descriptors(3);
-        expect_lone_answers("no descriptors, table mapped");
+        expect_answers("no descriptors, table mapped");
         table_tell("renew");
         (void)usleep(1200000);
-        expect_lone_answers("no descriptors, table replaced");
+        expect_answers("no descriptors, table replaced");
         limit_descriptors(0);
         expect_answers("descriptors again");
 }
@@ -558,14 +546,14 @@ static void forbidden_after_the_first_lookup(void)
 {
         expect_answers("first");
         REFUSE(opens_and_maps);
-        expect_lone_answers("open and mmap refused, table mapped");
+        expect_answers("open and mmap refused, table mapped");
         table_tell("silent 1200");
         expect_none("open and mmap refused, daemon dead");
         table_tell("alive");
-        expect_lone_answers("open and mmap refused, daemon alive again");
+        expect_answers("open and mmap refused, daemon alive again");
         table_tell("renew");
         (void)usleep(1200000);
-        expect_lone_answers("open and mmap refused, table replaced");
+        expect_answers("open and mmap refused, table replaced");
 }
 
 static void forbidden_before_the_table(void)
@@ -589,7 +577,7 @@ static void mapping_forbidden(void)
 
         load_without_table();
         REFUSE(maps);
-        expect_lone_answers("mmap refused: by reading the file");
+        expect_answers("mmap refused: by reading the file");
         expect(n_maps_of("/" KHS_TABLE_NAME) == 0, "it is mapped");
 }
 
@@ -598,6 +586,23 @@ static void opening_forbidden(void)
         load_without_table();
         REFUSE(opens);
         expect_none("open refused");
+}
+
+/* The module can't learn what glibc would sort to the front. */
+static void sockets_forbidden(void)
+{
+        static const int sockets[] = { SYS_socket };
+        struct gaih_addrtuple *tuple = NULL;
+        static char buffer[4096];
+        int error, h_error;
+
+        module_load("libnss_k8shsvc.so.2");
+        REFUSE(sockets);
+        expect_answers("sockets refused");
+        expect(module[BY_NAME4].by_name4("auto.sweep", &tuple, buffer, sizeof(buffer), &error, &h_error, NULL) ==
+                               NSS_STATUS_SUCCESS &&
+                       tuple->family == AF_INET6 && tuple->next && tuple->next->family == AF_INET && !tuple->next->next,
+               "not one address of each family");
 }
 
 static void forbidden_from_the_start(void)
@@ -774,6 +779,7 @@ static const struct fault {
         { "seccomp without open, before the table was found", opening_forbidden },
         { "seccomp without mmap, before the table was found", mapping_forbidden },
         { "seccomp without open and mmap, from the start", forbidden_from_the_start },
+        { "seccomp without sockets: one address of each family", sockets_forbidden },
         { "chroot after the first lookup", chroot_after_the_first_lookup },
         { "chroot before the first lookup", chroot_before_the_first_lookup },
         { "another mount namespace after the first lookup", another_mount_namespace },

@@ -23,6 +23,9 @@
 /* How much the table knows. */
 enum knowledge { KNOWN, PENDING, HALF, EXPIRED, STALE };
 
+/* Of how many addresses it knows the pod's host name: that of number n, of either family, is "pod-n". */
+enum hosts { NO_HOSTS, FIRST_HOST, ALL_HOSTS };
+
 struct service {
         char key[KHS_KEY_MAX + 1];
         uint32_t i;
@@ -30,6 +33,8 @@ struct service {
         uint32_t answers;
         enum khs_order order;
         enum knowledge knowledge; /* HALF: IPv6 was never resolved */
+        enum hosts hosts;
+        uint32_t pod; /* 1 + number, where it is the name of one pod */
 };
 
 /* n4, n6: each size of interest, in each family and in both. */
@@ -41,6 +46,7 @@ static const struct service_row {
         uint32_t answers;
         enum khs_order order;
         enum knowledge knowledge;
+        enum hosts hosts;
 } service_rows[] = {
         { NULL, 0, 0, KHS_ANSWERS_ALL },
         SIZES_OF(1),
@@ -62,6 +68,8 @@ static const struct service_row {
         { "none4.sweep", 0, 0, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, HALF },
         { "expired.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, EXPIRED },
         { "stale.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, STALE },
+        { "pods.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, KNOWN, ALL_HOSTS },
+        { "some.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, KNOWN, FIRST_HOST },
 };
 
 #define N_SERVICES ((uint32_t)(sizeof(service_rows) / sizeof(service_rows[0])))
@@ -70,7 +78,7 @@ static inline struct service service_of(uint32_t i)
 {
         const struct service_row *row = &service_rows[i];
         struct service s = { .i = i, .n4 = row->n4, .n6 = row->n6, .answers = row->answers, .order = row->order,
-                             .knowledge = row->knowledge };
+                             .knowledge = row->knowledge, .hosts = row->hosts };
 
         if (row->key)
                 (void)snprintf(s.key, sizeof(s.key), "%s", row->key);
@@ -91,6 +99,21 @@ static inline void v6_of(uint32_t i, uint32_t n, void *ret)
         memcpy(ret, words, sizeof(words));
 }
 
+static inline bool has_host(const struct service *s, uint32_t n)
+{
+        return s->hosts == ALL_HOSTS || (s->hosts == FIRST_HOST && n == 0);
+}
+
+/* One pod of a service, under its name. */
+static inline struct service pod_of(const struct service *s, uint32_t n)
+{
+        struct service pod = *s;
+
+        (void)snprintf(pod.key, sizeof(pod.key), "pod-%u.%.200s", n, s->key);
+        pod.pod = n + 1;
+        return pod;
+}
+
 /* The number of an address in its service, or -1 when it is none of its addresses. */
 static inline int32_t number_of(const struct service *s, bool is_v4, const void *address)
 {
@@ -102,7 +125,7 @@ static inline int32_t number_of(const struct service *s, bool is_v4, const void 
                 wanted[0] = v4_of(s->i, n);
         else
                 v6_of(s->i, n, wanted);
-        if (n >= (is_v4 ? s->n4 : s->n6) || memcmp(words, wanted, is_v4 ? 4 : 16) != 0)
+        if (n >= (is_v4 ? s->n4 : s->n6) || (s->pod && n != s->pod - 1) || memcmp(words, wanted, is_v4 ? 4 : 16) != 0)
                 return -1;
         return (int32_t)n;
 }

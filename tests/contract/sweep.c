@@ -131,6 +131,7 @@ static bool unknown(const struct service *s, int family)
 static struct wanted want(const struct service *s, int family)
 {
         struct wanted w = { .status = NSS_STATUS_SUCCESS, .h_error = NETDB_SUCCESS };
+        uint32_t n4 = s->pod ? 1 : s->n4, n6 = s->pod ? 1 : s->n6;
         bool no4 = family == AF_INET6 || s->n4 == 0, no6 = family == AF_INET || s->n6 == 0;
 
         if (s->knowledge == PENDING || s->knowledge == EXPIRED ||
@@ -141,9 +142,9 @@ static struct wanted want(const struct service *s, int family)
                 return (struct wanted){ .status = NSS_STATUS_NOTFOUND,
                                         .h_error = s->n4 || s->n6 ? NO_DATA : HOST_NOT_FOUND };
         if (!no4)
-                w.n4 = n_answers(s->answers, s->n4);
+                w.n4 = n_answers(s->answers, n4);
         if (!no6)
-                w.n6 = n_answers(s->answers, s->n6);
+                w.n6 = n_answers(s->answers, n6);
         return w;
 }
 
@@ -389,16 +390,26 @@ static struct call call_of(const struct kind *kind, const char *name)
         return (struct call){ .entry = kind->entry, .family = kind->family, .preset = kind->preset, .name = name };
 }
 
-static void sweep_service(const struct kind *kind, const struct region *r, uint32_t i)
+static void sweep_service(const struct kind *kind, const struct region *r, const struct service *s)
 {
-        struct service s = service_of(i);
-        struct wanted w = want(&s, kind->family);
-        struct call c = call_of(kind, s.key);
+        struct wanted w = want(s, kind->family);
+        struct call c = call_of(kind, s->key);
         char canonical[512];
 
-        canonical_of(&s, canonical);
-        sweep(&c, r, &s, &w, canonical);
-        conclude("%s of %.40s: every buffer", kind->title, s.key);
+        canonical_of(s, canonical);
+        sweep(&c, r, s, &w, canonical);
+        conclude("%s of %.40s: every buffer", kind->title, s->key);
+}
+
+static void sweep_services(const struct kind *kind, const struct region *r)
+{
+        for (uint32_t i = 0; i < N_SERVICES; i++) {
+                struct service s = service_of(i), pod = pod_of(&s, s.hosts == ALL_HOSTS);
+
+                sweep_service(kind, r, &s);
+                if (s.hosts != NO_HOSTS)
+                        sweep_service(kind, r, &pod);
+        }
 }
 
 /* The name of an answer is the service's, whatever it was asked by. */
@@ -446,6 +457,7 @@ static void status_of_names(const struct region *r)
                 "nobody.sweep", "nobody", "", ".", "..", "localhost", "a.localhost", "all-1-1.sweep.", "all-1-1..sweep",
                 "all-1-1.sweep.svc.cluster.local..", "10.0.0.1", "::1", "all-1-1.sweep.svc.example.test",
                 "all-1-1.sweep\n", "\xff\xfe", "all-1-1", "host.nobody.sweep", "a.b.c.d.e", "users.internal.",
+                "pod-0.all-1-1.sweep", "pod-1.some.sweep", "pod-0.pods.sweep.", "pod-0." ALIAS,
                 endless, many_labels, label_64,
         };
 
@@ -459,6 +471,14 @@ static void status_of_names(const struct region *r)
                         expect_status(r, &kinds[k], names[i], NSS_STATUS_UNAVAIL, HOST_NOT_FOUND);
                 conclude("%s: names that are not ours are left to the next source", kinds[k].title);
         }
+}
+
+/* Where all hosts are known, one that is not among them does not exist. */
+static void status_of_no_pod(const struct region *r)
+{
+        for (size_t k = 0; k < N_KINDS; k++)
+                expect_status(r, &kinds[k], "pod-3.pods.sweep", NSS_STATUS_NOTFOUND, HOST_NOT_FOUND);
+        conclude("a pod that a service has not got is not found");
 }
 
 /* With ERANGE for an answer that needs more room than none, since that is all that is missing. */
@@ -689,11 +709,13 @@ static struct call reverse_call(const struct kind *kind, const void *address, so
 static void dashed_of(const struct kind *kind, const void *address, const struct service *s, char ret[static 512])
 {
         char text[64];
+        size_t n;
 
         (void)inet_ntop(kind->family, address, text, sizeof(text));
         for (char *p = text; *p; p++)
                 *p = *p == '.' || *p == ':' ? '-' : *p;
-        (void)snprintf(ret, 512, "%s.%s.svc." ZONE, text, s->key);
+        n = strlen(text);
+        (void)snprintf(ret, 512, "%s%s.%s.svc." ZONE, text, text[n - 1] == '-' ? "0" : "", s->key);
 }
 
 static void address_of(const struct kind *kind, const struct service *s, uint8_t ret[static 16])
@@ -706,28 +728,52 @@ static void address_of(const struct kind *kind, const struct service *s, uint8_t
                 v6_of(s->i, last, ret);
 }
 
+/* The answer is the name, and the address as it was given. */
+static void sweep_name_of(const struct kind *kind, const struct region *r, const uint8_t *address, const char *name)
+{
+        struct wanted w = { NSS_STATUS_SUCCESS, NETDB_SUCCESS, { 0, 0 }, { 0, 0 } };
+        struct call c = reverse_call(kind, address, kind->family == AF_INET ? 4 : 16);
+
+        *(kind->family == AF_INET ? &w.n4 : &w.n6) = (struct range){ 1, 1 };
+        sweep(&c, r, NULL, &w, name);
+}
+
+/* An address is looked for among all of its service's: not every buffer where there are thousands. */
 static void sweep_address(const struct kind *kind, const struct region *r, uint32_t i)
 {
         struct service s = service_of(i);
-        struct wanted w = { NSS_STATUS_SUCCESS, NETDB_SUCCESS, { 0, 0 }, { 0, 0 } };
-        struct range one = { 1, 1 };
-        struct call c;
+        uint32_t n = kind->family == AF_INET ? s.n4 : s.n6;
         uint8_t address[16];
         char name[512];
 
-        if ((kind->family == AF_INET ? s.n4 : s.n6) < 2)
-                return; /* fd00:i:: has no dashed form that may be a label */
-        if (s.knowledge == EXPIRED)
-                w = (struct wanted){ NSS_STATUS_UNAVAIL, NO_RECOVERY, { 0, 0 }, { 0, 0 } };
-        else if (kind->family == AF_INET)
-                w.n4 = one;
-        else
-                w.n6 = one;
+        if (n == 0 || n > 100 || s.knowledge == EXPIRED)
+                return;
         address_of(kind, &s, address);
-        dashed_of(kind, address, &s, name);
-        c = reverse_call(kind, address, kind->family == AF_INET ? 4 : 16);
-        sweep(&c, r, NULL, &w, name);
+        if (has_host(&s, n - 1)) {
+                s = pod_of(&s, n - 1);
+                canonical_of(&s, name);
+        } else {
+                dashed_of(kind, address, &s, name);
+        }
+        sweep_name_of(kind, r, address, name);
         conclude("%s of an address of %.40s: every buffer", kind->title, s.key);
+}
+
+/* Sockets of both families show IPv4 peers so. */
+static void sweep_mapped_address(const struct kind *kind, const struct region *r)
+{
+        static const struct kind ipv4 = { .family = AF_INET };
+        uint8_t mapped[16] = { [10] = 0xff, 0xff };
+        struct service s = service_of(3);
+        uint32_t address = v4_of(s.i, 0);
+        char name[512];
+
+        if (kind->family == AF_INET)
+                return;
+        memcpy(mapped + 12, &address, sizeof(address));
+        dashed_of(&ipv4, &address, &s, name);
+        sweep_name_of(kind, r, mapped, name);
+        conclude("%s of an IPv4 address: every buffer", kind->title);
 }
 
 static void expect_no_name(const struct kind *kind, const struct region *r, int family, const void *address, socklen_t n,
@@ -748,9 +794,9 @@ static void expect_no_name(const struct kind *kind, const struct region *r, int 
         check_untouched(&c);
 }
 
-static void addresses_without_name(const struct region *r, const char *when, bool registered)
+static void addresses_without_name(const struct region *r, const char *when, bool without_index)
 {
-        static const uint8_t nobody[16] = { 192, 0, 2, 1 }, zero[16], mapped[16] = { [10] = 255, 255, 10, 0, 32, 0 };
+        static const uint8_t nobody[16] = { 192, 0, 2, 1 }, zero[16], mapped[16] = { [10] = 0xff, 0xff, 192, 0, 2, 1 };
         struct service s = service_of(3); /* one address of either family */
 
         for (size_t k = 0; k < 4; k++) {
@@ -758,6 +804,14 @@ static void addresses_without_name(const struct region *r, const char *when, boo
                 socklen_t n = kind->family == AF_INET ? 4 : 16;
                 uint8_t address[16];
 
+                for (uint32_t i = 0; i < N_SERVICES; i++) {
+                        struct service expired = service_of(i);
+
+                        if (expired.knowledge != EXPIRED)
+                                continue;
+                        address_of(kind, &expired, address);
+                        expect_no_name(kind, r, kind->family, address, n, "too old");
+                }
                 address_of(kind, &s, address);
                 expect_no_name(kind, r, kind->family, nobody, n, "nobody's");
                 expect_no_name(kind, r, kind->family, zero, n, "zero");
@@ -766,7 +820,7 @@ static void addresses_without_name(const struct region *r, const char *when, boo
                 expect_no_name(kind, r, kind->family, address, 0, "no bytes");
                 expect_no_name(kind, r, kind->family, address, 3, "3 bytes");
                 expect_no_name(kind, r, kind->family == AF_INET ? AF_INET6 : AF_INET, address, n, "of the other length");
-                if (!registered)
+                if (without_index)
                         expect_no_name(kind, r, kind->family, address, n, "a pod's");
                 conclude("%s, %s: left to the next source", kind->title, when);
         }
@@ -778,13 +832,14 @@ static void reverse(const struct region *r)
                 tap_ok(true, "reverse lookups # SKIP the module exports none");
                 return;
         }
-        addresses_without_name(r, "without reverse = yes", false);
+        addresses_without_name(r, "without reverse = yes", true);
         table_tell("reverse");
         (void)usleep(1200000); /* a process looks for a newer table once a second */
-        addresses_without_name(r, "addresses that are nobody's", true);
+        addresses_without_name(r, "addresses that are nobody's", false);
         for (size_t k = 0; k < 4; k++) {
                 for (uint32_t i = 0; i < N_SERVICES; i++)
                         sweep_address(&reverse_kinds[k], r, i);
+                sweep_mapped_address(&reverse_kinds[k], r);
         }
 }
 
@@ -792,6 +847,7 @@ static void reverse(const struct region *r)
 
 int main(int argc, char **argv)
 {
+        struct service living = service_of(3);
         struct region r;
 
         if (argc != 3) {
@@ -805,22 +861,22 @@ int main(int argc, char **argv)
         without_table(&r);
         table_start(argv[2]);
         for (size_t k = 0; k < N_KINDS; k++) {
-                for (uint32_t i = 0; i < N_SERVICES; i++)
-                        sweep_service(&kinds[k], &r, i);
+                sweep_services(&kinds[k], &r);
                 sweep_alias(&kinds[k], &r);
         }
         status_of_names(&r);
+        status_of_no_pod(&r);
         no_buffer_at_all();
         unknown_families(&r);
         errno_itself(&r);
         turns(&r);
         in_threads();
         table_tell("silent 20");
-        sweep_service(&kinds[0], &r, 3);
+        sweep_service(&kinds[0], &r, &living);
         table_tell("silent 1200");
         expect_all(&r, NSS_STATUS_UNAVAIL, NO_RECOVERY, "after 20 minutes without a daemon");
         table_tell("alive");
-        sweep_service(&kinds[0], &r, 3);
+        sweep_service(&kinds[0], &r, &living);
         reverse(&r);
         return tap_done();
 }

@@ -34,6 +34,29 @@ static struct khs_writer *writer;
 static bool beating = true;
 static int dir_fd;
 
+static char hosts[KHS_MAX_ADDRS][16];
+static struct khs_row_endpoint endpoints[2 * KHS_MAX_ADDRS];
+
+/* What is known of the endpoints: in the order of the addresses, IPv4 first. */
+static const struct khs_row_endpoint *endpoints_of(const struct service *s)
+{
+        for (uint32_t i = 0; i < s->n4 + s->n6; i++) {
+                uint32_t n = i < s->n4 ? i : i - s->n4;
+
+                (void)snprintf(hosts[n], sizeof(hosts[n]), "pod-%u", n);
+                endpoints[i] = (struct khs_row_endpoint){ .host = has_host(s, n) ? hosts[n] : NULL, .ordinal = -1 };
+        }
+        return s->hosts == NO_HOSTS ? NULL : endpoints;
+}
+
+static uint32_t flags_of(const struct service *s)
+{
+        static const uint32_t unknown[] = { [PENDING] = KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN, [HALF] = KHS_REC_V6_UNKNOWN,
+                                            [STALE] = 0 };
+
+        return unknown[s->knowledge] | (s->hosts == ALL_HOSTS ? KHS_REC_HOSTS_COMPLETE : 0);
+}
+
 static void put_service(const struct service *s)
 {
         static const enum khs_service_state states[] = {
@@ -50,9 +73,8 @@ static void put_service(const struct service *s)
                 .n6 = s->n6,
                 .v4 = v4,
                 .v6 = v6,
-                .flags = s->knowledge == PENDING ? KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN
-                         : s->knowledge == HALF  ? KHS_REC_V6_UNKNOWN
-                                                 : 0,
+                .flags = flags_of(s),
+                .endpoints = endpoints_of(s),
                 .policy = khs_policy(s->answers, s->order, KHS_FAMILY_ANY),
                 .fresh_until_ds = s->knowledge == STALE || s->knowledge == EXPIRED ? now - 300 : now + 360000,
                 .stale_until_ds = s->knowledge == EXPIRED ? now - 20 : now + 360000,

@@ -12,9 +12,6 @@ from harness import coredns, daemon, lab, lookup, sandbox, tap
 
 suite = tap.Suite()
 
-# Whether the table learns the pods' host names; until then all names of pods are left to dns.
-PODS = False
-
 LABEL63 = "a" * 63
 
 # Service -> addresses, pods' host names (each has the address at the same place).
@@ -27,6 +24,9 @@ SERVICES = {
     # a pod of a service here, a service there
     "twin.default": (["10.244.6.1"], ["pair"]),
     "pair.twin": (["10.244.7.1"], []),
+    # the same, and nobody learns the pods' names
+    "quiet.default": (["10.244.14.1"], ["pair"]),
+    "pair.quiet": (["10.244.15.1"], []),
     # a namespace that is called svc
     "user-svc.svc": (["10.244.8.1"], ["web-1"]),
     "web-1.user-svc": (["10.244.13.1"], []),
@@ -35,6 +35,8 @@ SERVICES = {
     "localhost.default": (["10.244.10.1"], []),
     "app.localhost": (["10.244.11.1"], []),
 }
+# By SRV, since their port is a name; the others' are not asked for.
+LEARNT = {service for service, (_, hosts) in SERVICES.items() if hosts} - {"quiet.default"}
 NOT_REGISTERED = {"plain.default": (["10.244.20.1"], [])}
 
 CONFIG = """
@@ -50,8 +52,8 @@ alias = user users.internal deep.users.internal
 
 SAME = "same"
 ALIAS = "an alias, which only the table knows"
-POD = SAME if PODS else "a pod, whose name the table does not know yet"
-SHADOWED = SAME if PODS else "a service whose name is a pod's here, too, which the table does not know yet"
+QUIET = "a pod of a service whose host names are not learnt"
+SHADOWED = "a service whose name is a pod's here, too, which is not known since host names are not learnt"
 SERVICE = "S.N.svc is service S of N, though the search list comes to a pod of N.svc first"
 LOCALHOST = "localhost and what is below it are never answered"
 UNREGISTERED = "not registered"
@@ -91,14 +93,16 @@ NAMES = [
     ("user-svc.svc", SAME), ("user-svc.svc.svc", SAME), ("user-svc.svc.svc.cluster.local", SAME),
     ("web-1.user-svc.svc", SERVICE), ("web-1.user-svc.svc.cluster.local", SAME),
     # two labels are a pod of the caller's namespace first
-    ("pair.twin", SHADOWED), ("pair.twin.svc", SAME), ("web-1.user-svc", SHADOWED),
+    ("pair.twin", SAME), ("pair.twin.svc", SAME), ("pair.twin.svc.cluster.local", SAME), ("web-1.user-svc", SAME),
+    ("quiet.default", SAME), ("pair.quiet", SHADOWED), ("pair.quiet.svc", SAME), ("pair.quiet.default", QUIET),
+    ("pair.quiet.default.svc.cluster.local", QUIET), ("nobody.quiet.default", SAME),
     # pods
-    ("web-0.user-svc", POD), ("web-0.user-svc.default", POD), ("web-0.user-svc.default.svc", POD),
-    ("web-0.user-svc.default.svc.cluster.local", POD), ("web-0.user-svc.default.svc.cluster.local.", POD),
-    ("WEB-1.User-Svc.Default", POD), ("web-1.user-svc.default.svc.cluster.local", POD),
-    ("web-0.user-svc.shop", POD), ("web-0.user-svc.shop.svc.cluster.local", POD),
-    ("web-1.user-svc.svc.svc.cluster.local", POD), ("web-1.user-svc.svc.svc", POD),
-    ("pair.twin.default", POD), ("pair.twin.default.svc.cluster.local", POD),
+    ("web-0.user-svc", SAME), ("web-0.user-svc.default", SAME), ("web-0.user-svc.default.svc", SAME),
+    ("web-0.user-svc.default.svc.cluster.local", SAME), ("web-0.user-svc.default.svc.cluster.local.", SAME),
+    ("WEB-1.User-Svc.Default", SAME), ("web-1.user-svc.default.svc.cluster.local", SAME),
+    ("web-0.user-svc.shop", SAME), ("web-0.user-svc.shop.svc.cluster.local", SAME),
+    ("web-1.user-svc.svc.svc.cluster.local", SAME), ("web-1.user-svc.svc.svc", SAME),
+    ("pair.twin.default", SAME), ("pair.twin.default.svc.cluster.local", SAME),
     ("web-0.user-svc.", SAME), ("web-0.user-svc.default.", SAME), ("web-0.user-svc.default.svc.", SAME),
     ("web-9.user-svc.default", SAME), ("web-9.user-svc.default.svc.cluster.local", SAME), ("web-9.user-svc", SAME),
     ("web-0.four.default", SAME), ("web-0", SAME), ("web-0.web-0.user-svc.default", SAME),
@@ -127,7 +131,7 @@ NAMES = [
 ]
 
 # What is said of some of them in namespace shop, which has one service.
-IN_SHOP = {"pair.twin": SAME, "web-1.user-svc": SAME, "plain": SAME, "localhost": SAME, "LOCALHOST": SAME}
+IN_SHOP = {"pair.quiet": SAME, "plain": SAME, "localhost": SAME, "LOCALHOST": SAME}
 
 
 def names_of(namespace):
@@ -247,12 +251,16 @@ def set_up():
         D: "\n".join(lines) + "\n",
         "example.test": "www 5 IN A 192.0.2.1\nwww 5 IN AAAA 2001:db8::1\nuser-svc.default.svc 5 IN A 192.0.2.2\n",
     }).start()
-    sections = [f"[service {s}]\nanswers = all\n" + ("port = grpc\n" if hosts else "") for s, (_, hosts) in SERVICES.items()]
+    sections = [f"[service {s}]\nanswers = all\nport = {'grpc' if s in LEARNT else 9090}\n" for s in SERVICES]
     daemon.configure(CONFIG + "".join(sections))
     sandbox.nsswitch("k8shsvc")
     started = lab.start_daemon(*(f"{service}.svc.{D}" for service in SERVICES))
     for service, (addresses, _) in SERVICES.items():
         lab.wait_addresses(f"{service}.svc.{D}", addresses)
+    for service in LEARNT:
+        addresses, hosts = SERVICES[service]
+        for host in set(hosts):
+            lab.wait_addresses(f"{host}.{service}.svc.{D}", [a for a, h in zip(addresses, hosts) if h == host])
     return server, started
 
 

@@ -91,7 +91,10 @@ STATES = [
     _row("pending.sweep", "pending", UNKNOWN, UNKNOWN, UNKNOWN),
     _row("expired.sweep", "expired", UNKNOWN, UNKNOWN, UNKNOWN),
     _row("other.sweep", "not registered", FOREIGN, FOREIGN, FOREIGN),
-    _row("pod.all-2-2.sweep", "a pod, hosts not known", FOREIGN, FOREIGN, FOREIGN),
+    _row("pod-1.pods.sweep", "a pod", Found(1, 1), Found(1, 0), Found(0, 1)),
+    _row("pod-9.pods.sweep", "a pod that is not there", NONE, NONE, NONE),
+    _row("pod-1.some.sweep", "a pod, not all hosts known", FOREIGN, FOREIGN, FOREIGN),
+    _row("pod-1.all-2-2.sweep", "a pod, hosts not known", FOREIGN, FOREIGN, FOREIGN),
 ]
 UNUSABLE = {UNSPEC: UNKNOWN, INET: UNKNOWN, INET6: UNKNOWN}
 
