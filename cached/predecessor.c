@@ -10,12 +10,29 @@
 #include "predecessor.h"
 #include "table-crc.h"
 #include "table-map.h"
+#include "table-reader-attrs.h"
+
+#define MAX_ROWS      (2 * KHS_MAX_ADDRS)
+#define MAX_PORTS     4096 /* in all port sets of a record; what is beyond is learned anew */
+#define MAX_PORT_SETS 255
+#define MAX_STRING    256 /* with the NUL */
 
 struct predecessor {
         struct khs_table_file file;
         uint32_t version;
         uint32_t v4[KHS_MAX_ADDRS];
         uint8_t v6[KHS_MAX_ADDRS][16];
+
+        /* Attributes of the record at hand. */
+        struct khs_row_endpoint endpoints[MAX_ROWS];
+        struct khs_row_port ports[MAX_PORTS];
+        uint32_t n_ports;
+        struct {
+                const struct khs_row_port *ports; /* NULL: not read yet */
+                uint32_t n;
+        } port_sets[MAX_PORT_SETS + 1];
+        char strings[(MAX_ROWS + MAX_PORTS) * MAX_STRING]; /* only what is used is ever touched */
+        size_t n_strings;
 };
 
 static bool of_this_boot(const struct khs_view *view)
@@ -83,6 +100,63 @@ uint32_t predecessor_version(const struct predecessor *p)
         return p ? p->version : 0;
 }
 
+static const char *load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
+{
+        char *ret = p->strings + p->n_strings;
+        size_t n = khs_attrs_string(&p->file.view, attrs, offset, ret);
+
+        p->n_strings += n + 1;
+        return n > 0 ? ret : NULL;
+}
+
+static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
+                       struct khs_row_endpoint *ret)
+{
+        struct khs_attr_port port;
+
+        if (!p->port_sets[row->port_set].ports) {
+                struct khs_row_port *ports = p->ports + p->n_ports;
+                uint32_t n = 0;
+
+                while (p->n_ports < MAX_PORTS && khs_attrs_port_at(&p->file.view, attrs, row, n, &port)) {
+                        p->ports[p->n_ports++] = (struct khs_row_port){
+                                .name = load_string(p, attrs, port.name),
+                                .number = port.number,
+                                .protocol = port.protocol,
+                        };
+                        n++;
+                }
+                p->port_sets[row->port_set].ports = ports;
+                p->port_sets[row->port_set].n = n;
+        }
+        ret->ports = p->port_sets[row->port_set].ports;
+        ret->n_ports = p->port_sets[row->port_set].n;
+}
+
+/* Host names and ports. Where a pod runs is not what a daemon that speaks DNS could say again. */
+static const struct khs_row_endpoint *load_endpoints(struct predecessor *p, const struct khs_found *found)
+{
+        struct khs_attrs_at attrs;
+
+        if (khs_attrs_open(&p->file.view, found, &attrs) < 0)
+                return NULL;
+        p->n_strings = 0;
+        p->n_ports = 0;
+        memset(p->port_sets, 0, sizeof(p->port_sets));
+        for (uint32_t i = 0; i < attrs.n_rows; i++) {
+                struct khs_attr_row row;
+
+                khs_attrs_row(&p->file.view, &attrs, i, &row);
+                p->endpoints[i] = (struct khs_row_endpoint){
+                        .host = load_string(p, &attrs, row.host),
+                        .flags = khs_attr_flags(&row),
+                        .ordinal = khs_attr_ordinal(&row),
+                };
+                load_ports(p, &attrs, &row, &p->endpoints[i]);
+        }
+        return p->endpoints;
+}
+
 /* A consistent copy of the key's record, or an error. Its daemon is dead: it does not change. */
 static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
 {
@@ -95,11 +169,11 @@ static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
                 return r;
         if (found.record.key & KHS_REC_ALIAS)
                 return -ENOENT;
-        khs_found_copy(view, &found, AF_INET, 0, found.record.n4, p->v4, 4);
-        khs_found_copy(view, &found, AF_INET6, 0, found.record.n6, p->v6, 16);
         r = khs_found_intact(view, &found);
         if (r < 0)
                 return r;
+        khs_found_copy(view, &found, AF_INET, 0, found.record.n4, p->v4, 4);
+        khs_found_copy(view, &found, AF_INET6, 0, found.record.n6, p->v6, 16);
         *ret = (struct khs_row){
                 .key = key,
                 .n_key = strlen(key),
@@ -108,6 +182,7 @@ static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
                 .n6 = found.record.n6,
                 .v4 = p->v4,
                 .v6 = p->v6,
+                .endpoints = load_endpoints(p, &found),
                 .stale_until_ds = found.record.stale_until_ds,
                 .version = found.record.version,
                 .status = found.record.status,

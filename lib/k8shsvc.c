@@ -156,8 +156,8 @@ static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int fam
         return based(base, khs_attr_ordinal(&row));
 }
 
-static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
-                                                struct k8shsvc_addr *ret)
+static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, struct ports *ports, int family,
+                                                 uint32_t n, struct k8shsvc_addr *ret)
 {
         for (uint32_t i = 0; i < n; i++)
                 ret[i].port = port_of(l, ports, family, i);

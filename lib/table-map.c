@@ -26,21 +26,24 @@
 #include "table-atomic.h"
 #include "table-map.h"
 
-#define N_TRIES 3 /* to pin the current map while others replace it */
-#define TRY_DS  10 /* a newer file is looked for once a second */
+#define N_TRIES   3   /* to pin the current map while others replace it */
+#define TRY_DS    10  /* a newer file is looked for once a second */
+#define N_ALIVE   3   /* maps at a time: the current one and two that slow lookups still hold */
+#define LEAKED_DS 100 /* a pin on a retired map for so long is one that a longjmp() left behind */
 
 #define HEADER_WORD(field) ((uint32_t)(offsetof(struct khs_table_header, field) / 4))
 
 struct map {
         struct khs_table_file file;
-        uint32_t mapped; /* under the remap lock */
+        uint32_t mapped;     /* under the remap lock, as is the next */
+        uint32_t retired_ds; /* CLOCK_BOOTTIME at which another one became current */
 };
 
 static struct map maps[KHS_N_MAPS];
 static uint32_t current;     /* 1 + index; 0: none */
 static uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
 static uint32_t newest_read; /* generation of the newest file that a lookup has read by itself */
-static uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold every descriptor */
+static uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold too many maps */
 
 /* ---- is anybody there ---- */
 
@@ -228,6 +231,12 @@ static inline uint32_t pin_line(const struct khs_pin *pin)
         return (uint32_t)((uintptr_t)pin >> 12) * 0x9E3779B9U >> 28;
 }
 
+/* Whether a lookup of this process has read a newer file by itself: this one would go back in time. */
+static inline bool is_outdated(const struct khs_view *view)
+{
+        return (int32_t)(view->generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
+}
+
 static void unmap_retired(void)
 {
         for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
@@ -238,9 +247,21 @@ static void unmap_retired(void)
         }
 }
 
-/* A descriptor without a map, or NULL: all are held by lookups in flight. */
+/* Maps, but for those whose lookups will never end. */
+static uint32_t count_alive(void)
+{
+        uint32_t c = __atomic_load_n(&current, __ATOMIC_RELAXED), now_ds = khs_clock_ds(CLOCK_BOOTTIME), n = 0;
+
+        for (uint32_t i = 0; i < KHS_N_MAPS; i++)
+                n += maps[i].mapped && (c == i + 1 || now_ds - maps[i].retired_ds < LEAKED_DS);
+        return n;
+}
+
+/* A descriptor without a map, or NULL: lookups in flight hold as many maps as there may be. */
 static struct map *free_map(void)
 {
+        if (count_alive() >= N_ALIVE)
+                return NULL;
         for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
                 if (!maps[i].mapped && map_unused(i))
                         return &maps[i];
@@ -251,6 +272,7 @@ static struct map *free_map(void)
 static void remap_locked(void)
 {
         uint32_t c = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
+        uint32_t newest = __atomic_load_n(&newest_read, __ATOMIC_RELAXED);
         struct map *map;
         int r;
 
@@ -265,6 +287,12 @@ static void remap_locked(void)
         if (r < 0)
                 return;
         map->mapped = 1;
+        /* What was read before this file was opened is no newer, whatever its number: a daemon may begin anew. */
+        if (is_outdated(&map->file.view))
+                (void)__atomic_compare_exchange_n(&newest_read, &newest, map->file.view.generation, false,
+                                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        if (c)
+                maps[c - 1].retired_ds = khs_clock_ds(CLOCK_BOOTTIME);
         __atomic_store_n(&current, (uint32_t)(map - maps) + 1, __ATOMIC_SEQ_CST);
         unmap_retired();
 }
@@ -350,46 +378,71 @@ static uint32_t how_it_reads(void)
         return h;
 }
 
-/*
- * Whether a lookup of this process has already read a newer file than this superseded one by itself:
- * then going on with the map would go back in time.
- */
-static bool is_outdated(const struct khs_view *view)
+/* What the current map is good for; pinned by those who may use it. */
+enum usable {
+        MAP_GOOD,
+        MAP_SUPERSEDED, /* there is a newer file, but what this one says still holds */
+        MAP_OUTDATED,
+        MAP_DEAD,
+        MAP_NONE, /* or others replaced it under each try to pin it */
+};
+
+static enum usable pin_usable(struct khs_pin *pin)
 {
-        return khs_view_load_acquire(view, HEADER_WORD(state)) != KHS_STATE_LIVE &&
-               (int32_t)(__atomic_load_n(&newest_read, __ATOMIC_RELAXED) - view->generation) > 0;
+        enum usable ret = MAP_GOOD;
+
+        if (!pin_current(pin))
+                return MAP_NONE;
+        if (khs_view_load_acquire(pin->view, HEADER_WORD(state)) != KHS_STATE_LIVE)
+                ret = MAP_SUPERSEDED;
+        if (khs_table_alive(pin->view, &pin->now_ds) == KHS_DEAD)
+                ret = MAP_DEAD;
+        if (is_outdated(pin->view))
+                ret = MAP_OUTDATED;
+        if (ret > MAP_SUPERSEDED)
+                khs_map_leave(pin);
+        return ret;
 }
 
 /* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
 static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin)
 {
-        bool stuck;
+        bool cannot, busy;
 
         if (how_it_reads() == READS_FILE)
                 return enter_own(pin);
         remap();
         /*
-         * Another thread is at it, or was when it left by longjmp() for good; or nothing can be mapped.
+         * Nothing can be mapped; or another thread is at it, or was when it left by longjmp() for good.
          * Then a living table may be there all the same, and the file itself answers.
          */
-        stuck = __atomic_load_n(&cannot_map, __ATOMIC_RELAXED) ||
-                __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE);
-        if (pin_current(pin)) {
-                bool outdated = is_outdated(pin->view);
-
-                if (!outdated && khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
+        cannot = __atomic_load_n(&cannot_map, __ATOMIC_RELAXED);
+        busy = __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE);
+        switch (pin_usable(pin)) {
+        case MAP_GOOD:
+                return 0;
+        case MAP_SUPERSEDED:
+                if (!cannot)
                         return 0;
                 khs_map_leave(pin);
-                return stuck || outdated ? enter_own(pin) : -ENOTCONN;
+                if (enter_own(pin) == 0)
+                        return 0;
+                return pin_usable(pin) <= MAP_SUPERSEDED ? 0 : -ENOTCONN;
+        case MAP_DEAD:
+                return cannot || busy ? enter_own(pin) : -ENOTCONN;
+        case MAP_OUTDATED:
+                return enter_own(pin);
+        default:
+                return cannot || busy || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin) : -ENOTCONN;
         }
-        /* Without a pin though there is a map: others replaced it under each try. */
-        return stuck || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin) : -ENOTCONN;
 }
 
 /* A map whose file has the name and whose daemon lives. */
-static inline bool is_good(const uint32_t *map, uint32_t *ret_now_ds)
+static inline bool is_good(const struct khs_view *view, uint32_t *ret_now_ds)
 {
-        if (khs_load_acquire(map + HEADER_WORD(state)) != KHS_STATE_LIVE)
+        const uint32_t *map = view->map;
+
+        if (khs_load_acquire(map + HEADER_WORD(state)) != KHS_STATE_LIVE || is_outdated(view))
                 return false;
         (void)khs_load_acquire(map + HEADER_WORD(beat_count));
         return beats(khs_load_relaxed(map + HEADER_WORD(beat_boot_ds)),
@@ -400,7 +453,7 @@ int khs_map_enter(struct khs_pin *pin)
 {
         if (!pin_current(pin))
                 return enter_slow(pin);
-        if (__builtin_expect(is_good(pin->view->map, &pin->now_ds), true))
+        if (__builtin_expect(is_good(pin->view, &pin->now_ds), true))
                 return 0;
         khs_map_leave(pin);
         return enter_slow(pin);

@@ -8,10 +8,11 @@
  * looks again whether it is still current, and works on it until it drops the pin; a map is
  * unmapped only when it is not current and nobody has it pinned. No lock is ever waited for, no
  * descriptor is kept, nothing is allocated. Threads, fork (process.h) and signal handlers that
- * look up are all fine; a lookup that never returns (longjmp) leaks one map.
+ * look up are all fine; a lookup that never returns (longjmp) leaks one map. But for such there are
+ * never more than three maps.
  *
- * Processes of another privilege than their caller's (AT_SECURE), and processes that can't map,
- * read the file by pread(2) at each lookup.
+ * Processes of another privilege than their caller's (AT_SECURE), and processes that can't map or have
+ * three maps, read the file by pread(2) at each lookup.
  */
 
 #include <stdbool.h>

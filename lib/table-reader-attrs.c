@@ -166,21 +166,26 @@ uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs
         return end > first ? end - first : 0;
 }
 
-uint16_t khs_attrs_port(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
-                        const char *name, size_t n_name, uint8_t protocol)
+bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
+                       uint32_t i, struct khs_attr_port *ret)
 {
         uint32_t n_ports = (attrs->head.strings - attrs->head.ports) / (uint32_t)PORT_WORDS;
         uint32_t set = numbered(view, attrs, attrs->head.port_sets, attrs->head.ports, row->port_set);
-        uint32_t first = set >> 16, n = set & 0xffff;
+        uint32_t first = set >> 16, n = set & 0xffff, words[PORT_WORDS];
 
-        if (n > MAX_PORTS || first > n_ports || n > n_ports - first || n_name > PIECE_BYTES)
-                return 0;
-        for (uint32_t i = first; i < first + n; i++) {
-                struct khs_attr_port port;
-                uint32_t words[PORT_WORDS];
+        if (first > n_ports || n > n_ports - first || n > MAX_PORTS || i >= n)
+                return false;
+        khs_view_copy(view, attrs->word + attrs->head.ports + (first + i) * (uint32_t)PORT_WORDS, words, PORT_WORDS);
+        memcpy(ret, words, sizeof(*ret));
+        return true;
+}
 
-                khs_view_copy(view, attrs->word + attrs->head.ports + i * (uint32_t)PORT_WORDS, words, PORT_WORDS);
-                memcpy(&port, words, sizeof(port));
+uint16_t khs_attrs_port(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
+                        const char *name, size_t n_name, uint8_t protocol)
+{
+        struct khs_attr_port port;
+
+        for (uint32_t i = 0; n_name <= PIECE_BYTES && khs_attrs_port_at(view, attrs, row, i, &port); i++) {
                 if (!name || (port.protocol == protocol && compare(view, attrs, port.name, name, n_name) == 0))
                         return port.number;
         }

@@ -8,6 +8,7 @@
  * A row number is the address's place in the record: IPv4 addresses first, then IPv6 ones.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,6 +72,10 @@ uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs
 
 /* The number of the row at one place among those sorted by host; n_rows where there is none. */
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place);
+
+/* The i-th port of an endpoint, from 0. Return: false: it has not so many. */
+bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
+                       uint32_t i, struct khs_attr_port *ret);
 
 /**
  * khs_attrs_port() - one of the ports of an endpoint
