@@ -213,7 +213,7 @@ static void report_unreadable(struct config_file *file, int error)
         }
 }
 
-static int parse_all(struct config_file *file, char *text, size_t n_text)
+static int parse_all(struct config_file *file, char *text, size_t n_text, const struct config_pulse *pulse)
 {
         const char *nul;
 
@@ -230,10 +230,10 @@ static int parse_all(struct config_file *file, char *text, size_t n_text)
                 text += 3;
                 n_text -= 3;
         }
-        return config_ini_parse(file, text, n_text);
+        return config_ini_parse(file, text, n_text, pulse);
 }
 
-int config_file_read(struct config_file **ret, const char *path)
+int config_file_read(struct config_file **ret, const char *path, const struct config_pulse *pulse)
 {
         _cleanup_(config_file_freep) struct config_file *file = NULL;
         _cleanup_(cleanup_free) char *text = NULL;
@@ -249,7 +249,7 @@ int config_file_read(struct config_file **ret, const char *path)
         if (r < 0)
                 report_unreadable(file, r);
         else
-                r = parse_all(file, text, n_text);
+                r = parse_all(file, text, n_text, pulse);
         if (r == -ENOMEM)
                 return r;
         if (file->broken)

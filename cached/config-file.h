@@ -22,6 +22,12 @@ struct config_entry {
         uint32_t line;
 };
 
+/* Called now and then while a long file is read, which may take seconds. */
+struct config_pulse {
+        void (*fn)(void *userdata); /* NULL: nobody is waiting */
+        void *userdata;
+};
+
 struct config_file {
         char *path;
         struct config_entry *entries;
@@ -56,7 +62,7 @@ int config_file_add(struct config_file *file, const char *key, const char *value
  *
  * Return: 0, also when the file is broken (see there); -ENOENT; -ENOMEM.
  */
-int config_file_read(struct config_file **ret, const char *path);
+int config_file_read(struct config_file **ret, const char *path, const struct config_pulse *pulse);
 bool config_file_equal(const struct config_file *a, const struct config_file *b);
 struct config_file *config_file_free(struct config_file *file);
 static inline void config_file_freep(struct config_file **file)

@@ -29,6 +29,7 @@
 
 #define CHUNK_KEYS      64U
 #define CHUNK_LINES     4096U /* the library keeps comments, too */
+#define CHUNKS_PER_PULSE 64U
 #define ARTIFICIAL_HEAD "[-]\n"
 
 /* A piece of the file. Writable: the byte behind it is borrowed for a NUL. */
@@ -367,15 +368,19 @@ static int chunk_take(struct config_file *file, const struct chunk *chunk)
         return r;
 }
 
-int config_ini_parse(struct config_file *file, char *text, size_t n_text)
+int config_ini_parse(struct config_file *file, char *text, size_t n_text, const struct config_pulse *pulse)
 {
         struct chunk rest = {.text = text, .n_text = n_text, .line = 1}, chunk;
+        size_t n_chunks = 0;
 
         while (chunk_next(&rest, &chunk)) {
                 int r = chunk_take(file, &chunk);
 
                 if (r < 0)
                         return r;
+                /* Some milliseconds of work: a chunk of 4,096 lines is rare. */
+                if (++n_chunks % CHUNKS_PER_PULSE == 0 && pulse->fn)
+                        pulse->fn(pulse->userdata);
         }
         return 0;
 }

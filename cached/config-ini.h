@@ -16,4 +16,4 @@
  *
  * Return: 0; -ENOMEM.
  */
-int config_ini_parse(struct config_file *file, char *text, size_t n_text);
+int config_ini_parse(struct config_file *file, char *text, size_t n_text, const struct config_pulse *pulse);

@@ -46,8 +46,10 @@ static int slot_add(struct config_load *load, const char *path, struct config_fi
         }
         if (taken->n_slots > 0)
                 known = bsearch(&slot, taken->slots, taken->n_slots, sizeof(slot), config_slot_compare);
-        if (known)
+        if (known) {
+                slot.known = true;
                 slot.good = known->good;
+        }
         slots->slots[slots->n_slots++] = slot;
         return 0;
 }
@@ -58,15 +60,20 @@ static int add_file(struct config_load *load, const char *path)
         struct config_file *file = NULL;
         int r;
 
-        r = config_file_read(&file, path);
+        r = config_file_read(&file, path, &load->pulse);
         return r < 0 ? r : slot_add(load, path, file);
+}
+
+bool config_load_wants(const char *name)
+{
+        size_t n_name = strlen(name);
+
+        return name[0] != '.' && n_name > 5 && strcmp(name + n_name - 5, ".conf") == 0;
 }
 
 static int is_configuration(const struct dirent *entry)
 {
-        size_t n_name = strlen(entry->d_name);
-
-        return entry->d_name[0] != '.' && n_name > 5 && strcmp(entry->d_name + n_name - 5, ".conf") == 0;
+        return config_load_wants(entry->d_name);
 }
 
 /* alphasort() asks the locale. */

@@ -13,6 +13,7 @@ struct config_slot {
         struct config_file *good;  /* last good version; during a load borrowed from the one before */
         struct config_file *fresh; /* as just read; NULL: could not be */
         struct config_file *used;  /* one of the two; NULL: left out */
+        bool known;                /* the load before had it, good or not */
         bool settled;              /* unchanged since it was taken, or not a file: never exchanged */
 };
 
@@ -25,6 +26,7 @@ struct config_load {
         const struct config_origin *origin;
         const struct config_slots *taken; /* of the load before, sorted by path: path and good only */
         bool reload;                      /* not the first */
+        struct config_pulse pulse;
         struct config_slots slots;        /* K8SHSVC_SERVICES and --service are the last two */
         struct config_findings findings;  /* those that belong to no file that was read */
 };
@@ -39,5 +41,8 @@ struct config_load {
  */
 int config_load_read(struct config_load *load);
 void config_load_deinit(struct config_load *load);
+
+/* Whether a file of this name in a directory is configuration: "*.conf", not hidden. */
+bool config_load_wants(const char *name);
 
 int config_slot_compare(const void *a, const void *b);

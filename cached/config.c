@@ -34,7 +34,9 @@ struct config_loader {
         config_report_fn report;
         void *userdata;
         struct config_slots taken; /* of the last load, sorted by path */
+        void (*pulse)(void *userdata);
         bool started;
+        bool unchanged; /* the last load has found what the one before had taken */
 };
 
 static void loader_report(const struct config_loader *loader, int priority, const char *message)
@@ -193,11 +195,27 @@ static void slots_deinit(struct config_slots *slots)
         *slots = (struct config_slots){0};
 }
 
+static bool is_unchanged(const struct config_loader *loader, const struct config_load *load)
+{
+        if (!loader->started || loader->taken.n_slots != load->slots.n_slots)
+                return false;
+        for (size_t i = 0; i < load->slots.n_slots; i++) {
+                const struct config_slot *slot = &load->slots.slots[i];
+
+                if (!slot->known || !slot->used != !slot->good)
+                        return false;
+                if (slot->used && slot->used != slot->good && !config_file_equal(slot->used, slot->good))
+                        return false;
+        }
+        return true;
+}
+
 /* The used versions become the last good ones. Can't fail. */
 static void commit(struct config_loader *loader, struct config_load *load)
 {
         struct config_slots *taken = &loader->taken;
 
+        loader->unchanged = is_unchanged(loader, load);
         for (size_t i = 0; i < load->slots.n_slots; i++) {
                 struct config_slot *slot = &load->slots.slots[i];
 
@@ -248,6 +266,11 @@ struct config_loader *config_loader_free(struct config_loader *loader)
         return NULL;
 }
 
+void config_loader_set_pulse(struct config_loader *loader, void (*pulse)(void *userdata))
+{
+        loader->pulse = pulse;
+}
+
 static void config_freep(struct config **config)
 {
         config_free(*config);
@@ -256,7 +279,8 @@ static void config_freep(struct config **config)
 int config_load(struct config_loader *loader, struct config **ret, size_t *ret_errors)
 {
         _cleanup_(config_load_deinit) struct config_load load = {
-                .origin = loader->origin, .taken = &loader->taken, .reload = loader->started};
+                .origin = loader->origin, .taken = &loader->taken, .reload = loader->started,
+                .pulse = {.fn = loader->pulse, .userdata = loader->userdata}};
         _cleanup_(config_freep) struct config *config = NULL;
         size_t n_errors = 0;
         int r, r_emit;
@@ -277,6 +301,11 @@ int config_load(struct config_loader *loader, struct config **ret, size_t *ret_e
         *ret = config;
         config = NULL;
         return 0;
+}
+
+bool config_loader_unchanged(const struct config_loader *loader)
+{
+        return loader->unchanged;
 }
 
 static void services_free(struct config_service *services, size_t n_services)

@@ -114,6 +114,9 @@ int config_loader_new(struct config_loader **ret, const struct config_origin *or
                       config_report_fn report, void *userdata);
 struct config_loader *config_loader_free(struct config_loader *loader);
 
+/* @pulse is called now and then during a load that takes long, with the loader's userdata. */
+void config_loader_set_pulse(struct config_loader *loader, void (*pulse)(void *userdata));
+
 /**
  * config_load() - read all files (again) and merge
  *
@@ -138,6 +141,12 @@ struct config_loader *config_loader_free(struct config_loader *loader);
  */
 int config_load(struct config_loader *loader, struct config **ret, size_t *ret_errors);
 struct config *config_free(struct config *config);
+
+/*
+ * Whether the last successful load used what the one before had used, to the letter and line. The
+ * namespace may differ all the same: `auto` asks other files.
+ */
+bool config_loader_unchanged(const struct config_loader *loader);
 
 /* The [service] registered as "S.N", or NULL. [pods] are not looked at. */
 const struct config_service *config_find(const struct config *config, const char *key);

@@ -9,23 +9,20 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config-live.h"
 #include "daemon.h"
 #include "log.h"
+#include "notify.h"
 #include "predecessor.h"
 #include "publish.h"
 #include "registry.h"
 #include "source-dns.h"
 #include "util.h"
 
-#define MAIN_FILE        "k8shsvc.conf"
 #define RESOLV_CONF      "/etc/resolv.conf"
-#define SERVICE_ACCOUNT  "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 #define BEAT_USEC        (1 * USEC_PER_SEC)
 #define BEAT_SLACK_USEC  (10 * USEC_PER_MSEC)
 #define READY_USEC       (5 * USEC_PER_SEC) /* start-up is told to be over, whatever is still pending */
@@ -34,62 +31,29 @@
 struct daemon {
         sd_event *event;
         sd_event_source *beat_timer;
-        struct config_origin origin;
-        char *conf_dir; /* conf.d beside --config */
-        struct config_loader *loader;
-        struct config *config;
-        size_t n_config_messages; /* warnings, too */
+        struct notify *notify;
+        struct config_live *config;
         int dir_fd, lock_fd;
         struct publisher *publisher;
         struct source_dns *dns;
         struct registry *registry;
-        uint64_t started_usec;
+        uint64_t started_usec, alive_usec;
         bool ready;
-        char status[256];
+        size_t n_unserved_services, n_unserved_sections; /* as told */
+        bool asked; /* SIGHUP has come and is not answered yet */
 };
 
 /* ---- configuration ---- */
 
-static void on_config_message(void *userdata, int priority, const char *message)
+static struct config_live_options live_options(const struct daemon_options *options)
 {
-        struct daemon *d = userdata;
-
-        d->n_config_messages++;
-        log_message(priority, "%s", message);
-}
-
-/* "conf.d" beside the main file, as in /etc/k8shsvc. */
-static char *conf_dir_beside(const char *main_file)
-{
-        const char *slash = strrchr(main_file, '/');
-        char *ret = NULL;
-
-        if (asprintf(&ret, "%.*sconf.d", slash ? (int)(slash - main_file + 1) : 0, main_file) < 0)
-                return NULL;
-        return ret;
-}
-
-static int load_config(struct daemon *d, const struct daemon_options *options, size_t *ret_errors)
-{
-        const char *main_file = options->config_file ? options->config_file : K8SHSVC_CONFDIR "/" MAIN_FILE;
-        int r;
-
-        d->conf_dir = conf_dir_beside(main_file);
-        if (!d->conf_dir)
-                return -ENOMEM;
-        d->origin = (struct config_origin){
-                .main_file = main_file,
-                .main_file_given = options->config_file != NULL,
-                .conf_dir = d->conf_dir,
-                .run_dir = K8SHSVC_RUNDIR "/conf.d",
+        return (struct config_live_options){
+                .main_file = options->config_file,
                 .services = options->services,
                 .n_services = options->n_services,
                 .env_services = options->env_services,
                 .resolv_conf = RESOLV_CONF,
-                .service_account_namespace = SERVICE_ACCOUNT,
         };
-        r = config_loader_new(&d->loader, &d->origin, on_config_message, d);
-        return r < 0 ? r : config_load(d->loader, &d->config, ret_errors);
 }
 
 static struct khs_table_params table_params(const struct config *config)
@@ -118,19 +82,39 @@ static struct source_dns_options dns_options(const struct config *config)
         };
 }
 
-/* What this version reads but can't do yet is said, not passed over. */
-static void tell_unserved(const struct config *config)
+/* What this version reads but can't do yet is said, not passed over; once, until it changes. */
+static void tell_unserved(struct daemon *d, const struct config *config)
 {
-        size_t n_kubernetes = 0;
+        size_t n_services = 0, n_sections = config->n_pods + config->n_namespaces;
 
         for (size_t i = 0; i < config->n_services; i++)
-                n_kubernetes += config->services[i].source == KHS_SOURCE_KUBERNETES;
-        if (n_kubernetes > 0)
+                n_services += config->services[i].source == KHS_SOURCE_KUBERNETES;
+        if (n_services > 0 && n_services != d->n_unserved_services)
                 log_message(LOG_WARNING, "source = kubernetes: this version has no Kubernetes source, DNS is asked instead (%zu services)",
-                            n_kubernetes);
-        if (config->n_pods + config->n_namespaces > 0)
+                            n_services);
+        if (n_sections > 0 && n_sections != d->n_unserved_sections)
                 log_message(LOG_WARNING, "[pods] and [namespace] sections need the Kubernetes source, which this version has not (%zu sections)",
-                            config->n_pods + config->n_namespaces);
+                            n_sections);
+        d->n_unserved_services = n_services;
+        d->n_unserved_sections = n_sections;
+}
+
+static bool has_dns_services(const struct config *config)
+{
+        for (size_t i = 0; i < config->n_services; i++) {
+                if (config->services[i].source != KHS_SOURCE_STATIC)
+                        return true;
+        }
+        return false;
+}
+
+/* Return: whether all services can be asked for. */
+static bool have_servers(const struct daemon *d, const struct config *config)
+{
+        if (source_dns_n_servers(d->dns) > 0 || !has_dns_services(config))
+                return true;
+        log_message(LOG_ERR, "no DNS server: %s names none, and dns-servers is not set", RESOLV_CONF);
+        return false;
 }
 
 /* ---- telling the service manager ---- */
@@ -138,47 +122,55 @@ static void tell_unserved(const struct config *config)
 static void update_status(struct daemon *d)
 {
         struct registry_counts c;
-        char status[sizeof(d->status)];
+        char status[256];
 
         registry_count(d->registry, &c);
         (void)snprintf(status, sizeof(status),
                        "%zu services, %zu addresses: %zu fresh, %zu stale, %zu empty, %zu pending, %zu expired, %zu refused",
                        c.n_services, c.n_addresses, c.n_fresh, c.n_stale, c.n_empty, c.n_pending, c.n_expired,
                        publisher_n_refused(d->publisher));
-
         if (!d->ready && (c.n_pending == 0 || usec_now() - d->started_usec >= READY_USEC)) {
                 d->ready = true;
-                (void)sd_notifyf(false, "READY=1\nSTATUS=%s", status);
+                notify_ready(d->notify);
                 log_message(LOG_INFO, "ready: %s", status);
-        } else if (strcmp(status, d->status) != 0) {
-                (void)sd_notifyf(false, "STATUS=%s", status);
         }
-        memcpy(d->status, status, sizeof(status));
-}
-
-static void notify_reloading(void)
-{
-        struct timespec now = { 0 };
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        (void)sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                         (unsigned long long)now.tv_sec * USEC_PER_SEC + (unsigned long long)now.tv_nsec / 1000);
+        notify_status(d->notify, status);
 }
 
 /* ---- what the loop asks for ---- */
+
+static int beat(struct daemon *d)
+{
+        d->alive_usec = usec_now();
+        return publisher_beat(d->publisher);
+}
+
+/* Files of megabytes take seconds: those who read the table, and the service manager, hear of us meanwhile. */
+static void on_pulse(void *userdata)
+{
+        struct daemon *d = userdata;
+
+        if (!d->publisher || usec_now() - d->alive_usec < BEAT_USEC)
+                return;
+        notify_alive(d->notify);
+        (void)beat(d);
+}
 
 static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct daemon *d = userdata;
         uint64_t now = usec_now();
 
-        if (publisher_beat(d->publisher) == -ENOTDIR) {
+        if (beat(d) == -ENOTDIR) {
                 log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
                 return sd_event_exit(d->event, EXIT_FAILURE);
         }
+        config_live_beat(d->config);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
         update_status(d);
+        notify_beat(d->notify);
+        log_beat();
 
         /* From the last beat's time, so that beats do not drift; from now, after a long sleep. */
         usec = now - usec > BEAT_USEC ? now : usec;
@@ -205,44 +197,60 @@ static int on_round(sd_event_source *source, void *userdata)
 }
 
 /* Each part keeps what it had where the new can't be taken; the rest goes on. */
-static void apply_config(struct daemon *d, struct config *config)
+static void apply_config(struct daemon *d)
 {
+        const struct config *config = config_live_get(d->config);
         const struct khs_table_params params = table_params(config);
         const struct source_dns_options options = dns_options(config);
         int r;
 
         log_set_level(config->log_level);
-        tell_unserved(config);
+        tell_unserved(d, config);
         r = publisher_set_params(d->publisher, &params);
         if (r < 0)
                 log_message(LOG_ERR, "the table's header stays as it was: %s", strerror(-r));
         r = source_dns_reconfigure(d->dns, &options);
         if (r < 0)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
+        (void)have_servers(d, config);
         registry_apply(d->registry, config, NULL);
-        config_free(d->config);
-        d->config = config;
+        log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
+                    config_live_n_errors(d->config));
 }
 
-static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+/*
+ * The service manager is told of a reload that it has asked for, or that changes anything; before
+ * READY it knows that we are busy.
+ */
+static void on_config(void *userdata)
 {
         struct daemon *d = userdata;
-        struct config *config;
-        size_t n_errors;
+        bool asked = d->asked;
         int r;
+
+        if (asked && d->ready)
+                notify_reloading(d->notify);
+        r = config_live_load(d->config, asked);
+        if (r == -EAGAIN)
+                return;
+        d->asked = false;
+        if (r > 0 && !asked && d->ready)
+                notify_reloading(d->notify);
+        if (r > 0 || (r == 0 && asked))
+                apply_config(d);
+        if ((r > 0 || asked) && d->ready)
+                notify_ready(d->notify);
+        update_status(d);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct daemon *d = userdata;
 
         (void)source;
         (void)info;
-        notify_reloading();
-        r = config_load(d->loader, &config, &n_errors);
-        if (r == 0) {
-                apply_config(d, config);
-                log_message(LOG_INFO, "reloaded: %zu services, %zu errors", config->n_services, n_errors);
-        } else {
-                log_message(LOG_ERR, "reload failed, the configuration stays as it was: %s", strerror(-r));
-        }
-        (void)sd_notify(false, "READY=1");
-        update_status(d);
+        d->asked = true;
+        config_live_ask(d->config);
         return 0;
 }
 
@@ -252,29 +260,33 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 
         (void)source;
         log_message(LOG_INFO, "signal %u: stopping; the table stays for the next daemon", info->ssi_signo);
-        (void)sd_notify(false, "STOPPING=1");
+        notify_stopping(d->notify);
         return sd_event_exit(d->event, EXIT_SUCCESS);
 }
 
 /* ---- start ---- */
 
-/* Signals wait for the loop. */
-static int setup_signals(struct daemon *d)
+/* Signals wait for the loop, also those that come while the configuration is read. */
+static int block_signals(void)
 {
         sigset_t set;
-        int r;
 
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
         sigaddset(&set, SIGHUP);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-                return -errno;
+        return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+static int add_signals(struct daemon *d)
+{
+        int r;
+
         r = sd_event_add_signal(d->event, NULL, SIGTERM, on_stop, d);
         if (r >= 0)
                 r = sd_event_add_signal(d->event, NULL, SIGINT, on_stop, d);
         if (r >= 0)
-                r = sd_event_add_signal(d->event, NULL, SIGHUP, on_reload, d);
+                r = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
         return r;
 }
 
@@ -302,29 +314,17 @@ static int take_directory(struct daemon *d)
         return d->lock_fd < 0 ? d->lock_fd : 0;
 }
 
-static bool has_dns_services(const struct config *config)
-{
-        for (size_t i = 0; i < config->n_services; i++) {
-                if (config->services[i].source != KHS_SOURCE_STATIC)
-                        return true;
-        }
-        return false;
-}
-
 static int start_dns(struct daemon *d)
 {
-        const struct source_dns_options options = dns_options(d->config);
+        const struct config *config = config_live_get(d->config);
+        const struct source_dns_options options = dns_options(config);
         int r = source_dns_new(&d->dns, d->event, &options);
 
         if (r < 0) {
                 log_message(LOG_ERR, "the DNS source can't be started: %s", strerror(-r));
                 return r;
         }
-        if (source_dns_n_servers(d->dns) == 0 && has_dns_services(d->config)) {
-                log_message(LOG_ERR, "no DNS server: %s names none, and dns-servers is not set", RESOLV_CONF);
-                return -EDESTADDRREQ;
-        }
-        return 0;
+        return have_servers(d, config) ? 0 : -EDESTADDRREQ;
 }
 
 /*
@@ -333,17 +333,18 @@ static int start_dns(struct daemon *d)
  */
 static int start_table(struct daemon *d)
 {
-        struct khs_table_params params = table_params(d->config);
+        const struct config *config = config_live_get(d->config);
+        struct khs_table_params params = table_params(config);
         struct predecessor *predecessor = NULL;
         int r;
 
-        r = predecessor_open(&predecessor, K8SHSVC_RUNDIR, d->config->cluster_domain);
+        r = predecessor_open(&predecessor, K8SHSVC_RUNDIR, config->cluster_domain);
         if (r == 0)
                 r = publisher_new(&d->publisher, d->event, d->dir_fd, &params, predecessor_generation(predecessor) + 1);
         if (r == 0)
                 r = registry_new(&d->registry, d->publisher, d->dns);
         if (r == 0) {
-                registry_apply(d->registry, d->config, predecessor);
+                registry_apply(d->registry, config, predecessor);
                 publisher_retain(d->publisher, registry_keeps, d->registry);
                 r = publisher_open(d->publisher);
         }
@@ -364,8 +365,6 @@ static int start_loop(struct daemon *d)
                 r = sd_event_add_defer(d->event, NULL, on_start, d);
         if (r >= 0)
                 r = sd_event_add_post(d->event, NULL, on_round, d);
-        if (r >= 0)
-                r = sd_event_set_watchdog(d->event, true);
         if (r < 0)
                 log_message(LOG_ERR, "the event loop can't be set up: %s", strerror(-r));
         return r;
@@ -375,15 +374,8 @@ static int start(struct daemon *d)
 {
         int r;
 
-        r = sd_event_default(&d->event);
-        if (r >= 0)
-                r = setup_signals(d);
-        if (r < 0) {
-                log_message(LOG_ERR, "no event loop: %s", strerror(-r));
-                return r;
-        }
-        log_set_level(d->config->log_level);
-        tell_unserved(d->config);
+        log_set_level(config_live_get(d->config)->log_level);
+        tell_unserved(d, config_live_get(d->config));
         r = take_directory(d);
         if (r == 0)
                 r = start_dns(d);
@@ -394,16 +386,49 @@ static int start(struct daemon *d)
         return r;
 }
 
+static int make_loop(struct daemon *d)
+{
+        int r = block_signals();
+
+        if (r >= 0)
+                r = sd_event_default(&d->event);
+        if (r >= 0)
+                r = add_signals(d);
+        if (r >= 0)
+                r = notify_new(&d->notify, d->event);
+        if (r < 0)
+                log_message(LOG_ERR, "no event loop: %s", strerror(-r));
+        return r;
+}
+
+static int run(struct daemon *d, const struct daemon_options *options)
+{
+        const struct config_live_options live = live_options(options);
+        int r = make_loop(d);
+
+        if (r < 0)
+                return EXIT_FAILURE;
+        r = config_live_new(&d->config, d->event, &live, on_config, on_pulse, d);
+        if (r == -EINVAL)
+                return EXIT_USAGE;
+        /* All that a person has to know of the files is said. */
+        log_limit();
+        if (r == 0)
+                r = start(d);
+        if (r >= 0)
+                r = sd_event_loop(d->event);
+        return r < 0 ? EXIT_FAILURE : r;
+}
+
 static void deinit(struct daemon *d)
 {
         registry_free(d->registry);
         source_dns_free(d->dns);
         publisher_free(d->publisher);
+        config_live_free(d->config);
+        notify_free(d->notify);
         sd_event_source_unref(d->beat_timer);
         sd_event_unref(d->event);
-        config_free(d->config);
-        config_loader_free(d->loader);
-        free(d->conf_dir);
         if (d->lock_fd >= 0)
                 (void)close(d->lock_fd);
         if (d->dir_fd >= 0)
@@ -413,31 +438,23 @@ static void deinit(struct daemon *d)
 int daemon_run(const struct daemon_options *options)
 {
         struct daemon d = { .dir_fd = -1, .lock_fd = -1 };
-        size_t n_errors;
-        int r;
+        int status = run(&d, options);
 
-        r = load_config(&d, options, &n_errors);
-        if (r == -EINVAL) {
-                deinit(&d);
-                return EXIT_USAGE;
-        }
-        if (r == 0)
-                r = start(&d);
-        if (r >= 0)
-                r = sd_event_loop(d.event);
         deinit(&d);
-        return r < 0 ? EXIT_FAILURE : r;
+        return status;
 }
 
 int daemon_check_config(const struct daemon_options *options)
 {
-        struct daemon d = { .dir_fd = -1, .lock_fd = -1 };
-        size_t n_errors = 0;
+        const struct config_live_options live = live_options(options);
+        struct config_live *config = NULL;
+        bool clean;
         int r;
 
-        r = load_config(&d, options, &n_errors);
-        deinit(&d);
+        r = config_live_new(&config, NULL, &live, NULL, NULL, NULL);
+        clean = r == 0 && config_live_n_findings(config) == 0;
+        config_live_free(config);
         if (r == -EINVAL)
                 return EXIT_USAGE;
-        return r < 0 || n_errors > 0 || d.n_config_messages > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return clean ? EXIT_SUCCESS : EXIT_FAILURE;
 }

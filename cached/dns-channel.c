@@ -3,7 +3,12 @@
  *
  * c-ares brings sockets, framing of TCP and the matching of ids. Its other talents are kept away:
  * queries are our own packets, there is one server per channel, time-outs are ours (its own are per
- * channel, adaptive from 1.34 on, and it never closes a connection that has gone silent).
+ * channel, adaptive from 1.32 on, and it never closes a connection that has gone silent).
+ *
+ * From 1.20 on it reads every answer before it hands it out. One that it can't read belongs to nobody:
+ * it closes the socket, asks again what was in flight on it, and gives up with ARES_EBADRESP. One that
+ * it can read but not write again, which it does to hand it out, is ARES_EBADQUERY. Neither is a word on
+ * the server's health: -EBADMSG.
  *
  * c-ares can't cancel one query. A struct dns_flight is therefore the heap's and c-ares's: it ends
  * when c-ares says so, and `slot` tells whether anybody still wants to hear of it.
@@ -20,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 
 #define CARES_NO_DEPRECATED /* ares_send() is what 1.18 has */
@@ -31,7 +37,15 @@
 #define SOCKETS_MAX     8 /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
 #define ARES_TIMEOUT_MS 2500 /* above ours, so that ours decides */
 #define TCP_TRIES       8    /* dnsmasq closes after 100 queries: each close costs what is in flight a try */
+#define READS_MAX       512 /* then others have their turn */
 #define SWEEP_USEC      (1 * USEC_PER_SEC)
+
+/*
+ * 1.32 gives up after five times the mean of the answers before, which may be 250 ms, and asks again
+ * after twice as long each time. With so many tries that lasts longer than our own time.
+ */
+#define ADAPTIVE_VERSION 0x012000
+#define ADAPTIVE_TRIES   4
 
 /*
  * 1.31 brought a query cache that is on unless it is turned off; a program built with older headers
@@ -108,14 +122,35 @@ static void channel_leave(struct dns_channel *channel)
                 channel_arm(channel);
 }
 
+static bool has_socket(const struct dns_channel *channel, int fd)
+{
+        for (size_t i = 0; i < SOCKETS_MAX; i++)
+                if (channel->sockets[i].source && channel->sockets[i].fd == fd)
+                        return true;
+        return false;
+}
+
+/*
+ * 1.18 reads a message in two calls and takes what goes wrong when it writes for the end, whatever is
+ * still to be read: from a server that closes after its hundredth answer most would be lost. So all
+ * that is there is read first.
+ */
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct dns_channel *channel = userdata;
-        bool readable = revents & (EPOLLIN | EPOLLERR | EPOLLHUP), writable = revents & EPOLLOUT;
+        bool readable = revents & (EPOLLIN | EPOLLERR | EPOLLHUP), is_open = true;
 
         (void)source;
         channel_enter(channel);
-        ares_process_fd(channel->ares, readable ? fd : ARES_SOCKET_BAD, writable ? fd : ARES_SOCKET_BAD);
+        for (unsigned int i = 0; readable && is_open && i < READS_MAX; i++) {
+                int n_pending = 0;
+
+                ares_process_fd(channel->ares, fd, ARES_SOCKET_BAD);
+                is_open = !channel->dead && has_socket(channel, fd);
+                readable = is_open && ioctl(fd, FIONREAD, &n_pending) == 0 && n_pending > 0;
+        }
+        if (is_open && (revents & EPOLLOUT))
+                ares_process_fd(channel->ares, ARES_SOCKET_BAD, fd);
         channel_leave(channel);
         return 0;
 }
@@ -167,6 +202,10 @@ static int error_of(int status)
                 return -ECONNREFUSED;
         case ARES_ENOMEM:
                 return -ENOMEM;
+        case ARES_EBADRESP:
+        case ARES_EBADQUERY:
+        case ARES_EFORMERR:
+                return -EBADMSG;
         default:
                 return -EIO;
         }
@@ -215,10 +254,11 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
                    ARES_OPT_RESOLVCONF;
         int version = 0;
 
+        ares_version(&version);
         u.options = (struct ares_options){
                 .flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
                 .timeout = ARES_TIMEOUT_MS,
-                .tries = tcp ? TCP_TRIES : 1,
+                .tries = tcp ? TCP_TRIES : version >= ADAPTIVE_VERSION ? ADAPTIVE_TRIES : 1,
                 .ndots = 1,
                 .lookups = lookups,
                 .sock_state_cb = on_socket_state,
@@ -234,7 +274,10 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         u.options.udp_max_queries = 100; /* a fresh source port now and then */
         mask |= ARES_OPT_UDP_MAX_QUERIES;
 #endif
-        ares_version(&version);
+#ifdef ARES_OPT_MAXTIMEOUTMS
+        u.options.maxtimeout = ARES_TIMEOUT_MS; /* what nobody waits for any more must end soon */
+        mask |= ARES_OPT_MAXTIMEOUTMS;
+#endif
         if (version >= QUERY_CACHE_VERSION)
                 mask |= OPT_QUERY_CACHE;
         switch (ares_init_options(&channel->ares, &u.options, mask)) {
@@ -299,12 +342,17 @@ struct dns_channel *dns_channel_free(struct dns_channel *channel)
         return NULL;
 }
 
+bool dns_channel_has_room(const struct dns_channel *channel)
+{
+        return channel->n_flights < DNS_CHANNEL_FLIGHT;
+}
+
 int dns_channel_send(struct dns_channel *channel, const struct dns_question *question,
                      struct dns_flight **slot, dns_flight_fn fn, void *userdata)
 {
         struct dns_flight *flight;
 
-        if (channel->n_flights >= DNS_CHANNEL_FLIGHT)
+        if (!dns_channel_has_room(channel))
                 return -EBUSY;
         flight = calloc(1, sizeof(*flight));
         if (!flight)

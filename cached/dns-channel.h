@@ -4,7 +4,8 @@
  * One way to one DNS server: a c-ares channel on the event loop, used as transport only.
  *
  * Packets go out as they are given; what comes back, or that nothing came back in time, is handed
- * to a callback. Nothing is retried but what a TCP server cut off by closing the connection.
+ * to a callback. Nothing is retried but what a TCP server cut off by closing the connection, and, with
+ * c-ares 1.32 and newer, what a server that used to be quick takes its time for.
  */
 
 #include <stdbool.h>
@@ -25,7 +26,8 @@ struct dns_flight;
 /**
  * dns_flight_fn() - the end of a query
  *
- * @error:    0, or -ETIMEDOUT, -ECONNREFUSED or another negative errno when nothing came back
+ * @error:    0, or -ETIMEDOUT, -ECONNREFUSED or another negative errno when nothing came back;
+ *            -EBADMSG when something unreadable did, perhaps in answer to another query
  * @question: as it was sent
  * @packet:   @n_packet bytes, at least a header; NULL with an error
  *
@@ -40,6 +42,9 @@ int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct conf
 
 /* Queries in flight end without a call. Returns NULL. */
 struct dns_channel *dns_channel_free(struct dns_channel *channel);
+
+/* Can one more be sent? Those count, too, that were given up here and that c-ares still waits for. */
+bool dns_channel_has_room(const struct dns_channel *channel);
 
 /**
  * dns_channel_send() - send @question; @fn is called within DNS_TIMEOUT_USEC or so

@@ -16,7 +16,9 @@
 #define OTHER_USEC       (300 * USEC_PER_SEC)
 #define FAILURE_MAX_USEC (30 * USEC_PER_SEC)
 #define FIRST_MAX_USEC   (5 * USEC_PER_SEC)
+#define HOSTS_USEC       (300 * USEC_PER_SEC)
 #define RECOVERY_MIN     50U
+#define BUCKETS_PER_SEC  4U
 
 /* @low_percent .. @high_percent of @usec */
 static uint64_t spread(uint64_t usec, uint64_t low_percent, uint64_t high_percent, uint32_t random)
@@ -64,6 +66,17 @@ uint64_t dns_schedule_failure(struct dns_schedule *schedule, uint32_t random)
         return spread(usec > FAILURE_MAX_USEC ? FAILURE_MAX_USEC : usec, 90, 110, random);
 }
 
+uint64_t dns_schedule_hosts(uint32_t n_open, uint32_t n_single, uint32_t random)
+{
+        uint64_t usec = HOSTS_USEC;
+
+        if (n_open == 0)
+                usec += n_single * USEC_PER_SEC;
+        else if (n_open <= 8)
+                usec = USEC_PER_SEC << (n_open - 1);
+        return spread(usec, 90, 110, random);
+}
+
 uint64_t dns_schedule_first(uint64_t max_usec, uint32_t random)
 {
         return spread(max_usec > FIRST_MAX_USEC ? FIRST_MAX_USEC : max_usec, 0, 100, random);
@@ -75,12 +88,13 @@ uint64_t dns_schedule_first(uint64_t max_usec, uint32_t random)
  */
 static uint64_t token_usec(uint32_t rate)
 {
-        return USEC_PER_SEC / (rate ? rate : 1);
+        rate = rate ? rate : 1;
+        return (USEC_PER_SEC + rate - 1) / rate;
 }
 
 static uint64_t bucket_usec(uint32_t rate)
 {
-        return rate < 4 ? token_usec(rate) : USEC_PER_SEC / 4;
+        return rate < BUCKETS_PER_SEC ? token_usec(rate) : USEC_PER_SEC / BUCKETS_PER_SEC;
 }
 
 uint64_t dns_bucket_next(const struct dns_bucket *bucket, uint32_t rate)
@@ -112,24 +126,29 @@ static void meter_advance(struct dns_meter *meter, uint64_t now_usec)
 
 void dns_meter_add(struct dns_meter *meter, uint64_t now_usec)
 {
+        if (meter->first == 0)
+                meter->first = now_usec / USEC_PER_SEC;
         meter_advance(meter, now_usec);
         meter->counts[meter->second % 60]++;
 }
 
 uint32_t dns_meter_mean(struct dns_meter *meter, uint64_t now_usec)
 {
-        uint64_t sum = 0;
+        uint64_t sum = 0, n_seconds;
 
         meter_advance(meter, now_usec);
         for (unsigned int i = 0; i < 60; i++)
                 sum += meter->counts[i];
-        return (uint32_t)((sum + 59) / 60);
+        n_seconds = meter->first > 0 ? meter->second - meter->first + 1 : 60;
+        n_seconds = n_seconds < 60 ? n_seconds : 60;
+        return (uint32_t)((sum + n_seconds - 1) / n_seconds);
 }
 
 uint32_t dns_recovery_rate(uint32_t mean, uint32_t query_rate)
 {
-        uint32_t rate = mean > query_rate / 2 ? query_rate : mean * 2;
+        uint64_t rate = 2ULL * mean;
 
         rate = rate < RECOVERY_MIN ? RECOVERY_MIN : rate;
-        return rate < query_rate ? rate : query_rate;
+        rate = rate * BUCKETS_PER_SEC / (BUCKETS_PER_SEC + 1);
+        return rate < query_rate ? (uint32_t)rate : query_rate;
 }

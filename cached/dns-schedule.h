@@ -33,6 +33,13 @@ uint64_t dns_schedule_negative(struct dns_schedule *schedule, uint64_t min_usec,
 /* A failure: after 1, 2, 4 ... 30 s, +- 10 %. */
 uint64_t dns_schedule_failure(struct dns_schedule *schedule, uint32_t random);
 
+/*
+ * Host names. After a round that left nothing open: every 5 minutes, and a second more for each of
+ * its @n_single questions for one host or one address. After the @n_open-th in a row that left
+ * something open: 1, 2, 4 ... 300 s. All +- 10 %.
+ */
+uint64_t dns_schedule_hosts(uint32_t n_open, uint32_t n_single, uint32_t random);
+
 /* The first question for a name whose addresses are known from before: 0 .. min(@max, 5 s). */
 uint64_t dns_schedule_first(uint64_t max_usec, uint32_t random);
 
@@ -49,11 +56,14 @@ uint64_t dns_bucket_next(const struct dns_bucket *bucket, uint32_t rate);
 /* Events in each of the last 60 seconds. Zeroed at first. */
 struct dns_meter {
         uint32_t counts[60];
-        uint64_t second;
+        uint64_t first, second; /* the one in which it began to count, the present one */
 };
 
 void dns_meter_add(struct dns_meter *meter, uint64_t now_usec);
-/* Mean per second over the last minute. */
+/* Mean per second over the last minute, or since the first event where that is less. */
 uint32_t dns_meter_mean(struct dns_meter *meter, uint64_t now_usec);
-/* Queries a second after an outage: twice @mean, at least 50, at most @query_rate. */
+/*
+ * Tokens a second after an outage: so many that twice @mean, or 50, pass in any second, the bucket's
+ * first quarter included; at most @query_rate.
+ */
 uint32_t dns_recovery_rate(uint32_t mean, uint32_t query_rate);

@@ -8,12 +8,15 @@
  *         |     its time has come                  +------------------------------------+    |
  *         +----------------------------------------------------------------------------------+
  *
- * - "Silent twice" are two time-outs with no answer between them on that transport: one query may
- *   be lost by a server that lives. A refusal is certain at once.
+ * - "Silent twice" are two time-outs with no answer between them on that transport, not counting
+ *   those of queries that others have overtaken: one query may be lost by a server that lives, and
+ *   some names never get an answer. A refusal is certain at once, and so is an answer that c-ares
+ *   can't read where no other has come by that channel.
  * - A connection that has gone silent is never closed by c-ares: its channel is thrown away.
- * - TCP is tried again 60 s after it was refused or silent. A connection that broke under queries
- *   is tried again after 0.5, 1, 2 ... 30 s, counted from anew when TCP has answered. A trial is
- *   one ordinary query; UDP serves the others, and that one too if the trial fails.
+ * - TCP is tried again 60 s after it was silent, or refused by a server that never answered by it.
+ *   Where it has, a connection that breaks or is refused is tried again after 0.5, 1, 2 ... 30 s,
+ *   counted from anew when TCP has answered. A trial is one ordinary query; UDP serves the others,
+ *   and that one too if the trial fails.
  * - Every query that is in flight on a path when it fails ends with the path's error, so that its
  *   owner can ask another way. Owners never free the server from there (see the header).
  */
@@ -37,6 +40,7 @@
 #define UDP_RENEW_USEC   (60 * USEC_PER_SEC)
 #define BACKOFF_MIN_USEC (USEC_PER_SEC / 2)
 #define BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
+#define FOREIGN_USEC     (300 * USEC_PER_SEC)
 #define LOG_LINES_MAX    6U /* in LOG_PERIOD_USEC: a server that flaps must not fill the log */
 #define LOG_PERIOD_USEC  (60 * USEC_PER_SEC)
 
@@ -45,6 +49,7 @@ struct dns_path {
         TAILQ_HEAD(, dns_query) queries;
         size_t n_queries;
         unsigned int n_silent;
+        uint64_t answered_usec;  /* last answer */
         bool works;              /* believed until shown otherwise */
         struct dns_query *trial; /* TCP: the query that finds out whether it works again */
         uint64_t again_usec;     /* TCP: no trial before */
@@ -59,6 +64,8 @@ struct dns_server {
         char text[INET6_ADDRSTRLEN + 8];
         struct dns_path paths[2]; /* DNS_TCP, DNS_UDP */
         bool up, foreign;
+        uint64_t foreign_until_usec; /* then it is asked again */
+        uint64_t knew_usec;          /* when it last said anything of the cluster; 0: never */
         int error;
         sd_event_source *probe_timer;
         uint8_t probe_next;
@@ -169,7 +176,7 @@ static void tcp_set_again(struct dns_path *tcp, int error)
 {
         uint64_t wait = TCP_AGAIN_USEC;
 
-        if (error != -ECONNREFUSED && error != -ETIMEDOUT) {
+        if (tcp->answered_usec > 0 && error != -ETIMEDOUT) {
                 wait = tcp->backoff_usec;
                 tcp->backoff_usec = wait * 2 > BACKOFF_MAX_USEC ? BACKOFF_MAX_USEC : wait * 2;
         }
@@ -190,7 +197,8 @@ static void path_failed(struct dns_server *server, enum dns_transport transport,
         if (server->up && !stays_up) {
                 server_set_down(server, error);
                 path_drop(other, error);
-        } else if (server->up && worked) {
+        } else if (server->up && worked && transport == DNS_TCP) {
+                /* UDP, while TCP works, is asked only for what TCP left open: no change. */
                 server_log(server, LOG_NOTICE, "%s does not work, using %s: %s", transport_name[transport],
                            transport_name[1 - transport], strerror(-error));
         }
@@ -202,6 +210,7 @@ static void path_answered(struct dns_server *server, enum dns_transport transpor
         struct dns_path *path = &server->paths[transport];
 
         path->n_silent = 0;
+        path->answered_usec = usec_now();
         if (transport == DNS_TCP) {
                 path->backoff_usec = BACKOFF_MIN_USEC;
                 server->paths[DNS_UDP].works = true; /* worth a try, should TCP fail */
@@ -219,12 +228,13 @@ static void on_flight(void *userdata, int error, const struct dns_question *ques
         struct dns_query *query = userdata;
         struct dns_server *server = query->server;
         struct dns_path *path = &server->paths[query->transport];
-        bool same_case;
+        bool silent = error == -ETIMEDOUT, same_case;
+        bool broken = error == -ECONNREFUSED || error == -EIO ||
+                      (error == -EBADMSG && path->answered_usec < path->opened_usec);
 
-        if (error == -ETIMEDOUT)
+        if (silent && path->answered_usec <= query->sent_usec)
                 path->n_silent++;
-        if (error == -ECONNREFUSED || error == -EIO ||
-            (error == -ETIMEDOUT && (path->n_silent >= SILENT_MAX || !path->works))) {
+        if (broken || (silent && (path->n_silent >= SILENT_MAX || !path->works))) {
                 path_failed(server, query->transport, error); /* ends this query with the others */
                 return;
         }
@@ -272,6 +282,9 @@ static int path_send(struct dns_server *server, enum dns_transport transport, st
         int r;
 
         r = random_fill(random, sizeof(random));
+        /* Full of queries that nobody waits for any more and c-ares has not given up: begin anew. */
+        if (r >= 0 && path->channel && !dns_channel_has_room(path->channel))
+                path_drop(path, -ECANCELED);
         if (r >= 0)
                 r = path_open(server, transport);
         if (r < 0)
@@ -280,6 +293,7 @@ static int path_send(struct dns_server *server, enum dns_transport transport, st
 
         query->server = server;
         query->transport = transport;
+        query->sent_usec = usec_now();
         TAILQ_INSERT_TAIL(&path->queries, query, link);
         path->n_queries++;
         r = dns_channel_send(path->channel, &question, &query->flight, on_flight, query);
@@ -371,8 +385,7 @@ int dns_server_new(struct dns_server **ret, const struct dns_server_context *con
                 TAILQ_INIT(&server->paths[i].queries);
                 server->paths[i].backoff_usec = BACKOFF_MIN_USEC;
         }
-        server->paths[DNS_TCP].works = context->transport == CONFIG_TRANSPORT_TCP;
-        server->paths[DNS_UDP].works = true;
+        server->paths[DNS_TCP].works = server->paths[DNS_UDP].works = true;
         r = sd_event_add_time(context->event, &server->probe_timer, CLOCK_BOOTTIME, 0, 50 * USEC_PER_MSEC,
                               on_probe_timer, server);
         if (r >= 0)
@@ -414,6 +427,11 @@ bool dns_server_is_up(const struct dns_server *server)
         return server->up;
 }
 
+bool dns_server_has_answered(const struct dns_server *server)
+{
+        return server->paths[DNS_TCP].answered_usec > 0 || server->paths[DNS_UDP].answered_usec > 0;
+}
+
 int dns_server_error(const struct dns_server *server)
 {
         return server->error;
@@ -421,11 +439,20 @@ int dns_server_error(const struct dns_server *server)
 
 bool dns_server_knows_cluster(const struct dns_server *server)
 {
-        return !server->foreign;
+        return !server->foreign || usec_now() >= server->foreign_until_usec;
 }
 
+/* One name that is refused does not make a server foreign that answers for the others. */
 void dns_server_set_knows_cluster(struct dns_server *server, bool known)
 {
+        uint64_t now = usec_now();
+
+        if (known)
+                server->knew_usec = now;
+        else if (server->knew_usec > 0 && now - server->knew_usec < FOREIGN_USEC)
+                return;
+        else
+                server->foreign_until_usec = now + jittered(FOREIGN_USEC);
         if (server->foreign != known)
                 return;
         server->foreign = !known;

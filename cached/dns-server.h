@@ -40,6 +40,7 @@ struct dns_query {
         struct dns_server *server; /* while in flight */
         struct dns_flight *flight;
         dns_query_fn done;
+        uint64_t sent_usec;
         uint8_t transport; /* of the current or last attempt */
 };
 
@@ -61,10 +62,16 @@ const struct config_address *dns_server_address(const struct dns_server *server)
 /* "10.96.0.10:53" */
 const char *dns_server_text(const struct dns_server *server);
 bool dns_server_is_up(const struct dns_server *server);
+/* Ever, by any transport. */
+bool dns_server_has_answered(const struct dns_server *server);
 /* A negative errno: why it is down. */
 int dns_server_error(const struct dns_server *server);
 
-/* Does it serve the cluster domain? Believed until its owner has found otherwise; logged on change. */
+/*
+ * Does it serve the cluster domain? Believed until its owner has found otherwise, and again five
+ * minutes later; logged on change. What a server says against it counts only when it has said nothing
+ * of the cluster for as long.
+ */
 bool dns_server_knows_cluster(const struct dns_server *server);
 void dns_server_set_knows_cluster(struct dns_server *server, bool known);
 

@@ -24,7 +24,8 @@ static void usage(FILE *to)
               "  --help             print this and exit\n"
               "\n"
               "K8SHSVC_SERVICES=\"TARGET TARGET\" in the environment registers services, too.\n"
-              "Signals: SIGHUP reads the configuration again; SIGTERM stops and leaves the table in place.\n",
+              "The configuration's files are followed; SIGHUP reads them again, too. SIGTERM stops and leaves the\n"
+              "table in place.\n",
               to);
 }
 

@@ -142,12 +142,6 @@ static int set_aliases(struct registration *item, const struct config_service *c
         return 0;
 }
 
-/* The only number among the ports is what the C API adds; a name or base+ differs by endpoint. */
-static uint16_t default_port(const struct config_service *config)
-{
-        return config->n_ports > 0 && config->ports[0].kind == KHS_PORT_NUMBER ? config->ports[0].number : 0;
-}
-
 /*
  * An answer is confirmed until the next one is due, and stale from then. What stands in a file is
  * true while the daemon lives, whatever max-stale says of other sources.
@@ -159,12 +153,28 @@ static uint64_t max_stale(const struct config_service *config)
         return config->source == KHS_SOURCE_STATIC && usec < STATIC_MAX_STALE_USEC ? STATIC_MAX_STALE_USEC : usec;
 }
 
-static enum service_change configure(struct registration *item, const struct config_service *config)
+/* Left to itself it learns host names where a port needs them: SRV has both, ordinals are in the names. */
+static bool wants_hosts(const struct config_service *config)
 {
-        return service_configure(item->service,
-                                 khs_policy(config->answers, (enum khs_order)config->order,
-                                            (enum khs_family)config->family),
-                                 default_port(config), (enum khs_family)config->family, max_stale(config));
+        bool needed = false;
+
+        for (size_t i = 0; i < config->n_ports; i++)
+                needed = needed || config->ports[i].kind == KHS_PORT_NAME || config->ports[i].kind == KHS_PORT_BASE;
+        return config->hosts == CONFIG_HOSTS_YES || (config->hosts == CONFIG_HOSTS_AUTO && needed);
+}
+
+static int configure(struct registration *item, const struct config_service *config)
+{
+        const struct service_options options = {
+                .policy = khs_policy(config->answers, (enum khs_order)config->order, (enum khs_family)config->family),
+                .family = (enum khs_family)config->family,
+                .max_stale = max_stale(config),
+                .ports = config->ports,
+                .n_ports = config->n_ports,
+                .hosts = wants_hosts(config),
+        };
+
+        return service_configure(item->service, &options);
 }
 
 static int watch_static(struct registration *item, const struct config_service *config)
@@ -186,14 +196,17 @@ static int watch_static(struct registration *item, const struct config_service *
 static int watch(struct registration *item, const struct config_service *config)
 {
         bool has_data = item->service->v4.n > 0 || item->service->v6.n > 0;
+        int r;
 
         if (config->source == KHS_SOURCE_STATIC)
                 return watch_static(item, config);
         item->fixed = source_static_free(item->fixed);
-        if (!item->watch)
-                return source_dns_watch(item->registry->dns, &item->watch, item->service->key, config->family,
-                                        config->refresh_min, config->refresh_max, has_data, on_result, item);
-        return source_watch_update(item->watch, config->family, config->refresh_min, config->refresh_max);
+        if (item->watch)
+                r = source_watch_update(item->watch, config->family, config->refresh_min, config->refresh_max);
+        else
+                r = source_dns_watch(item->registry->dns, &item->watch, item->service->key, config->family,
+                                     config->refresh_min, config->refresh_max, has_data, on_result, item);
+        return r < 0 ? r : source_watch_set_hosts(item->watch, wants_hosts(config), config->ports, config->n_ports);
 }
 
 static int registration_new(struct registration **ret, struct registry *r, const struct config_service *config,
@@ -207,8 +220,9 @@ static int registration_new(struct registration **ret, struct registry *r, const
                 return -ENOMEM;
         item->registry = r;
         error = service_new(&item->service, config->key, r->version + 1, now);
-        if (error == 0) {
-                (void)configure(item, config);
+        if (error == 0)
+                error = configure(item, config);
+        if (error >= 0) {
                 item->publication.service = item->service;
                 error = predecessor_seed(predecessor, item->service, now);
         }
@@ -225,9 +239,10 @@ static int registration_new(struct registration **ret, struct registry *r, const
 /* Makes a registration do what the configuration says; `is_new` when nothing of it is published. */
 static int follow(struct registration *item, const struct config_service *config, bool is_new)
 {
-        enum service_change change = is_new ? SERVICE_CONTENT : configure(item, config);
-        int r;
+        int change = is_new ? SERVICE_CONTENT : configure(item, config), r;
 
+        if (change < 0)
+                return change;
         if (change != SERVICE_UNCHANGED)
                 publisher_update(item->registry->publisher, &item->publication);
         r = set_aliases(item, config);

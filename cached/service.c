@@ -44,22 +44,44 @@ static int64_t stale_until(const struct service_family *f, uint64_t max_stale)
         return is_known(f) ? f->confirmed + (int64_t)max_stale : 0;
 }
 
-static void forget(struct service_family *f)
+static struct host_addrs addrs_of(const struct service *s)
 {
-        free(f->addrs);
-        f->addrs = NULL;
-        f->n = 0;
+        return (struct host_addrs){ s->v4.n, s->v6.n, s->v4.addrs, s->v6.addrs };
+}
+
+/*
+ * From now on these are a family's addresses; they are handed over. Their attributes go with those
+ * that go. For want of memory all go: then they are learned again.
+ */
+static void replace(struct service *s, struct service_family *f, void *addrs, uint32_t n)
+{
+        struct host_addrs old_addrs = addrs_of(s), new_addrs;
+        struct host_table table;
+        void *old = f->addrs;
+
+        f->addrs = addrs;
+        f->n = n;
+        new_addrs = addrs_of(s);
+        (void)host_table_make(&table, &new_addrs, &s->table, &old_addrs, NULL, s->ports, s->n_ports);
+        host_table_deinit(&s->table);
+        s->table = table;
+        free(old);
+}
+
+static void forget(struct service *s, struct service_family *f)
+{
+        replace(s, f, NULL, 0);
 }
 
 /* As if it had never been asked for. A row says of a family that is not wanted that it has none. */
-static void reset(struct service_family *f)
+static void reset(struct service *s, struct service_family *f)
 {
-        forget(f);
+        forget(s, f);
         *f = (struct service_family){ 0 };
 }
 
 /* Return: 1 when they are others than before, 0, or -ENOMEM. */
-static int set_addresses(struct service_family *f, const void *addrs, uint32_t n, size_t size)
+static int set_addresses(struct service *s, struct service_family *f, const void *addrs, uint32_t n, size_t size)
 {
         void *copy;
 
@@ -69,9 +91,7 @@ static int set_addresses(struct service_family *f, const void *addrs, uint32_t n
         if (!copy)
                 return -ENOMEM;
         memcpy(copy, addrs, n * size);
-        forget(f);
-        f->addrs = copy;
-        f->n = n;
+        replace(s, f, copy, n);
         return 1;
 }
 
@@ -95,35 +115,85 @@ int service_new(struct service **ret, const char *key, uint32_t version, uint64_
 struct service *service_free(struct service *s)
 {
         if (s) {
-                forget(&s->v4);
-                forget(&s->v6);
+                host_table_deinit(&s->table);
+                free(s->v4.addrs);
+                free(s->v6.addrs);
+                free(s->ports);
                 free(s->key);
                 free(s);
         }
         return NULL;
 }
 
-enum service_change service_configure(struct service *s, uint32_t policy, uint16_t port, enum khs_family family,
-                                      uint64_t max_stale)
+static bool same_ports(const struct service *s, const struct service_options *options)
 {
-        if (s->policy == policy && s->port == port && s->family == family && s->max_stale == max_stale)
+        if (s->n_ports != options->n_ports)
+                return false;
+        for (size_t i = 0; i < s->n_ports; i++) {
+                const struct khs_port *a = &s->ports[i], *b = &options->ports[i];
+
+                if (a->kind != b->kind || a->udp != b->udp || a->number != b->number || strcmp(a->name, b->name) != 0)
+                        return false;
+        }
+        return true;
+}
+
+/* What is known of ports that stay, stays. */
+static int set_ports(struct service *s, const struct service_options *options)
+{
+        struct host_addrs addrs = addrs_of(s);
+        struct khs_port *copy = NULL;
+        struct host_table table;
+        int r;
+
+        if (options->n_ports > 0) {
+                copy = calloc(options->n_ports, sizeof(*copy));
+                if (!copy)
+                        return -ENOMEM;
+                memcpy(copy, options->ports, options->n_ports * sizeof(*copy));
+        }
+        r = host_table_make(&table, &addrs, &s->table, &addrs, NULL, copy, options->n_ports);
+        if (r < 0) {
+                free(copy);
+                return r;
+        }
+        host_table_deinit(&s->table);
+        s->table = table;
+        free(s->ports);
+        s->ports = copy;
+        s->n_ports = options->n_ports;
+        return 0;
+}
+
+int service_configure(struct service *s, const struct service_options *options)
+{
+        bool ports = !same_ports(s, options);
+        int r;
+
+        if (s->policy == options->policy && !ports && s->hosts == options->hosts &&
+            s->family == options->family && s->max_stale == options->max_stale)
                 return SERVICE_UNCHANGED;
-        s->policy = policy;
-        s->port = port;
-        s->family = (uint8_t)family;
-        s->max_stale = max_stale;
+        r = ports ? set_ports(s, options) : 0;
+        if (r < 0)
+                return r;
+        s->policy = options->policy;
+        s->hosts = options->hosts;
+        s->family = (uint8_t)options->family;
+        s->max_stale = options->max_stale;
+        if (!s->hosts)
+                host_table_deinit(&s->table);
         if (!wants(s, AF_INET))
-                reset(&s->v4);
+                reset(s, &s->v4);
         if (!wants(s, AF_INET6))
-                reset(&s->v6);
+                reset(s, &s->v6);
         s->version++;
         return SERVICE_CONTENT;
 }
 
-static int seed_family(struct service_family *f, const struct khs_row *row, const void *addrs, uint32_t n,
-                       size_t size, int64_t confirmed, uint64_t now)
+static int seed_family(struct service *s, struct service_family *f, const struct khs_row *row, const void *addrs,
+                       uint32_t n, size_t size, int64_t confirmed, uint64_t now)
 {
-        int r = set_addresses(f, addrs, n, size);
+        int r = set_addresses(s, f, addrs, n, size);
 
         if (r < 0)
                 return r;
@@ -132,6 +202,58 @@ static int seed_family(struct service_family *f, const struct khs_row *row, cons
         f->source = (uint8_t)(row->status >> 16);
         enter(f, n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
         return 0;
+}
+
+/* A source's attributes. Return: whether they say anything new, or -ENOMEM. */
+static int apply_endpoints(struct service *s, const struct source_result *result)
+{
+        struct host_addrs addrs = addrs_of(s);
+        struct host_table table;
+        int r;
+
+        if (!s->hosts)
+                return SERVICE_UNCHANGED;
+        r = host_table_make(&table, &addrs, &s->table, &addrs, result, s->ports, s->n_ports);
+        if (r < 0)
+                return r;
+        if (host_table_equal(&table, &s->table)) {
+                host_table_deinit(&table);
+                return SERVICE_UNCHANGED;
+        }
+        host_table_deinit(&s->table);
+        s->table = table;
+        return SERVICE_CONTENT;
+}
+
+/*
+ * A record that does not vouch for its hosts may have one that was not the only one of its address.
+ * So until a source has spoken, none of them is taken for the only one.
+ */
+static int seed_endpoints(struct service *s, const struct khs_row *row)
+{
+        struct source_endpoint *endpoints = calloc((size_t)row->n4 + row->n6 + 1, sizeof(*endpoints));
+        struct source_result result = { .kind = SOURCE_ENDPOINTS, .n_endpoints = row->n4 + row->n6, .endpoints = endpoints };
+        int r;
+
+        if (!endpoints)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < result.n_endpoints; i++) {
+                const struct khs_row_endpoint *e = &row->endpoints[i];
+                bool six = i >= row->n4;
+
+                endpoints[i] = (struct source_endpoint){
+                        .family = six ? AF_INET6 : AF_INET,
+                        .shared = !(row->flags & KHS_REC_HOSTS_COMPLETE),
+                        .host = e->host && e->host[0] ? e->host : NULL,
+                        .ports = e->ports,
+                        .n_ports = e->n_ports,
+                };
+                memcpy(endpoints[i].bytes, six ? (const uint8_t *)row->v6 + (size_t)(i - row->n4) * 16
+                                               : (const uint8_t *)row->v4 + (size_t)i * 4, six ? 16 : 4);
+        }
+        r = apply_endpoints(s, &result);
+        free(endpoints);
+        return r < 0 ? r : 0;
 }
 
 int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
@@ -146,16 +268,18 @@ int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
         if (confirmed > (int64_t)now) /* max-stale was longer then */
                 confirmed = (int64_t)now;
         if (!(row->flags & KHS_REC_V4_UNKNOWN) && wants(s, AF_INET))
-                r = seed_family(&s->v4, row, row->v4, row->n4, 4, confirmed, now);
+                r = seed_family(s, &s->v4, row, row->v4, row->n4, 4, confirmed, now);
         if (r == 0 && !(row->flags & KHS_REC_V6_UNKNOWN) && wants(s, AF_INET6))
-                r = seed_family(&s->v6, row, row->v6, row->n6, 16, confirmed, now);
+                r = seed_family(s, &s->v6, row, row->v6, row->n6, 16, confirmed, now);
+        if (r == 0 && row->endpoints)
+                r = seed_endpoints(s, row);
         return r;
 }
 
-static int apply_answer(struct service_family *f, const struct source_result *result, uint64_t now)
+static int apply_answer(struct service *s, struct service_family *f, const struct source_result *result, uint64_t now)
 {
         bool was_known = is_known(f);
-        int changed = set_addresses(f, result->addrs, result->n_addrs, address_size(result->family));
+        int changed = set_addresses(s, f, result->addrs, result->n_addrs, address_size(result->family));
 
         if (changed < 0)
                 return changed;
@@ -189,14 +313,14 @@ static enum service_change apply_failure(struct service_family *f, const struct 
         return SERVICE_TIMES;
 }
 
-static enum service_change apply_negative(struct service_family *f,
+static enum service_change apply_negative(struct service *s, struct service_family *f,
                                           const struct source_result *result, uint64_t now)
 {
         bool was_empty = f->state == KHS_SERVICE_EMPTY;
 
         if (!negative_counts(f, result, now) && !was_empty)
                 return apply_failure(f, result, now);
-        forget(f);
+        forget(s, f);
         f->ttl_s = result->ttl_s;
         f->fresh_until = now + (uint64_t)result->ttl_s * 1000000ULL;
         f->confirmed = (int64_t)now;
@@ -204,24 +328,27 @@ static enum service_change apply_negative(struct service_family *f,
         return was_empty ? SERVICE_TIMES : SERVICE_CONTENT;
 }
 
-int service_apply(struct service *s, const struct source_result *result, uint64_t now)
+static int apply_addresses(struct service *s, const struct source_result *result, uint64_t now)
 {
         struct service_family *f = family_of(s, result->family);
-        int change;
 
         if (!wants(s, result->family))
                 return SERVICE_UNCHANGED;
         f->source = result->source;
         switch (result->kind) {
         case SOURCE_ANSWER:
-                change = apply_answer(f, result, now);
-                break;
+                return apply_answer(s, f, result, now);
         case SOURCE_NEGATIVE:
-                change = apply_negative(f, result, now);
-                break;
+                return apply_negative(s, f, result, now);
         default:
-                change = apply_failure(f, result, now);
+                return apply_failure(f, result, now);
         }
+}
+
+int service_apply(struct service *s, const struct source_result *result, uint64_t now)
+{
+        int change = result->kind == SOURCE_ENDPOINTS ? apply_endpoints(s, result) : apply_addresses(s, result, now);
+
         if (change == SERVICE_CONTENT)
                 s->version++;
         return change;
@@ -238,9 +365,9 @@ static bool too_old(const struct service_family *f, const struct service_family 
         return (int64_t)now >= stale_until(f, max_stale);
 }
 
-static void expire(struct service_family *f, uint64_t now)
+static void expire(struct service *s, struct service_family *f, uint64_t now)
 {
-        forget(f);
+        forget(s, f);
         f->n_negatives = 0;
         enter(f, KHS_SERVICE_EXPIRED, f->reason, now);
 }
@@ -251,9 +378,9 @@ enum service_change service_tick(struct service *s, uint64_t now)
         bool v6 = wants(s, AF_INET6) && too_old(&s->v6, &s->v4, s->max_stale, now);
 
         if (v4)
-                expire(&s->v4, now);
+                expire(s, &s->v4, now);
         if (v6)
-                expire(&s->v6, now);
+                expire(s, &s->v6, now);
         if (!v4 && !v6)
                 return SERVICE_UNCHANGED;
         s->version++;
@@ -310,8 +437,17 @@ static void row_family(const struct service *s, const struct service_family *f, 
         *stale = later(*stale, stale_until(f, s->max_stale));
 }
 
+/* Whether a host that the row does not name is none of the service's. */
+static bool knows_all_hosts(const struct service *s, const struct khs_row *row)
+{
+        if (!s->hosts || row->flags & (KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN))
+                return false;
+        return row->n4 + row->n6 == 0 || (s->table.n > 0 && s->table.complete);
+}
+
 void service_row(const struct service *s, struct khs_row *ret)
 {
+        enum khs_port_kind kind = s->n_ports > 0 ? (enum khs_port_kind)s->ports[0].kind : KHS_PORT_NONE;
         const struct service_family *best = better(s);
         int64_t fresh = 0, stale = 0;
 
@@ -322,17 +458,21 @@ void service_row(const struct service *s, struct khs_row *ret)
                 .n6 = s->v6.n,
                 .v4 = s->v4.addrs,
                 .v6 = s->v6.addrs,
+                .endpoints = s->table.n > 0 ? s->table.rows : NULL,
+                .port_base = s->table.n > 0 && kind == KHS_PORT_BASE ? s->ports[0].number : 0,
                 .policy = s->policy,
                 .version = s->version,
                 .status = khs_status(best->state, best->reason, best->source),
                 .since_ds = (uint32_t)(best->since / USEC_PER_DS),
                 .ttl_s = best->ttl_s,
-                .port = s->port,
+                .port = kind == KHS_PORT_NUMBER ? s->ports[0].number : 0,
         };
         if (wants(s, AF_INET))
                 row_family(s, &s->v4, KHS_REC_V4_UNKNOWN, ret, &fresh, &stale);
         if (wants(s, AF_INET6))
                 row_family(s, &s->v6, KHS_REC_V6_UNKNOWN, ret, &fresh, &stale);
+        if (knows_all_hosts(s, ret))
+                ret->flags |= KHS_REC_HOSTS_COMPLETE;
         ret->fresh_until_ds = (uint32_t)((uint64_t)fresh / USEC_PER_DS);
         ret->stale_until_ds = (uint32_t)((uint64_t)stale / USEC_PER_DS);
 }

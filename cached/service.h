@@ -19,12 +19,16 @@
  * services that have both (coredns#6518, 1 in 6). So its negatives count only three in a row, each 2
  * s or more after the one before; a failure between them neither counts nor resets. The
  * Kubernetes API's word counts at once. Times are microseconds of CLOCK_BOOTTIME.
+ *
+ * Host names and ports are attributes of addresses: they come later than these, stay as long as
+ * their address does, and change no state.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host-table.h"
 #include "source.h"
 #include "table-writer.h"
 
@@ -48,11 +52,24 @@ struct service_family {
 struct service {
         char *key; /* "S.N"; owned */
         uint32_t policy;
-        uint16_t port;
+        struct khs_port *ports; /* the default one first; owned */
+        size_t n_ports;
+        bool hosts;     /* whether host names are learned */
         uint8_t family; /* enum khs_family: which are asked for at all */
         uint64_t max_stale;
         uint32_t version; /* +1 with each change of what the table says but for times and state */
         struct service_family v4, v6;
+        struct host_table table;
+};
+
+/* What the configuration says of it. Borrowed during the call. */
+struct service_options {
+        uint32_t policy;
+        enum khs_family family;
+        uint64_t max_stale;
+        const struct khs_port *ports;
+        size_t n_ports;
+        bool hosts;
 };
 
 /* What service_apply() and service_tick() changed. */
@@ -69,15 +86,15 @@ enum service_change {
 int service_new(struct service **ret, const char *key, uint32_t version, uint64_t now);
 struct service *service_free(struct service *s);
 
-/* What the configuration says. Return: whether the table must hear of it. */
-enum service_change service_configure(struct service *s, uint32_t policy, uint16_t port, enum khs_family family,
-                                      uint64_t max_stale);
+/* Return: enum service_change, whether the table must hear of it; -ENOMEM: all is as it was. */
+int service_configure(struct service *s, const struct service_options *options);
 
 /**
  * service_seed() - begin with what the table of an earlier daemon said
  * @row: of that table; its times must be of this boot
  *
- * Addresses are stale from now, for what is left of their max-stale; the version goes on.
+ * Addresses are stale from now, for what is left of their max-stale, with the hosts and ports that
+ * they had; the version goes on.
  *
  * Return: 0; -ENOMEM, the service is as it was.
  */

@@ -16,7 +16,8 @@
 
 #include <ares.h>
 
-#include "dns-lookup.h"
+#include "dns-family.h"
+#include "dns-hosts.h"
 #include "dns-pool.h"
 #include "log.h"
 #include "resolv-conf.h"
@@ -24,7 +25,8 @@
 
 struct source_watch {
         struct source_dns *source;
-        struct dns_lookup lookups[2]; /* A, AAAA */
+        struct dns_family families[2]; /* A, AAAA */
+        struct dns_hosts *hosts;       /* NULL: not wanted */
         source_report_fn report;
         void *userdata;
         char key[];
@@ -40,6 +42,7 @@ struct source_dns {
         struct resolv_conf resolv;
         int resolv_error; /* of the last reading; the next heartbeat tries again */
         size_t n_watches;
+        struct dns_srv srv; /* the answer at hand */
 };
 
 static void on_server_change(void *userdata, struct dns_server *server)
@@ -50,11 +53,13 @@ static void on_server_change(void *userdata, struct dns_server *server)
         dns_lookups_servers_changed(&source->lookups);
 }
 
-static void on_result(struct dns_lookup *lookup, const struct source_result *result)
+static void on_result(struct dns_family *family, const struct source_result *result)
 {
-        struct dns_lookup *first = lookup->family == AF_INET ? lookup : lookup - 1;
-        struct source_watch *watch = (void *)((char *)first - offsetof(struct source_watch, lookups));
+        struct dns_family *first = family->family == AF_INET ? family : family - 1;
+        struct source_watch *watch = (void *)((char *)first - offsetof(struct source_watch, families));
 
+        if (watch->hosts)
+                dns_hosts_addresses(watch->hosts, result);
         watch->report(watch->userdata, result);
 }
 
@@ -197,7 +202,7 @@ int source_dns_new(struct source_dns **ret, sd_event *event, const struct source
                 .userdata = source,
         };
         dns_pool_init(&source->pool, &source->context);
-        r = dns_lookups_init(&source->lookups, event, &source->pool, on_result);
+        r = dns_lookups_init(&source->lookups, event, &source->pool);
         if (r >= 0)
                 r = source_dns_reconfigure(source, options);
         if (r < 0) {
@@ -241,25 +246,29 @@ void source_dns_get_stats(const struct source_dns *source, struct source_dns_sta
 }
 
 /* Starts, stops or leaves alone the lookup of each family. */
-static int watch_set_family(struct source_watch *watch, uint8_t family, bool has_data)
+static int watch_set_family(struct source_watch *watch, uint8_t wanted_family, bool has_data)
 {
-        bool wanted[2] = {family != KHS_FAMILY_IPV6, family != KHS_FAMILY_IPV4};
-        uint64_t min = watch->lookups[0].min_usec, max = watch->lookups[0].max_usec;
+        bool wanted[2] = {wanted_family != KHS_FAMILY_IPV6, wanted_family != KHS_FAMILY_IPV4};
 
         for (size_t i = 0; i < 2; i++) {
-                struct dns_lookup *lookup = &watch->lookups[i];
+                struct dns_family *family = &watch->families[i];
+                uint64_t min = family->min_usec, max = family->max_usec;
                 int r;
 
-                if (lookup->lookups && !wanted[i])
-                        dns_lookup_stop(lookup);
-                lookup->key = watch->key;
-                lookup->family = i == 0 ? AF_INET : AF_INET6;
-                lookup->other = &watch->lookups[1 - i];
-                lookup->min_usec = min;
-                lookup->max_usec = max;
-                if (lookup->lookups || !wanted[i])
+                if (dns_family_is_running(family) && !wanted[i]) {
+                        dns_family_stop(family);
+                        if (watch->hosts)
+                                dns_hosts_forget(watch->hosts, i == 0 ? AF_INET : AF_INET6);
+                }
+                family->key = watch->key;
+                family->family = i == 0 ? AF_INET : AF_INET6;
+                family->other = &watch->families[1 - i];
+                family->min_usec = min;
+                family->max_usec = max;
+                family->report = on_result;
+                if (dns_family_is_running(family) || !wanted[i])
                         continue;
-                r = dns_lookup_start(lookup, &watch->source->lookups, has_data);
+                r = dns_family_start(family, &watch->source->lookups, has_data);
                 if (r < 0)
                         return r;
         }
@@ -269,8 +278,8 @@ static int watch_set_family(struct source_watch *watch, uint8_t family, bool has
 static void watch_set_limits(struct source_watch *watch, uint64_t min_usec, uint64_t max_usec)
 {
         for (size_t i = 0; i < 2; i++) {
-                watch->lookups[i].min_usec = min_usec;
-                watch->lookups[i].max_usec = max_usec;
+                watch->families[i].min_usec = min_usec;
+                watch->families[i].max_usec = max_usec;
         }
 }
 
@@ -310,9 +319,27 @@ int source_watch_update(struct source_watch *watch, uint8_t family, uint64_t ref
         watch_set_limits(watch, refresh_min_usec, refresh_max_usec);
         r = watch_set_family(watch, family, false);
         for (size_t i = 0; i < 2; i++)
-                if (watch->lookups[i].lookups)
-                        dns_lookup_hurry(&watch->lookups[i]);
+                if (dns_family_is_running(&watch->families[i]))
+                        dns_family_hurry(&watch->families[i]);
         return r;
+}
+
+int source_watch_set_hosts(struct source_watch *watch, bool hosts, const struct khs_port *ports, size_t n_ports)
+{
+        struct source_dns *source = watch->source;
+        int r;
+
+        if (!hosts) {
+                watch->hosts = dns_hosts_free(watch->hosts);
+                return 0;
+        }
+        if (!watch->hosts) {
+                r = dns_hosts_new(&watch->hosts, &source->lookups, &source->srv, watch->key, watch->report,
+                                  watch->userdata);
+                if (r < 0)
+                        return r;
+        }
+        return dns_hosts_set_ports(watch->hosts, ports, n_ports);
 }
 
 struct source_watch *source_watch_free(struct source_watch *watch)
@@ -320,7 +347,8 @@ struct source_watch *source_watch_free(struct source_watch *watch)
         if (!watch)
                 return NULL;
         for (size_t i = 0; i < 2; i++)
-                dns_lookup_stop(&watch->lookups[i]);
+                dns_family_stop(&watch->families[i]);
+        dns_hosts_free(watch->hosts);
         watch->source->n_watches--;
         free(watch);
         return NULL;

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * The dns source: services learned from the cluster's DNS, by A and AAAA of "S.N.svc.D".
+ * The dns source: services learned from the cluster's DNS, by A and AAAA of "S.N.svc.D", and, where
+ * they are wanted, their host names and named ports by SRV, else PTR.
  *
  * A watch keeps one service asked and hands every finding to its report function, in the event
  * loop's thread and never from within source_dns_watch() or source_watch_update(). Names are
@@ -96,6 +97,17 @@ int source_dns_watch(struct source_dns *source, struct source_watch **ret, const
 /* A reload has changed the family or the limits. Return: 0, or -ENOMEM: the family is as it was. */
 int source_watch_update(struct source_watch *watch, uint8_t family, uint64_t refresh_min_usec,
                         uint64_t refresh_max_usec);
+
+/**
+ * source_watch_set_hosts() - whether host names are learned, and ports
+ *
+ * @ports: of the service; those with a name are asked for
+ *
+ * They are reported as SOURCE_ENDPOINTS, behind the addresses.
+ *
+ * Return: 0, or -ENOMEM: what was learned until then goes on being learned.
+ */
+int source_watch_set_hosts(struct source_watch *watch, bool hosts, const struct khs_port *ports, size_t n_ports);
 
 /* No report comes after it. Returns NULL. */
 struct source_watch *source_watch_free(struct source_watch *watch);

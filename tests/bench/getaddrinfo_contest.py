@@ -4,21 +4,18 @@ A heat is a service of so many addresses, looked up for one family by all conten
 after that each of them is a process that sleeps until it is its turn.
 """
 
-import ipaddress
 import os
 import re
-import struct
 import subprocess
 import sys
 from collections import namedtuple
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
-from harness import caches, daemon, lab, sandbox, view  # noqa: the path is known only now
+from harness import caches, daemon, lab, noop, sandbox, view  # noqa: the path is known only now
 from getaddrinfo_report import DNS_CACHES, floor_of
 
 BENCH = f"{sandbox.BIN}/bench-getaddrinfo"
-NOOP = f"{sandbox.LIB}/libnss_noop.so.2"
 NAMESPACE = "bench"
 LONG = 3600  # nothing expires while this runs
 
@@ -105,27 +102,6 @@ def trace(contender, count):
     return calls
 
 
-# ---- the no-op module that answers as another one does ----
-
-_MAGIC = b"k8shsvc-no-op".ljust(16, b"\0")
-_N_ANSWERS, _N_ADDRESSES = 32, 64  # nss-noop.c
-
-
-def _noop_like(answers, path):
-    """Writes a copy of the no-op module that gives these answers, lists of addresses, in turn."""
-    with open(NOOP, "rb") as file:
-        module = file.read()
-    at = module.index(_MAGIC)
-    assert module.find(_MAGIC, at + 1) < 0, "the no-op module has two tables of answers"
-    assert 1 <= len(answers) <= _N_ANSWERS and max(map(len, answers)) <= _N_ADDRESSES
-    table = _MAGIC + struct.pack("=I", len(answers))
-    table += b"".join(struct.pack("=I", len(a)) for a in answers).ljust(4 * _N_ANSWERS, b"\0")
-    for answer in answers:
-        packed = b"".join(ipaddress.IPv4Address(address).packed for address in answer)
-        table += packed.ljust(4 * _N_ADDRESSES, b"\0")
-    sandbox.write(path, module[:at] + table + module[at + len(table):], mode=0o755)
-
-
 class Contest:
     """All heats' contenders. `missing` says for each that could not be had why."""
 
@@ -143,13 +119,15 @@ class Contest:
         """Inside the sandbox; returns the daemon, a context manager."""
         sandbox.install(BENCH, os.environ["K8SHSVC_BENCH_PROGRAM"])
         sandbox.nsswitch("k8shsvc")
-        services = {service(mode, heat): (pods(heat), LONG) for heat in self.heats for mode in MODES}
-        lab.start_dns(services)
+        # one of each size, whatever families it is looked up for
+        heats = {heat.addresses: heat for heat in self.heats}.values()
+        lab.start_dns({service(mode, heat): (pods(heat), LONG) for heat in heats for mode in MODES})
         daemon.configure("[daemon]\nrefresh-max = 1h\n" + "".join(
-            f"[service {service(mode, heat)}]\nanswers = {MODES[mode][0]}\n" for heat in self.heats for mode in MODES))
-        started = lab.start_daemon(*(full_name(mode, heat) for heat in self.heats for mode in MODES))
+            f"[service {service(mode, heat)}]\nanswers = {MODES[mode][0]}\n" for heat in heats for mode in MODES))
+        started = lab.start_daemon(*(full_name(mode, heat) for heat in heats for mode in MODES))
         try:
-            for heat in self.heats:
+            assert "<3>" not in started.log(), started.log()
+            for heat in heats:
                 lab.wait_addresses(full_name("all", heat), pods(heat))
             self._start_servers()
             for heat in self.heats:
@@ -210,15 +188,15 @@ class Contest:
 
     def _record(self, contender):
         worker = Worker(contender)
-        answers = [answer.split(",") for answer in worker.ask(f"record {contender.module} {_N_ANSWERS}")]
+        answers = [answer.split(",") for answer in worker.ask(f"record {contender.module} {noop.ANSWERS}")]
         worker.end()
         return answers
 
     @staticmethod
     def _noop(name, heat, answers):
         path = f"{sandbox.HOME}/noop/{name}-{heat.addresses}-{heat.family}.so".replace(" ", "-")
-        _noop_like(answers, path)
-        return {NOOP: path}
+        noop.write(answers, path)
+        return {noop.INSTALLED: path}
 
     # ---- taking part ----
 

@@ -16,13 +16,14 @@ from harness import sandbox
 
 RENEW_EVERY = 10  # rounds
 THREADS = (1, 2, 4, 8)
-TRACED = 100  # lookups: nscd is asked for its socket anew every 100
 
-# How long a run is. `full` takes some five minutes, `short` finds faults of the benchmark itself.
+# How long a run is: rounds of each phase, and how much is done in a slice. `full` takes some five minutes,
+# `short` finds faults of the benchmark itself. 100 traced lookups: glibc looks for nscd's socket that often.
 LENGTHS = {
     "full": {"calls": 120, "threads": 24, "cold": 60, "own": 40, "thread_msec": 40, "cold_count": 15,
-             "own_count": 20000},
-    "short": {"calls": 1, "threads": 1, "cold": 1, "own": 1, "thread_msec": 5, "cold_count": 2, "own_count": 1000},
+             "own_count": 20000, "traced": 100},
+    "short": {"calls": 1, "threads": 1, "cold": 1, "own": 1, "thread_msec": 5, "cold_count": 2, "own_count": 1000,
+              "traced": 5},
 }
 
 
@@ -71,16 +72,16 @@ def _calls(the, length, result):
                     row[name].append(value)
 
 
-def _system_calls(the, result):
+def _system_calls(the, length, result):
     if not sandbox.have("strace"):
         return
     contenders = [contender for heat in the.heats for contender in the.contenders(heat)]
     for i in rounds("system calls, contenders", len(contenders)):
         contender = contenders[i]
-        calls = contest.trace(contender, TRACED)
+        calls = contest.trace(contender, length["traced"])
         row = result["heats"][key(contender.heat)][contender.name]
-        row["system_calls"] = sum(calls.values()) / TRACED
-        row["by_name"] = {name: n / TRACED for name, n in calls.items()}
+        row["system_calls"] = sum(calls.values()) / length["traced"]
+        row["by_name"] = {name: n / length["traced"] for name, n in calls.items()}
 
 
 def _threads(the, length, result):
@@ -134,7 +135,7 @@ def run(the, length):
               "module_bytes": _module_bytes(), "heats": {}, "threads": {}, "cold": {}, "own": {}}
     start = time.monotonic()
     _calls(the, length, result)
-    _system_calls(the, result)
+    _system_calls(the, length, result)
     _threads(the, length, result)
     _cold(the, length, result)
     _own(the, length, result)

@@ -18,7 +18,7 @@
 #define N_ANSWERS   32
 #define N_ADDRESSES 64 /* of an answer, at most */
 
-/* tests/bench/getaddrinfo_contest.py writes this. */
+/* tests/integration/harness/noop.py writes this. */
 struct answers {
         char magic[16];
         uint32_t n_answers;

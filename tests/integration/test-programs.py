@@ -38,7 +38,7 @@ os.environ["PATH"] += ":/usr/local/go/bin:" + os.path.expanduser("~/.cargo/bin")
 LIB32 = f"{sandbox.HOME}/lib32"
 
 # Per row of README.md's table: per way to connect, what was seen.
-results = collections.defaultdict(dict)
+results = {}
 
 
 def readme():
@@ -73,6 +73,8 @@ def reached(row, way, arrived, expected, even):
 
 def connects(row, way, *programs, expected=tuple(EIGHT), even=True):
     """Decorator: a test that makes connections and returns how many; with the programs that it needs."""
+    results.setdefault(row, {})
+
     def register(function):
         @suite.test(f"{row}: {way}" if way != row else row)
         def test():
@@ -383,9 +385,8 @@ def nginx_resolver():
 @suite.test("README.md's table has these programs and no others")
 def complete():
     # What can't be tried on this machine has a row, too.
-    said = readme()
-    rows = list(results)
-    assert rows == list(said), f"only here: {set(rows) - set(said)}; only there: {set(said) - set(rows)}; or in another order"
+    here, said = list(results), list(readme())
+    assert here == said, f"only here: {set(here) - set(said)}; only there: {set(said) - set(here)}; else in another order"
     for row, ways in results.items():
         for way, result in ways.items():
             tap.comment(f"{row}: {way}: {result.get('reached') or 'not tried: ' + result['skipped']}")

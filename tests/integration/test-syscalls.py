@@ -75,6 +75,12 @@ def assert_same(ours, theirs):
         assert i == 0 or names(our) == names(their), f"lookup {i}: k8shsvc: {names(our)}\nnoop: {names(their)}"
 
 
+def dumps(rounds):
+    """The lookups' calls but for those of the module's own dumps, and the times of those."""
+    left, times = zip(*map(without_dump, rounds))
+    return left, sum(times, [])
+
+
 def assert_apart(times):
     for earlier, later in zip(times, times[1:]):
         assert later - earlier > KEEP - 2, f"dumps {later - earlier:.2f} s apart"
@@ -94,6 +100,7 @@ def same_calls(_, name, options):
     ours, given = lookups("k8shsvc", name, *options)
     theirs, _ = lookups("noop", name, *options)
     assert all(len(addresses) == 1 for addresses in given)
+    assert not dumps(ours)[1], "a dump, although there is nothing to choose by it"
     assert_same(ours, theirs)
     tap.comment(f"calls of a lookup: {names(ours[-1])}")
 
@@ -123,12 +130,11 @@ def ipv6():
     for title, options in (("getaddrinfo, IPv4", ["-f", "4"]), ("getaddrinfo, IPv4 or IPv6", ["-f", "0"]),
                            ("gethostbyname", ["-m", "gethostbyname"]))
 ])
-def several(answers, dumps, _, options):
+def several(answers, expected, _, options):
     ours, given = lookups("k8shsvc", f"many-{answers}.default", *options, rounds=noop.ANSWERS)
     assert sum(map(len, given)) > len(given), "one address only"
-    stripped, times = zip(*map(without_dump, ours))
-    times = sum(times, [])
-    assert bool(times) == (dumps == "one dump"), f"{len(times)} dumps"
+    stripped, times = dumps(ours)
+    assert bool(times) == (expected == "one dump"), f"{len(times)} dumps"
     assert_apart(times)
     with noop.answering(given):
         theirs, same = lookups("noop", NAME, *options, rounds=noop.ANSWERS)
@@ -142,8 +148,7 @@ def several(answers, dumps, _, options):
 def sticky():
     ours, given = lookups("k8shsvc", "sticky.default", "-f", "4")
     assert len(set(map(tuple, given))) == 1 and len(given[0]) == 1, set(map(tuple, given))
-    stripped, times = zip(*map(without_dump, ours))
-    times = sum(times, [])
+    stripped, times = dumps(ours)
     assert len(times) >= 1, "no dump: how does it know the host's address?"
     assert_apart(times)
     theirs, _ = lookups("noop", NAME, "-f", "4")

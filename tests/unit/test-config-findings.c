@@ -409,6 +409,28 @@ Test(config_findings, a_hundred_thousand_services_in_linear_time)
         cr_expect_lt(now() - start, SLOW);
 }
 
+static unsigned int n_pulses;
+
+static void count_pulse(void *userdata)
+{
+        (void)userdata;
+        n_pulses++;
+}
+
+Test(config_findings, a_long_load_gives_signs_of_life)
+{
+        FILE *file = fopen(f.main_file, "w");
+
+        config_loader_set_pulse(f.loader, count_pulse);
+        load();
+        cr_expect_eq(n_pulses, 0);
+        for (int i = 0; i < 10000; i++)
+                fprintf(file, "[service s%d]\nport = 1\n", i);
+        fclose(file);
+        expect_said("");
+        cr_expect_gt(n_pulses, 100);
+}
+
 Test(config_findings, lines_of_every_kind_in_linear_time)
 {
         static const struct {

@@ -154,13 +154,40 @@ Test(dns_schedule, recovery_rate_comes_from_the_minute_before)
         for (uint64_t t = 1000 * SEC; t < 1060 * SEC; t += SEC / 100)
                 dns_meter_add(&meter, t);
         cr_assert_eq(dns_meter_mean(&meter, 1059 * SEC), 100);
+        cr_assert_eq(dns_meter_mean(&meter, 1074 * SEC), 75);
         cr_assert_eq(dns_meter_mean(&meter, 1089 * SEC), 50);
         cr_assert_eq(dns_meter_mean(&meter, 1200 * SEC), 0);
 
-        cr_assert_eq(dns_recovery_rate(0, 200), 50);
-        cr_assert_eq(dns_recovery_rate(70, 200), 140);
+        cr_assert_eq(dns_recovery_rate(0, 200), 40);
+        cr_assert_eq(dns_recovery_rate(70, 200), 112);
         cr_assert_eq(dns_recovery_rate(150, 200), 200);
         cr_assert_eq(dns_recovery_rate(3, 10), 10);
+        cr_assert_eq(dns_recovery_rate(UINT32_MAX, UINT32_MAX), UINT32_MAX);
+}
+
+Test(dns_schedule, a_meter_that_is_young_measures_its_life)
+{
+        struct dns_meter meter = {0};
+
+        cr_assert_eq(dns_meter_mean(&meter, 5000 * SEC), 0);
+        for (uint64_t t = 5000 * SEC; t < 5010 * SEC; t += SEC / 20)
+                dns_meter_add(&meter, t);
+        cr_assert_eq(dns_meter_mean(&meter, 5009 * SEC), 20);
+        cr_assert_eq(dns_meter_mean(&meter, 5019 * SEC), 10);
+        cr_assert_eq(dns_meter_mean(&meter, 5100 * SEC), 0);
+}
+
+/* Whatever the mean: in no second more than twice that, or 50. */
+Test(dns_schedule, recovery_rate_counts_the_burst)
+{
+        for (uint32_t mean = 0; mean < 1000; mean += 7) {
+                uint32_t limit = 2 * mean < 50 ? 50 : 2 * mean, rate = dns_recovery_rate(mean, 100000), n = 0;
+                struct dns_bucket bucket = {0};
+
+                for (uint64_t t = 100 * SEC; t < 101 * SEC; t += 100)
+                        n += dns_bucket_take(&bucket, rate, t);
+                cr_assert(n <= limit && n >= limit * 9 / 10, "%u in a second, %u allowed", n, limit);
+        }
 }
 
 Test(due_queue, first_is_always_the_one_due_first)
@@ -193,4 +220,21 @@ Test(due_queue, first_is_always_the_one_due_first)
         }
         cr_assert_eq(n, 0);
         due_queue_deinit(&queue);
+}
+
+Test(dns_schedule, host_names_are_asked_for_every_five_minutes_or_after_a_growing_pause)
+{
+        static const struct {
+                uint32_t n_open, n_single;
+                uint64_t want;
+        } cases[] = {
+                {0, 0, 300 * SEC}, {0, 50, 350 * SEC}, {0, 5000, 5300 * SEC}, {1, 50, SEC}, {2, 0, 2 * SEC},
+                {8, 0, 128 * SEC}, {9, 0, 300 * SEC},  {UINT32_MAX, 7, 300 * SEC},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                cr_expect_eq(dns_schedule_hosts(cases[i].n_open, cases[i].n_single, 0), cases[i].want * 9 / 10, "case %zu", i);
+                cr_expect_eq(dns_schedule_hosts(cases[i].n_open, cases[i].n_single, UINT32_MAX), cases[i].want * 11 / 10,
+                             "case %zu", i);
+        }
 }

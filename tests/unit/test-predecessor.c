@@ -1,10 +1,12 @@
 /* What a daemon finds of the one before it. */
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "crc32c.h"
 #include "predecessor.h"
+#include "service-fixture.h"
 #include "table-fixture.h"
 
 #define HOUR_USEC 3600000000ULL
@@ -19,7 +21,7 @@ static struct service *make_service(const char *key)
         struct service *s;
 
         cr_assert_eq(service_new(&s, key, 1, now_usec()), 0);
-        (void)service_configure(s, 1, 80, KHS_FAMILY_ANY, HOUR_USEC);
+        (void)service_configure_port(s, 1, 80, KHS_FAMILY_ANY, HOUR_USEC);
         return s;
 }
 
@@ -94,6 +96,50 @@ Test(predecessor, seeds_services_with_what_it_knew)
         service_free(s);
         service_free(none);
         service_free(users);
+}
+
+/* Names and ports of pods hold until DNS has been asked again. */
+Test(predecessor, knows_the_pods_names_and_ports)
+{
+        static const struct khs_row_port ports[] = { { "grpc", 50051, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
+        static const struct khs_port wanted[] = {
+                { .kind = KHS_PORT_NAME, .name = "grpc" }, { .kind = KHS_PORT_NAME, .name = "dns", .udp = true },
+        };
+        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
+                                                 .ports = wanted, .n_ports = 2, .hosts = true };
+        struct khs_row row = fixture_row("web.b", 1, 2, 1);
+        const struct khs_row_endpoint endpoints[] = {
+                { .host = "web-1", .node = "node-a", .ordinal = 1, .ports = ports, .n_ports = 2 },
+                { .ordinal = -1 },
+                { .host = "web-1", .ordinal = 1, .ports = ports, .n_ports = 1 },
+        };
+        struct service *s = make_service("web.b");
+        struct predecessor *p;
+        struct fixture f;
+
+        fixture_init(&f, NULL);
+        row.endpoints = endpoints;
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_geq(service_configure(s, &options), 0);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+        service_row(s, &row);
+        cr_assert_not_null(row.endpoints);
+        for (uint32_t i = 0; i < 3; i++) {
+                cr_expect_str_eq(row.endpoints[i].host ? row.endpoints[i].host : "",
+                                 endpoints[i].host ? endpoints[i].host : "", "row %u", i);
+                cr_expect_eq(row.endpoints[i].ordinal, endpoints[i].ordinal);
+                cr_assert_eq(row.endpoints[i].n_ports, endpoints[i].n_ports);
+                for (uint32_t j = 0; j < endpoints[i].n_ports; j++) {
+                        cr_expect_eq(row.endpoints[i].ports[j].number, ports[j].number);
+                        cr_expect_eq(row.endpoints[i].ports[j].protocol, ports[j].protocol);
+                        cr_expect_str_eq(row.endpoints[i].ports[j].name, ports[j].name);
+                }
+        }
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
 }
 
 Test(predecessor, passes_over_a_damaged_record)

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "publish.h"
+#include "service-fixture.h"
 #include "table-fixture.h"
 #include "util.h"
 
@@ -37,7 +38,7 @@ static struct service *make_service(const char *key)
         struct service *s;
 
         cr_assert_eq(service_new(&s, key, 1, usec_now()), 0);
-        (void)service_configure(s, 1, 80, KHS_FAMILY_IPV4, 3600 * USEC_PER_SEC);
+        (void)service_configure_port(s, 1, 80, KHS_FAMILY_IPV4, 3600 * USEC_PER_SEC);
         return s;
 }
 

@@ -2,11 +2,12 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "order.h"
-#include "service.h"
+#include "service-fixture.h"
 
 #define SEC       1000000ULL
 #define MAX_STALE (3600 * SEC)
@@ -20,7 +21,7 @@ static struct service *make(enum khs_family family)
         struct service *s;
 
         cr_assert_eq(service_new(&s, "a.b", 7, T0), 0);
-        cr_assert_eq(service_configure(s, khs_policy(1, KHS_ORDER_ROTATE, family), 80, family, MAX_STALE), SERVICE_CONTENT);
+        cr_assert_eq(service_configure_port(s, khs_policy(1, KHS_ORDER_ROTATE, family), 80, family, MAX_STALE), SERVICE_CONTENT);
         return s;
 }
 
@@ -203,13 +204,13 @@ Test(service, unwanted_family_is_known_to_have_none)
         cr_expect_eq(answer(s, AF_INET6, six, 1, T0), SERVICE_UNCHANGED);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
         cr_expect_eq(row_of(s).n6, 0);
-        cr_expect_eq(service_configure(s, s->policy, 80, KHS_FAMILY_ANY, MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_ANY, MAX_STALE), SERVICE_CONTENT);
         (void)answer(s, AF_INET6, six, 1, T0);
         cr_expect_eq(row_of(s).n6, 1);
-        cr_expect_eq(service_configure(s, s->policy, 80, KHS_FAMILY_IPV4, MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_IPV4, MAX_STALE), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).n6, 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
-        cr_expect_eq(service_configure(s, s->policy, 80, KHS_FAMILY_IPV4, MAX_STALE), SERVICE_UNCHANGED);
+        cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_IPV4, MAX_STALE), SERVICE_UNCHANGED);
         service_free(s);
 }
 
@@ -244,7 +245,7 @@ Test(service, max_stale_counts_from_the_last_confirmation)
         struct service *s = make(KHS_FAMILY_IPV4);
 
         (void)answer(s, AF_INET, two, 2, T0);
-        cr_expect_eq(service_configure(s, s->policy, 80, KHS_FAMILY_IPV4, 10 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_IPV4, 10 * SEC), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 10 * SEC) / 100000));
         cr_expect_eq(service_tick(s, T0 + 10 * SEC - 1), SERVICE_UNCHANGED);
         cr_expect_eq(service_tick(s, T0 + 10 * SEC), SERVICE_CONTENT);
@@ -256,7 +257,7 @@ Test(service, empty_family_lasts_while_the_other_is_fresh)
 {
         struct service *s = make(KHS_FAMILY_ANY);
 
-        (void)service_configure(s, s->policy, 80, KHS_FAMILY_ANY, 10 * SEC);
+        (void)service_configure_port(s, s->policy, 80, KHS_FAMILY_ANY, 10 * SEC);
         for (int i = 0; i < 3; i++)
                 (void)no(s, AF_INET6, KHS_SOURCE_DNS, T0 + (uint64_t)i * 2 * SEC);
         for (uint64_t t = T0 + 5 * SEC; t < T0 + 300 * SEC; t += 5 * SEC) {
@@ -267,5 +268,199 @@ Test(service, empty_family_lasts_while_the_other_is_fresh)
         (void)failure(s, AF_INET, T0 + 300 * SEC);
         cr_expect_eq(service_tick(s, T0 + 320 * SEC), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN, "nothing confirms either");
+        service_free(s);
+}
+
+/* ---- what is known of addresses besides them ---- */
+
+static const struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" }, number = { .kind = KHS_PORT_NUMBER, .number = 80 },
+                             base = { .kind = KHS_PORT_BASE, .number = 3000 };
+
+static int configure(struct service *s, bool hosts, const struct khs_port *ports, size_t n_ports)
+{
+        const struct service_options options = { .policy = s->policy, .family = s->family, .max_stale = MAX_STALE,
+                                                 .ports = ports, .n_ports = n_ports, .hosts = hosts };
+
+        return service_configure(s, &options);
+}
+
+static int endpoints(struct service *s, const char *first, const char *second, uint16_t grpc_number)
+{
+        const struct khs_row_port port = { "grpc", grpc_number, IPPROTO_TCP };
+        const struct source_endpoint list[] = {
+                { .family = AF_INET, .bytes = { 10, 0, 0, 1 }, .host = first, .ports = &port, .n_ports = grpc_number > 0 },
+                { .family = AF_INET, .bytes = { 10, 0, 0, 2 }, .host = second, .ports = &port, .n_ports = grpc_number > 0 },
+        };
+        const struct source_result result = { .kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS, .n_endpoints = 2, .endpoints = list };
+
+        return service_apply(s, &result, T0);
+}
+
+Test(service, hosts_follow_their_addresses)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+        struct khs_row row;
+        uint32_t version;
+
+        cr_assert_eq(configure(s, true, &base, 1), SERVICE_CONTENT);
+        (void)answer(s, AF_INET, two, 2, T0);
+        row = row_of(s);
+        cr_expect_null(row.endpoints);
+        cr_expect_eq(row.flags, 0);
+        cr_expect_eq(row.port, 0);
+        cr_expect_eq(row.port_base, 0, "it needs endpoints");
+
+        version = s->version;
+        cr_expect_eq(endpoints(s, "web-0", "web-1", 0), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_assert_not_null(row.endpoints);
+        cr_expect_str_eq(row.endpoints[0].host, "web-0");
+        cr_expect_eq(row.endpoints[1].ordinal, 1);
+        cr_expect_eq(row.port_base, 3000);
+        cr_expect_eq(row.flags, KHS_REC_HOSTS_COMPLETE);
+        cr_expect_eq(row.version, version + 1);
+        cr_expect_eq(endpoints(s, "web-0", "web-1", 0), SERVICE_UNCHANGED, "the same again");
+        cr_expect_eq(s->version, version + 1);
+
+        /* A new address has no host yet, and is served at once. */
+        cr_expect_eq(answer(s, AF_INET, three, 3, T0 + SEC), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_expect_eq(row.n4, 3);
+        cr_expect_eq(row.flags, 0);
+        cr_expect_str_eq(row.endpoints[1].host, "web-1");
+        cr_expect_null(row.endpoints[2].host);
+        cr_expect_eq(row.endpoints[2].ordinal, -1);
+
+        /* One that goes takes its host along; the one that comes back is a new one. */
+        (void)answer(s, AF_INET, two + 4, 1, T0 + 2 * SEC);
+        cr_expect_str_eq(row_of(s).endpoints[0].host, "web-1");
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        (void)answer(s, AF_INET, two, 2, T0 + 3 * SEC);
+        cr_expect_null(row_of(s).endpoints[0].host);
+        service_free(s);
+}
+
+Test(service, failure_keeps_hosts_and_expiry_takes_them)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)configure(s, true, &number, 1);
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)endpoints(s, "web-0", "web-1", 0);
+        (void)failure(s, AF_INET, T0 + SEC);
+        cr_expect_str_eq(row_of(s).endpoints[0].host, "web-0");
+        (void)service_tick(s, T0 + MAX_STALE);
+        cr_expect_null(row_of(s).endpoints);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        (void)answer(s, AF_INET, two, 2, T0 + MAX_STALE);
+        cr_expect_null(row_of(s).endpoints, "learned anew");
+        service_free(s);
+}
+
+Test(service, hosts_are_complete_only_with_both_families_known)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)configure(s, true, &number, 1);
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)endpoints(s, "web-0", "web-1", 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN, "a host may have IPv6 only");
+        (void)no(s, AF_INET6, KHS_SOURCE_KUBERNETES, T0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        (void)answer(s, AF_INET6, six, 1, T0);
+        cr_expect_eq(row_of(s).flags, 0);
+        cr_expect_str_eq(row_of(s).endpoints[1].host, "web-1");
+        cr_expect_null(row_of(s).endpoints[2].host);
+        service_free(s);
+}
+
+Test(service, empty_has_no_host_at_all)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)configure(s, true, &number, 1);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        (void)no(s, AF_INET, KHS_SOURCE_KUBERNETES, T0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        cr_expect_null(row_of(s).endpoints);
+        service_free(s);
+}
+
+Test(service, default_port_is_the_first_of_the_configuration)
+{
+        const struct khs_port number_first[] = { number, grpc }, name_first[] = { grpc, number };
+        struct service *s = make(KHS_FAMILY_IPV4);
+        struct khs_row row;
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)configure(s, true, number_first, 2);
+        (void)endpoints(s, "web-0", "web-1", 9000);
+        row = row_of(s);
+        cr_expect_eq(row.port, 80);
+        cr_expect_eq(row.port_base, 0);
+        cr_expect_eq(row.endpoints[0].ports[0].number, 80);
+        cr_expect_eq(row.endpoints[0].ports[1].number, 9000);
+
+        cr_expect_eq(configure(s, true, name_first, 2), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_expect_eq(row.port, 0);
+        cr_expect_str_eq(row.endpoints[0].ports[0].name, "grpc");
+        cr_expect_eq(row.endpoints[0].ports[0].number, 9000, "known already");
+        cr_expect_eq(configure(s, true, name_first, 2), SERVICE_UNCHANGED);
+        service_free(s);
+}
+
+Test(service, hosts_turned_off_are_forgotten)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)configure(s, true, &number, 1);
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)endpoints(s, "web-0", "web-1", 0);
+        cr_expect_eq(configure(s, false, &number, 1), SERVICE_CONTENT);
+        cr_expect_null(row_of(s).endpoints);
+        cr_expect_eq(row_of(s).flags, 0);
+        cr_expect_eq(endpoints(s, "web-0", "web-1", 0), SERVICE_UNCHANGED, "one that was on its way");
+        cr_expect_null(row_of(s).endpoints);
+        service_free(s);
+}
+
+Test(service, hosts_are_read_back_with_their_addresses)
+{
+        const struct khs_row_port port = { "grpc", 9000, IPPROTO_TCP };
+        const struct khs_row_endpoint rows[] = { { .host = "web-0", .ordinal = 0, .ports = &port, .n_ports = 1 },
+                                                 { .host = "web-1", .ordinal = 1 },
+                                                 { .host = "web-0", .ordinal = 0 } };
+        struct khs_row row = {
+                .key = "a.b", .n_key = 3, .n4 = 2, .v4 = two, .n6 = 1, .v6 = six, .version = 41, .endpoints = rows,
+                .stale_until_ds = (uint32_t)(T0 / 100000) + 600, .flags = KHS_REC_HOSTS_COMPLETE,
+        };
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)configure(s, true, &grpc, 1);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        cr_expect_str_eq(row_of(s).endpoints[1].host, "web-1");
+        cr_expect_str_eq(row_of(s).endpoints[2].host, "web-0");
+        cr_expect_eq(row_of(s).endpoints[0].ports[0].number, 9000);
+        cr_expect_eq(row_of(s).endpoints[1].n_ports, 0);
+        cr_expect_eq(row_of(s).version, 41);
+        service_free(s);
+
+        /* What was not vouched for then is not now. */
+        row.flags = 0;
+        s = make(KHS_FAMILY_ANY);
+        (void)configure(s, true, &grpc, 1);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).flags, 0);
+        cr_expect_str_eq(row_of(s).endpoints[1].host, "web-1");
+        service_free(s);
+
+        /* One family is not wanted any more. */
+        s = make(KHS_FAMILY_IPV6);
+        (void)configure(s, true, &grpc, 1);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_str_eq(row_of(s).endpoints[0].host, "web-0");
         service_free(s);
 }

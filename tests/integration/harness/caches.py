@@ -49,8 +49,13 @@ def _ask_script(variable, script, *arguments):
     result = subprocess.run([os.path.join(_TESTS, script), *arguments], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
     os.environ[variable] = result.stdout.strip() if result.returncode == 0 else ""
-    if result.stderr.strip():
-        os.environ[variable + _WHY] = result.stderr.strip().splitlines()[-1]
+    os.environ[variable + _WHY] = result.stderr.strip()
+
+
+def _why(variable, script, what):
+    """The line in which the script speaks of it, else its last one."""
+    lines = os.environ.get(variable + _WHY, "").splitlines() or [f"tests/{script} has not been run"]
+    return next((line for line in lines if line.startswith(what)), lines[-1])
 
 
 def _built_coredns():
@@ -63,7 +68,7 @@ def _peer(package, path):
     """A file of a package that tests/fetch-peers has unpacked."""
     peers = os.environ.get(_PEERS)
     if not peers or not os.path.exists(f"{peers}/{package}/{path}"):
-        raise Missing(os.environ.get(_PEERS + _WHY, f"tests/fetch-peers has not fetched {package}"))
+        raise Missing(_why(_PEERS, "fetch-peers", package))
     return f"{peers}/{package}/{path}"
 
 
@@ -261,7 +266,7 @@ def start_unbound():
 def start_coredns():
     program = os.environ.get(_COREDNS)
     if not program:
-        raise Missing(os.environ.get(_COREDNS + _WHY, "tests/build-coredns has not been run"))
+        raise Missing(_why(_COREDNS, "build-coredns", "CoreDNS"))
     conf = f"{sandbox.HOME}/cache.Corefile"
     sandbox.write(conf, _COREFILE.format(address=COREDNS, server=sandbox.DNS_SERVER))
     _start("coredns", [program, "-conf", conf], lambda: _answers(COREDNS))

@@ -49,6 +49,19 @@ class Daemon:
     def alive(self):
         return self.process.poll() is None
 
+    def cpu_seconds(self):
+        """Processor time that it has used so far, of its own and in the kernel."""
+        with open(f"/proc/{self.process.pid}/schedstat") as file:  # its only thread's
+            return int(file.read().split()[0]) / 1e9
+
+    def status_kib(self, key):
+        """A line of /proc/PID/status that counts KiB: VmRSS, VmHWM ..."""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return int(re.search(rf"^{key}:\s+(\d+) kB", file.read(), re.MULTILINE).group(1))
+
+    def n_descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def kill(self):
         """As a crash: nothing is said or tidied up."""
         if self.alive:

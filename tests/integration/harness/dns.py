@@ -40,8 +40,6 @@ template:
     journal-content: none
     acl: any
 zone:
-  - domain: {zone}
-  - domain: {other}
 """
 
 
@@ -51,25 +49,32 @@ def service_name(service, zone=ZONE):
 
 
 class Server:
-    def __init__(self, address=sandbox.DNS_SERVER, home=f"{sandbox.HOME}/knot"):
+    def __init__(self, address=sandbox.DNS_SERVER, home=f"{sandbox.HOME}/knot", more_zones=()):
         self.address = address
         self.home = home
-        self._records = {ZONE: {}, OTHER_ZONE: {}}
+        self._records = {zone: {} for zone in (ZONE, OTHER_ZONE, *more_zones)}
         self._process = None
+        self._serial = 1
         os.makedirs(home, exist_ok=True)
-        sandbox.write(f"{home}/knot.conf", _CONFIG.format(home=home, address=address, zone=ZONE, other=OTHER_ZONE))
+        sandbox.write(f"{home}/server.conf", self._configuration())
 
     # ---- the server's life ----
 
     def start(self):
         for zone, records in self._records.items():
-            sandbox.write(f"{self.home}/{zone}.zone", _zone_file(zone, records))
+            sandbox.write(f"{self.home}/{zone}.zone", _zone_file(zone, records, self._serial))
         with open(f"{self.home}/log", "ab") as log:
-            self._process = subprocess.Popen(["knotd", "-c", f"{self.home}/knot.conf"],
-                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         sandbox.wait_until(lambda: all(_answers(self.address, zone) for zone in self._records), 20,
-                           "knot answers for its zones")
+                           f"{self._command()[0]} answers for its zones")
         return self
+
+    def _configuration(self):
+        return _CONFIG.format(home=self.home, address=self.address) + \
+            "".join(f"  - domain: {zone}\n" for zone in self._records)
+
+    def _command(self):
+        return ["knotd", "-c", f"{self.home}/server.conf"]
 
     def stop(self):
         """The port is closed then: queries are refused at once."""
@@ -93,7 +98,10 @@ class Server:
 
     def set(self, name, addresses, ttl=1, zone=ZONE):
         """Makes these the A and AAAA records of an absolute name, in one update."""
-        new = {(("AAAA" if ":" in a else "A"), a) for a in addresses}
+        self.set_records(name, {(("AAAA" if ":" in a else "A"), a) for a in addresses}, ttl, zone)
+
+    def set_records(self, name, new, ttl=1, zone=ZONE):
+        """Makes these, {(type, data)}, the records of an absolute name, in one update."""
         old_ttl, old = self._records[zone].get(name, (ttl, set()))
         self._records[zone][name] = (ttl, new)
         if not self.running:
@@ -102,22 +110,44 @@ class Server:
             removed, added = old, new
         else:
             removed, added = old - new, new - old
+        self._update(zone, name, ttl, removed, added)
+
+    def _update(self, zone, name, ttl, removed, added):
         lines = [f"server {self.address}", f"zone {zone}."]
-        lines += [f"del {name} {kind} {address}" for kind, address in sorted(removed)]
-        lines += [f"add {name} {ttl} {kind} {address}" for kind, address in sorted(added)]
+        lines += [f"del {name} {kind} {data}" for kind, data in sorted(removed)]
+        lines += [f"add {name} {ttl} {kind} {data}" for kind, data in sorted(added)]
         sandbox.run("knsupdate", input="\n".join(lines + ["send", "answer", ""]))
 
     def set_service(self, service, addresses, ttl=1):
         self.set(service_name(service), addresses, ttl)
 
 
-def _zone_file(zone, records):
+class CoreDns(Server):
+    """The same with CoreDNS's file plugin, behind the plugins of clusters."""
+
+    def __init__(self, program, address=sandbox.DNS_SERVER, home=f"{sandbox.HOME}/coredns", more_zones=()):
+        self._program = program
+        super().__init__(address, home, more_zones)
+
+    def _configuration(self):
+        return "".join(f"{zone}:53 {{\n bind {self.address}\n cache 30\n loadbalance\n"
+                       f" file {self.home}/{zone}.zone {{\n reload 1s\n }}\n}}\n" for zone in self._records)
+
+    def _command(self):
+        return [self._program, "-conf", f"{self.home}/server.conf"]
+
+    def _update(self, zone, *_):
+        self._serial += 1
+        sandbox.write(f"{self.home}/{zone}.zone", _zone_file(zone, self._records[zone], self._serial))
+
+
+def _zone_file(zone, records, serial):
     lines = [f"$ORIGIN {zone}.",
-             f"@ 5 SOA ns.{zone}. hostmaster.{zone}. 1 7200 1800 86400 1",
+             f"@ 5 SOA ns.{zone}. hostmaster.{zone}. {serial} 7200 1800 86400 1",
              f"@ 5 NS ns.{zone}.",
              f"ns.{zone}. 5 A {sandbox.DNS_SERVER}"]
-    for name, (ttl, addresses) in records.items():
-        lines += [f"{name} {ttl} {kind} {address}" for kind, address in sorted(addresses)]
+    for name, (ttl, content) in records.items():
+        lines += [f"{name} {ttl} {kind} {data}" for kind, data in sorted(content)]
     return "".join(line + "\n" for line in lines)
 
 

@@ -1,0 +1,132 @@
+"""Several DNS servers: which one is asked when others are gone, wrong or back again; and resolv.conf."""
+
+import os
+import statistics
+import sys
+import time
+
+from harness import sandbox, scripted, tap
+from harness.scene import Scene, services
+from harness.scripted import Server, message
+
+suite = tap.Suite()
+
+SECOND = "10.96.0.11"
+SERVER6 = "fd00:10:96::53"
+BLACK_HOLE = "10.244.0.66"
+
+
+@suite.test("the first of two servers is refused: the second answers at once; the first is back: it is asked again")
+def fail_over():
+    first, second = Server(udp=False, tcp=False), Server(SECOND)
+    with Scene(services(3), first, second) as scene:
+        scene.wait(seconds=10)
+        assert not first.log
+        first.listen()
+        sandbox.wait_until(lambda: first.asked("s000.default"), 30, "the first is asked again")
+        since = time.monotonic() + 2.5
+        time.sleep(4)
+        assert not second.asked(since=since), "the second is still asked"
+        # and over again
+        first.close()
+        scene.wait_asked(second, 3, since=time.monotonic())
+        scene.assert_quiet("tcp does not work, using udp", "no answer, asking once a second", "answers again by")
+
+
+def assert_second_alone(scene, first, second):
+    """The first one is given up and costs no time any more."""
+    sandbox.wait_until(lambda: f"{first}:53: no answer, asking once a second" in scene.daemon.log(), 30, "it is given up")
+    since = time.monotonic()
+    scene.wait_asked(second, 30, since=since)
+    times = [q.at for q in second.asked("s000.default", since=since)]
+    gap = statistics.median(b - a for a, b in zip(times, times[1:]))
+    assert gap < 1.5, f"still waits for the first: every {gap} s"
+
+
+@suite.test("the first of two servers is a black hole at the start: the second answers")
+def black_hole():
+    sandbox.ip("neigh", "replace", BLACK_HOLE, "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent")
+    second = Server(SECOND)
+    with Scene(services(3), second, listed=f"{BLACK_HOLE} {SECOND}") as scene:
+        tap.comment(f"known after {scene.wait() - scene.begin:.2f} s")
+        assert_second_alone(scene, BLACK_HOLE, second)
+
+
+@suite.test("the first of two servers accepts and is silent at the start: the second is asked after one time-out")
+def silent_first():
+    first, second = Server(), Server(SECOND)
+    first.script = scripted.silent
+    with Scene(services(3), first, second) as scene:
+        tap.comment(f"known after {scene.wait() - scene.begin:.2f} s")
+        before = [q for q in first.asked() if q.at < second.log[0].at]
+        assert {q.transport for q in before} == {"tcp"}, "UDP was waited for, too"
+        assert_second_alone(scene, first.address, second)
+        first.script = None
+        scene.wait_asked(first, 10, since=time.monotonic(), transport="tcp")
+
+
+@suite.each("the first of two servers says {0} to every name: the second's answers are taken", [
+    ("REFUSED", lambda server, q: q.reply(message(q, rcode=scripted.REFUSED))),
+    ("SERVFAIL", lambda server, q: q.reply(message(q, rcode=scripted.SERVFAIL))),
+    ("NXDOMAIN of the root", lambda server, q: q.reply(scripted.nxdomain(q, zone=""))),
+])
+def foreign(what, script):
+    first, second = Server(), Server(SECOND)
+    first.script = script
+    with Scene(services(3), first, second) as scene:
+        scene.wait(seconds=10)
+        since = time.monotonic()
+        scene.wait_asked(second, 12, since=since)
+        if what != "SERVFAIL":
+            assert not first.asked(since=since), "a server that does not know the cluster is still asked first"
+
+
+@suite.test("a server with a port, a server with an IPv6 address and a port")
+def ports():
+    sandbox.ip("address", "add", f"{SERVER6}/128", "dev", "eth0", "nodad")
+    for address, port in (sandbox.DNS_SERVER, 5353), (SERVER6, 53), (SERVER6, 5353):
+        for transport in "tcp", "udp":
+            server = Server(address, port, tcp=transport == "tcp")
+            with Scene(services(1), server) as scene:
+                scene.wait()
+                assert {q.transport for q in server.log} == {transport}
+                scene.assert_quiet("tcp does not work, using udp")
+
+
+# ---- resolv.conf ----
+
+@suite.test("resolv.conf is followed: written over, replaced, and behind a link; without a server in it nothing changes")
+def resolv_conf():
+    first, second = Server(), Server(SECOND)
+    sandbox.resolv_conf(servers=[first.address])
+    with Scene(services(2), first, second, listed="") as scene:
+        scene.wait()
+        assert not second.log
+        # in place, as an editor or dhclient does
+        with open("/etc/resolv.conf", "w") as file:
+            file.write(f"nameserver {SECOND}\n")
+        scene.wait_asked(second, 4)
+        since = time.monotonic()
+        scene.wait_asked(second, 4, since=since)
+        assert not first.asked(since=since)
+        # no server: those of before
+        sandbox.write("/etc/resolv.conf", "search example.test\n")
+        time.sleep(1.5)
+        since = time.monotonic()
+        scene.wait_asked(second, 4, since=since)
+        # a link to elsewhere, and its target replaced
+        sandbox.write("/run/elsewhere/resolv.conf", f"nameserver {first.address}\n")
+        os.unlink("/etc/resolv.conf")
+        os.symlink("/run/elsewhere/resolv.conf", "/etc/resolv.conf")
+        scene.wait_asked(first, 4, since=time.monotonic())
+        sandbox.write("/run/elsewhere/resolv.conf", f"nameserver {SECOND}\nnameserver {first.address}\n")
+        scene.wait_asked(second, 4, since=time.monotonic())
+        scene.assert_quiet("no nameserver, keeping those of before")
+    sandbox.resolv_conf()
+
+
+if __name__ == "__main__":
+    sandbox.enter()
+    sandbox.nsswitch("k8shsvc")
+    sandbox.ip("address", "add", f"{SECOND}/32", "dev", "eth0")
+    sys.exit(suite.run())
