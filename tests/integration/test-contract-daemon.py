@@ -83,7 +83,7 @@ def expired():
 def pending():
     daemon.configure(CONFIG + "[service late.live]\n")
     running.reload()
-    running.wait_log("reloaded: 5 services")
+    running.wait_log("configuration: 5 services, 0 errors")
     expect("late.live", matrix.UNUSABLE)
 
 
