@@ -83,7 +83,7 @@ def expired():
 def pending():
     daemon.configure(CONFIG + "[service late.live]\n")
     running.reload()
-    running.wait_log("configuration: 5 services, 0 errors")
+    running.wait_log(r"\b5 services", 60)
     expect("late.live", matrix.UNUSABLE)
 
 
