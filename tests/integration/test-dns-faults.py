@@ -222,7 +222,7 @@ class Row:
         self.service = f"f{number:02}.default"
         self.seen = set()
         self.samples = []  # begin and end of the look, error
-        self.n_asked = 0
+        self.n_asked = self.n_most = 0
 
 
 class Timeline:
@@ -265,6 +265,7 @@ class Timeline:
         end = time.monotonic()
         for row, answer in zip(self.rows.values(), answers):
             row.seen.update(answer.addresses)
+            row.n_most = max(row.n_most, len(answer.addresses))
             row.samples.append((begin, end, answer.error))
 
     def _faults(self, running):
@@ -321,6 +322,7 @@ def row_of(transport, title):
     row = run.rows[title]
     assert row.n_asked > 0, "never asked while the fault was there"
     assert row.seen <= row.expected | {NEW}, f"seen: {sorted(row.seen)}"
+    assert row.n_most <= 1, f"{row.n_most} addresses at a time"
     assert title in run.recovered, "not well again in 40 s"
     return run, row
 

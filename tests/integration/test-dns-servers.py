@@ -117,7 +117,7 @@ def by_udp(name):
         assert not behind.about_servers(), behind.about_servers()
 
 
-# A hosts file has no SOA: what is missing there may be missing for any reason.
+# With a hosts file there is no SOA, and CoreDNS says SERVFAIL of what is not in it.
 @suite.each("{0}: the last address goes and comes back", [(name,) for name in SERVERS if name != "CoreDNS, hosts"])
 def removal(name):
     with Behind(name, names=[*services(name), "never.default"]) as behind:
@@ -140,7 +140,7 @@ def removal(name):
         assert not behind.about_servers(), behind.about_servers()
 
 
-@suite.test("CoreDNS, hosts: what is missing in a file without SOA is no word that there is none")
+@suite.test("CoreDNS, hosts: the last address goes, which it can't say: what was known stays")
 def hosts_removal():
     with Behind("CoreDNS, hosts", names=["gone.default", "four.default"]) as behind:
         behind.wait("gone.default", [A, B])
