@@ -29,6 +29,7 @@
 
 #define JOIN_USEC     (100 * USEC_PER_MSEC)
 #define JOIN_MAX_USEC (500 * USEC_PER_MSEC) /* and then, however many events there are */
+#define AGAIN_USEC    (20 * USEC_PER_MSEC) /* to the next reading, when something has changed during one */
 #define UNSURE_USEC   (5 * USEC_PER_SEC)
 #define RETRY_USEC    (30 * USEC_PER_SEC)
 #define READS_MAX     64U /* in one go: 16 KiB each */
@@ -44,7 +45,8 @@ struct config_watch {
         struct config_paths watched;
         struct config_identity identities[N_PATHS];
         uint64_t first_usec;  /* of the events that are being joined; 0: there are none */
-        uint64_t not_before;  /* the next call of fn */
+        uint64_t due_usec;    /* the next call of fn; 0: none */
+        uint64_t not_before;
         uint64_t unsure_usec; /* when a file was created that nobody has closed yet; 0: none */
 
         bool polling; /* not everything can be watched */
@@ -170,6 +172,10 @@ static void schedule(struct config_watch *w)
                 due = w->first_usec + JOIN_MAX_USEC;
         if (due < w->not_before)
                 due = w->not_before;
+        /* Setting the time of a timer that is due takes its turn away, each time that an event comes. */
+        if (due == w->due_usec)
+                return;
+        w->due_usec = due;
         (void)sd_event_source_set_time(w->timer, due);
         (void)sd_event_source_set_enabled(w->timer, SD_EVENT_ONESHOT);
 }
@@ -258,7 +264,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
-        w->first_usec = w->unsure_usec = 0;
+        w->first_usec = w->due_usec = w->unsure_usec = 0;
         (void)take_events(w);
         begin(w);
         w->fn(w->userdata);
@@ -336,7 +342,11 @@ bool config_watch_settled(struct config_watch *w)
 {
         bool changed = take_events(w) || (w->polling && config_stamp(w->paths) != w->polled);
 
-        if (changed)
-                schedule(w);
-        return !changed;
+        if (!changed)
+                return true;
+        /* The change that was being taken has waited already. */
+        if (w->first_usec == 0)
+                w->first_usec = usec_now() - JOIN_MAX_USEC + AGAIN_USEC;
+        schedule(w);
+        return false;
 }

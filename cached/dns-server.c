@@ -37,7 +37,7 @@
 #define UDP_FLIGHT_MAX   64U /* answers of 1,232 bytes count twice that; 212,992 is the default rmem */
 #define PROBE_USEC       (1 * USEC_PER_SEC)
 #define TCP_AGAIN_USEC   (60 * USEC_PER_SEC)
-#define UDP_RENEW_USEC   (60 * USEC_PER_SEC)
+#define RENEW_USEC       (60 * USEC_PER_SEC)
 #define BACKOFF_MIN_USEC (USEC_PER_SEC / 2)
 #define BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
 #define FOREIGN_USEC     (300 * USEC_PER_SEC)
@@ -55,6 +55,7 @@ struct dns_path {
         uint64_t again_usec;     /* TCP: no trial before */
         uint64_t backoff_usec;   /* TCP: after the next broken connection */
         uint64_t opened_usec;    /* of the channel */
+        uint64_t renew_usec;     /* when it is due for another */
         struct dns_query probe;
 };
 
@@ -256,19 +257,22 @@ static void on_probe_done(struct dns_query *query, int error, const uint8_t *pac
 }
 
 /*
- * One FORMERR makes c-ares 1.18 do without EDNS on that channel for good, and cut longer answers at
- * 512 bytes. So an idle UDP channel is renewed every minute.
+ * A channel that is idle is renewed every minute. By UDP: one FORMERR makes c-ares 1.18 do without
+ * EDNS for good, and cut longer answers at 512 bytes. By TCP: a connection to a service address stays
+ * with one of the servers behind it, whatever becomes of that, and dnsmasq answers all questions of
+ * one (up to 100 in 150 s) from the state that it had when it was opened.
  */
 static int path_open(struct dns_server *server, enum dns_transport transport)
 {
         struct dns_path *path = &server->paths[transport];
         uint64_t now = usec_now();
 
-        if (transport == DNS_UDP && path->n_queries == 0 && now - path->opened_usec > UDP_RENEW_USEC)
+        if (path->n_queries == 0 && now >= path->renew_usec)
                 path->channel = dns_channel_free(path->channel);
         if (path->channel)
                 return 0;
         path->opened_usec = now;
+        path->renew_usec = now + jittered(RENEW_USEC);
         return dns_channel_new(&path->channel, server->context->event, &server->address,
                                transport == DNS_TCP);
 }

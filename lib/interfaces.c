@@ -62,7 +62,7 @@ static uint32_t clock_ms(void)
         return ms ? ms : 1;
 }
 
-/* ---- reading the kernel's answer; under the lock ---- */
+/* ---- reading the kernel's answer; under the lock, as all that is static here ---- */
 
 static uint32_t buffer[2048];
 
@@ -208,8 +208,9 @@ static int take_datagram(struct answer *answer, size_t n)
  */
 static bool receive(struct answer *answer, int fd)
 {
+        static struct sockaddr_nl from;
+
         for (uint32_t i = 0; i < MAX_DATAGRAMS; i++) {
-                struct sockaddr_nl from = { 0 };
                 socklen_t n_from = sizeof(from);
                 long n;
                 int r;
@@ -266,9 +267,10 @@ static void store_host(struct slot *slot, const struct khs_own *host)
 static void learn(void)
 {
         uint32_t next = __atomic_load_n(&khs_process.interfaces_known, __ATOMIC_RELAXED) + 1;
-        struct answer answer = { .slot = &slots[next & 1] };
+        static struct answer answer; /* not on the stack, which may be small */
         bool known;
 
+        answer = (struct answer){ .slot = &slots[next & 1] };
         khs_fence_release();
         known = ask_kernel(&answer);
         khs_store_relaxed(&answer.slot->known, known);
@@ -320,7 +322,7 @@ bool khs_interfaces_valid(const struct khs_interfaces *look)
         return look->known != 0 && khs_load_relaxed(&khs_process.interfaces_known) == look->known;
 }
 
-uint32_t khs_interfaces_score(const struct khs_interfaces *look, int family, const void *address)
+uint32_t khs_interfaces_score(const struct khs_interfaces *look, int family, const uint32_t *address)
 {
         const struct slot *slot = &slots[look->known & 1];
         struct khs_score score;

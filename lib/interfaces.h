@@ -46,9 +46,9 @@ bool khs_interfaces_valid(const struct khs_interfaces *look);
 /**
  * khs_interfaces_score() - how near glibc finds an address, see score.h
  * @family:  AF_INET or AF_INET6
- * @address: 4 or 16 bytes, network byte order
+ * @address: network byte order; 1 or 4 words
  */
-uint32_t khs_interfaces_score(const struct khs_interfaces *look, int family, const void *address);
+uint32_t khs_interfaces_score(const struct khs_interfaces *look, int family, const uint32_t *address);
 
 /**
  * khs_interfaces_host() - the address that stands for this host

@@ -116,7 +116,7 @@ static struct ports choose_ports(struct khs_lookup *l, const struct khs_port *wa
         if (wanted->kind == KHS_PORT_NUMBER)
                 return ports;
         ports.number = wanted->kind == KHS_PORT_NONE ? (uint16_t)l->found.record.port : 0;
-        if (ports.number == 0 && khs_attrs_open(l->pin.view, &l->found, &l->attrs) == 0)
+        if (ports.number == 0 && khs_attrs_open(l->view, &l->found, &l->attrs) == 0)
                 ports.attrs = &l->attrs;
         return ports;
 }
@@ -135,7 +135,7 @@ static uint16_t port_in_set(const struct khs_lookup *l, struct ports *ports, con
                 bool named = wanted->kind == KHS_PORT_NAME;
 
                 ports->set = row->port_set;
-                ports->in_set = khs_attrs_port(l->pin.view, ports->attrs, row, named ? wanted->name : NULL,
+                ports->in_set = khs_attrs_port(l->view, ports->attrs, row, named ? wanted->name : NULL,
                                                strlen(wanted->name), wanted->udp ? IPPROTO_UDP : IPPROTO_TCP);
         }
         return ports->in_set;
@@ -148,7 +148,7 @@ static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int fam
 
         if (number == KHS_NO_ROW)
                 return 0;
-        khs_attrs_row(l->pin.view, ports->attrs, number, &row);
+        khs_attrs_row(l->view, ports->attrs, number, &row);
         if (ports->wanted->kind == KHS_PORT_BASE)
                 base = ports->wanted->number;
         else if (ports->wanted->kind == KHS_PORT_NAME || base == 0)
@@ -215,12 +215,29 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
         }
 }
 
+/* Begins a lookup; only after success the pin is to be given back. */
+static inline int begin(struct khs_lookup *l, struct khs_pin *pin, const char *name, size_t n_name,
+                        const char *const *search)
+{
+        int r;
+
+        r = khs_map_enter(pin);
+        if (r < 0)
+                return r;
+        r = khs_lookup_begin(l, pin, name, n_name, search);
+        if (r < 0)
+                khs_map_leave(pin);
+        return r;
+}
+
 /* With a port or a scheme: the name is a part of the text, and perhaps to be put together. */
 static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret,
                                                    size_t n_max, size_t *n_ret)
 {
         char name[KHS_NAME_MAX + 2];
         struct khs_target target;
+        struct khs_table_file own;
+        struct khs_pin pin = { .own = &own };
         struct khs_lookup l;
         size_t n_name;
         int r;
@@ -230,10 +247,11 @@ static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text,
         r = target_name(&target, name, &n_name);
         if (r < 0)
                 return r;
-        r = khs_lookup_begin(&l, name, n_name, h->search);
-        if (r == 0)
-                r = lookup(&l, &target.port, family, ret, n_max, n_ret);
-        khs_lookup_end(&l);
+        r = begin(&l, &pin, name, n_name, h->search);
+        if (r < 0)
+                return r;
+        r = lookup(&l, &target.port, family, ret, n_max, n_ret);
+        khs_map_leave(&pin);
         return r;
 }
 
@@ -241,6 +259,8 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
                           size_t *n_ret)
 {
         static const struct khs_port no_port;
+        struct khs_table_file own;
+        struct khs_pin pin = { .own = &own };
         struct khs_lookup l;
         int r;
 
@@ -250,10 +270,11 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
                 return -EINVAL;
 
         /* A plain name is the common case, and no name holds a colon or a slash. */
-        r = khs_lookup_begin(&l, name, strnlen(name, KHS_NAME_MAX + 2), h->search);
-        if (r == 0)
+        r = begin(&l, &pin, name, strnlen(name, KHS_NAME_MAX + 2), h->search);
+        if (r == 0) {
                 r = lookup(&l, &no_port, family, ret, n_max, n_ret);
-        khs_lookup_end(&l);
+                khs_map_leave(&pin);
+        }
         if (r == -ENOENT && strpbrk(name, ":/"))
                 r = lookup_target(h, name, family, ret, n_max, n_ret);
         return public_error(r);
@@ -284,7 +305,7 @@ static uint64_t now_usec(void)
 /* What the table says of the name now. Return: 0, or -EBUSY: it can't be told at this moment. */
 static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
 {
-        const struct khs_view *view = l->pin.view;
+        const struct khs_view *view = l->view;
         int r;
 
         if (!name) {
@@ -306,21 +327,23 @@ static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
  */
 static int wait_once(const struct k8shsvc *h, const char *name, size_t n_name, uint64_t *token, uint64_t sleep_usec)
 {
+        struct khs_table_file own;
+        struct khs_pin pin = { .own = &own };
         struct khs_lookup l;
         uint64_t now = 0;
         uint32_t seen;
         int r;
 
-        r = khs_lookup_begin(&l, name ? name : "any", name ? n_name : 3, h->search);
+        r = begin(&l, &pin, name ? name : "any", name ? n_name : 3, h->search);
         if (r == 0) {
-                seen = khs_wait_counter(l.pin.view);
+                seen = khs_wait_counter(l.view);
                 r = token_now(&l, name, &now);
                 if (r == 0 && now == *token) {
-                        khs_wait(l.pin.view, seen, sleep_usec);
+                        khs_wait(l.view, seen, sleep_usec);
                         r = -EAGAIN;
                 }
+                khs_map_leave(&pin);
         }
-        khs_lookup_end(&l);
 
         if (r == -ENOTCONN || r == -EBUSY) {
                 int saved_errno = errno;

@@ -9,28 +9,22 @@
 
 #define MAX_TRIES 8 /* finds of one lookup; a second one is rare */
 
-int khs_lookup_begin(struct khs_lookup *l, const char *name, size_t n_name, const char *const *search)
+int khs_lookup_begin(struct khs_lookup *l, const struct khs_pin *pin, const char *name, size_t n_name,
+                     const char *const *search)
 {
-        int r;
-
-        l->pin.view = NULL;
+        l->view = pin->view;
+        l->now_ds = pin->now_ds;
         l->search = search;
         l->turned = false;
         l->n_tries = 0;
-
-        r = khs_map_enter(&l->pin);
-        if (r < 0) {
-                l->pin.view = NULL;
-                return r;
-        }
-        return khs_name_parse(&l->name, name, n_name, l->pin.view->zone, l->pin.view->n_zone);
+        return khs_name_parse(&l->name, name, n_name, l->view->zone, l->view->n_zone);
 }
 
 /* Any record. */
 static int find(struct khs_lookup *l, size_t at, size_t n_key)
 {
         l->key_at = (uint8_t)at;
-        return khs_view_find(l->pin.view, l->name.text + at, n_key, &l->found);
+        return khs_view_find(l->view, l->name.text + at, n_key, &l->found);
 }
 
 /* "S.N" is a service's only; an alias of the same spelling was asked for before, if the form allows one. */
@@ -44,44 +38,47 @@ static int find_service(struct khs_lookup *l, size_t at, size_t n_key)
 /* Whether the caller may have a namespace; that most have none is known at once. */
 static bool may_have_namespace(const struct khs_lookup *l)
 {
-        return l->pin.view->n_namespace > 0 || (l->search && l->search[0]);
+        return l->view->n_namespace > 0 || (l->search && l->search[0]);
 }
 
-/* The namespace of a caller that has none of its own is the table's. */
-static size_t caller_namespace(const struct khs_lookup *l, char ret[static KHS_LABEL_MAX + 1])
+/*
+ * Puts the caller's namespace behind a name of one or two labels; that of a caller that has none of its
+ * own is the table's. The name itself stays what it is, left of `len`.
+ *
+ * Return: the length of both with the dot between them; 0: no namespace.
+ */
+static size_t append_namespace(struct khs_lookup *l)
 {
-        const struct khs_view *view = l->pin.view;
-        size_t n = l->search ? khs_name_search(l->search, view->zone, view->n_zone, ret) : 0;
+        const struct khs_view *view = l->view;
+        char *at = l->name.text + l->name.len + 1;
+        size_t n = l->search ? khs_name_search(l->search, view->zone, view->n_zone, at) : 0;
 
-        if (n > 0)
-                return n;
-        memcpy(ret, view->namespace, (size_t)view->n_namespace + 1);
-        return view->n_namespace;
+        _Static_assert(sizeof(l->name.text) >= 3 * (KHS_LABEL_MAX + 1), "room for two labels and the namespace");
+        if (n == 0) {
+                n = view->n_namespace;
+                memcpy(at, view->namespace, n + 1);
+        }
+        if (n == 0)
+                return 0;
+        at[-1] = '.';
+        return l->name.len + 1 + n;
 }
 
-/* One label: service S in the caller's namespace. The name itself stays what it is, left of `len`. */
+/* One label: service S in the caller's namespace. */
 static int find_in_namespace(struct khs_lookup *l)
 {
-        char namespace[KHS_LABEL_MAX + 1];
-        size_t n_name = l->name.len, n = caller_namespace(l, namespace);
+        size_t n_key = append_namespace(l);
 
-        if (n == 0)
-                return -ENOENT;
-        l->name.text[n_name] = '.';
-        memcpy(l->name.text + n_name + 1, namespace, n + 1);
-        return find_service(l, 0, n_name + 1 + n);
+        return n_key > 0 ? find_service(l, 0, n_key) : -ENOENT;
 }
 
 /* On to the target, one hop. From now on the name is the target's key, for further finds, too. */
 static int follow_alias(struct khs_lookup *l)
 {
-        char target[256];
-        int n;
+        int n = khs_found_alias(l->view, &l->found, l->name.text);
 
-        n = khs_found_alias(l->pin.view, &l->found, target);
         if (n < 0)
-                return n;
-        memcpy(l->name.text, target, (size_t)n + 1);
+                return n; /* the name is lost, and so is the lookup */
         l->name.len = (uint8_t)n;
         l->name.n_labels = 2;
         l->name.in_cluster = true;
@@ -95,63 +92,68 @@ static int follow_alias(struct khs_lookup *l)
  * Return: 0; -ENOENT there is no such service, or it may have such a pod that we do not know; -ENODATA
  * it has not; -EBUSY; -EBADMSG.
  */
-static int find_pod(struct khs_lookup *l, size_t n_key, struct khs_found *ret)
+static int find_pod(struct khs_lookup *l, size_t n_key)
 {
-        const struct khs_view *view = l->pin.view;
+        const struct khs_found *found = &l->found;
+        const struct khs_view *view = l->view;
         const char *key = l->name.text + l->name.n_first + 1;
 
         for (int i = 0; i < MAX_TRIES; i++) {
-                int r = khs_view_find(view, key, n_key, ret);
+                int r = khs_view_find(view, key, n_key, &l->found);
 
-                if (r == 0 && ret->record.key & KHS_REC_ALIAS)
+                if (r == 0 && found->record.key & KHS_REC_ALIAS)
                         r = -ENOENT;
                 if (r < 0)
                         return r;
-                r = khs_attrs_open(view, ret, &l->attrs);
+                r = khs_attrs_open(view, found, &l->attrs);
                 if (r == 0)
                         l->n_pod = khs_attrs_find_host(view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
                 if (r == -EBADMSG)
                         return r;
-                if (khs_found_valid(view, ret)) {
+                if (khs_found_valid(view, found)) {
                         l->key_at = l->name.n_first + 1;
                         if (l->n_pod > 0)
                                 return 0;
-                        return ret->record.key & KHS_REC_HOSTS_COMPLETE ? -ENODATA : -ENOENT;
+                        return found->record.key & KHS_REC_HOSTS_COMPLETE ? -ENODATA : -ENOENT;
                 }
                 l->n_pod = 0;
         }
         return -EBUSY;
 }
 
-/* Two labels: a pod of a service in the caller's namespace, if there are both. The text is left as it is but behind `len`. */
-static int find_pod_in_namespace(struct khs_lookup *l)
+/*
+ * Two labels: an alias as written, else a pod of a service in the caller's namespace if there are both,
+ * else a service. Whether there is such a service comes first, since mostly there is none.
+ */
+static int find_two_labels(struct khs_lookup *l)
 {
-        char namespace[KHS_LABEL_MAX + 1];
-        size_t n_name = l->name.len, n = caller_namespace(l, namespace);
-        struct khs_found found;
-        int r;
+        size_t n_text = append_namespace(l), n_pod = (size_t)l->name.n_first + 1;
+        int r, r_pod = n_text > 0 ? find_service(l, n_pod, n_text - n_pod) : -ENOENT;
 
-        if (n == 0)
-                return -ENOENT;
-        l->name.text[n_name] = '.';
-        memcpy(l->name.text + n_name + 1, namespace, n + 1);
-        r = find_pod(l, n_name - l->name.n_first - 1 + 1 + n, &found);
-        if (r == 0)
-                l->found = found;
-        else
-                l->key_at = 0;
-        return r;
+        if (r_pod < 0 && r_pod != -ENOENT)
+                return r_pod;
+        r = find(l, 0, l->name.len);
+        if (r == 0 && l->found.record.key & KHS_REC_ALIAS)
+                return follow_alias(l);
+        if (r_pod < 0 || (r < 0 && r != -ENOENT))
+                return r;
+        r_pod = find_pod(l, n_text - n_pod);
+        if (r_pod != -ENOENT && r_pod != -ENODATA)
+                return r_pod;
+        return r == 0 ? find_service(l, 0, l->name.len) : r;
 }
 
 /* Every form, by the rules of name.h. */
 static __attribute__((noinline)) int find_form(struct khs_lookup *l)
 {
-        int r, r_pod;
+        int r;
 
         if (l->name.in_cluster && l->name.n_labels == 2)
                 return find_service(l, 0, l->name.len);
         if (l->name.in_cluster)
-                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1, &l->found);
+                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1);
+        if (l->name.n_labels == 2)
+                return find_two_labels(l);
 
         r = find(l, 0, l->name.len);
         if (r == 0 && l->found.record.key & KHS_REC_ALIAS)
@@ -161,11 +163,8 @@ static __attribute__((noinline)) int find_form(struct khs_lookup *l)
         switch (l->name.n_labels) {
         case 1:
                 return find_in_namespace(l);
-        case 2:
-                r_pod = find_pod_in_namespace(l);
-                return r_pod == -ENOENT || r_pod == -ENODATA ? r : r_pod;
         case 3:
-                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1, &l->found);
+                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1);
         default:
                 return -ENOENT;
         }
@@ -201,7 +200,7 @@ static __attribute__((noinline)) void count_pod(struct khs_lookup *l)
         uint32_t n4 = 0;
 
         while (n4 < l->n_pod &&
-               khs_attrs_by_host(l->pin.view, &l->attrs, l->pod_first + n4) < l->found.record.n4)
+               khs_attrs_by_host(l->view, &l->attrs, l->pod_first + n4) < l->found.record.n4)
                 n4++;
         l->v4.n = n4;
         l->v6.n = l->n_pod - n4;
@@ -216,7 +215,7 @@ int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
         l->v6.n = record->n6;
         if (l->n_pod > 0)
                 count_pod(l);
-        if ((int32_t)(record->stale_until_ds - l->pin.now_ds) < 0)
+        if ((int32_t)(record->stale_until_ds - l->now_ds) < 0)
                 return -ESTALE;
         r4 = family_state(l->v4.n, family != AF_INET6, record->key & KHS_REC_V4_UNKNOWN);
         r6 = family_state(l->v6.n, family != AF_INET, record->key & KHS_REC_V6_UNKNOWN);
@@ -242,32 +241,32 @@ uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
         uint32_t row = low + place;
 
         if (l->n_pod > 0)
-                row = khs_attrs_by_host(l->pin.view, &l->attrs,
+                row = khs_attrs_by_host(l->view, &l->attrs,
                                         l->pod_first + (family == AF_INET ? 0 : l->v4.n) + place);
         return row >= low && row < high ? row : KHS_NO_ROW;
 }
 
-/* Addresses from the i-th on. */
-static void copy(const struct khs_lookup *l, int family, uint32_t i, uint32_t n, void *ret, size_t stride)
+/* The i-th address from the first. */
+static __attribute__((noinline)) void copy(const struct khs_lookup *l, int family, uint32_t i, void *ret)
 {
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
-        uint32_t low = family == AF_INET ? 0 : l->found.record.n4;
-        char *out = ret;
+        uint32_t place = i < run->n - run->first ? run->first + i : run->first + i - run->n, row;
 
-        if (l->n_pod == 0) {
-                uint32_t first = i < run->n - run->first ? run->first + i : run->first + i - run->n;
-
-                khs_found_copy(l->pin.view, &l->found, family, first, n, ret, stride);
-                return;
+        if (l->n_pod > 0) {
+                row = khs_lookup_row(l, family, i);
+                if (row == KHS_NO_ROW) { /* it changes at this moment, and khs_lookup_done() will say so */
+                        memset(ret, 0, family == AF_INET ? 4 : 16);
+                        return;
+                }
+                place = row - (family == AF_INET ? 0 : l->found.record.n4);
         }
-        for (uint32_t end = i + n; i < end; i++, out += stride) {
-                uint32_t row = khs_lookup_row(l, family, i);
-
-                if (row == KHS_NO_ROW) /* it changes at this moment, and khs_lookup_done() will say so */
-                        memset(out, 0, family == AF_INET ? 4 : 16);
-                else
-                        khs_found_copy(l->pin.view, &l->found, family, row - low, 1, out, stride);
-        }
+        /* khs_found_copy() of one */
+        if (!l->view->map)
+                khs_found_pread(l->view, &l->found, family, place, 1, ret, 16);
+        else if (family == AF_INET)
+                khs_copy_words(l->view->map + l->found.v4_word + place, 1, ret);
+        else
+                khs_copy_words(l->view->map + l->found.v6_word + 4 * (size_t)place, 4, ret);
 }
 
 void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride)
@@ -275,84 +274,77 @@ void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         char *out = ret;
 
-        if (run->kept == 0)
-                copy(l, family, 0, run->count, ret, stride);
+        for (uint32_t i = 0; run->kept == 0 && i < run->count; i++, out += stride)
+                copy(l, family, i, out);
         for (uint64_t kept = run->kept; kept; kept &= kept - 1, out += stride)
-                copy(l, family, (uint32_t)__builtin_ctzll(kept), 1, out, stride);
+                copy(l, family, (uint32_t)__builtin_ctzll(kept), out);
 }
 
 /* ---- the choice ---- */
 
-struct candidates {
-        const struct khs_lookup *lookup;
-        int family;
-};
-
-static uint32_t score(void *userdata, uint32_t i)
+/* Of the i-th address from the first. */
+static uint32_t score(const struct khs_lookup *l, int family, uint32_t i)
 {
-        const struct candidates *candidates = userdata;
-        char address[16];
+        uint32_t address[4];
 
-        copy(candidates->lookup, candidates->family, i, 1, address, sizeof(address));
-        return khs_interfaces_score(&candidates->lookup->interfaces, candidates->family, address);
+        copy(l, family, i, address);
+        return khs_interfaces_score(&l->interfaces, family, address);
 }
 
-/* Which address the host sticks to; run->first is 0 meanwhile. */
-static uint32_t winner(const struct khs_lookup *l, int family, const uint8_t host[static 16])
+/* Which address the host sticks to, if it has one of its own; run->first is 0 meanwhile. */
+static __attribute__((noinline)) bool find_winner(struct khs_lookup *l, int family)
 {
-        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
-        size_t size = family == AF_INET ? 4 : 16;
-        uint32_t best = 0, n_chunk = 64 / (uint32_t)size;
+        struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        uint8_t host[16], address[16];
         uint64_t most = 0;
-        char chunk[64];
+        uint32_t best = 0;
 
+        if (!khs_interfaces_host(&l->interfaces, host))
+                return false;
         for (uint32_t i = 0; i < run->n; i++) {
                 uint64_t weight;
 
-                if (i % n_chunk == 0)
-                        copy(l, family, i, n_chunk < run->n - i ? n_chunk : run->n - i, chunk, size);
-                weight = khs_order_weight(host, family, chunk + i % n_chunk * size);
+                copy(l, family, i, address);
+                weight = khs_order_weight(host, family, address);
                 if (weight > most) {
                         most = weight;
                         best = i;
                 }
         }
-        return best;
+        run->first = best;
+        return true;
 }
 
 static void choose_run(struct khs_lookup *l, int family, bool is_known)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
-        struct candidates candidates = { l, family };
-        uint8_t host[16];
+        struct khs_keep keep;
 
         run->kept = 0;
         run->first = 0;
         if (run->count == 0)
                 return;
-        if (khs_policy_order(l->policy) == KHS_ORDER_STICKY && is_known && khs_interfaces_host(&l->interfaces, host))
-                run->first = winner(l, family, host);
-        else
+        if (khs_policy_order(l->policy) != KHS_ORDER_STICKY || !is_known || !find_winner(l, family))
                 run->first = khs_order_first(l->policy, l->position, run->n);
 
         if (!khs_order_keeps(l->policy))
                 return;
         if (!is_known)
                 run->count = 1;
-        khs_order_keep(run, score, &candidates);
+        khs_order_keep_first(&keep, run, run->count > 1 ? score(l, family, 0) : 0);
+        while (khs_order_wants(&keep, run))
+                khs_order_keep(&keep, run, score(l, family, keep.i));
 }
 
 /* Where the choice depends on the own addresses. */
-static __attribute__((noinline)) void choose_by_interfaces(struct khs_lookup *l)
+static __attribute__((noinline)) void choose_by_interfaces(struct khs_lookup *l, bool is_known)
 {
-        bool is_known = ((l->v4.count > 0 && l->v4.n > 1) || (l->v6.count > 0 && l->v6.n > 1)) &&
-                        khs_interfaces_look(&l->interfaces);
-
-        choose_run(l, AF_INET, is_known);
-        choose_run(l, AF_INET6, is_known);
-        if (is_known && !khs_interfaces_valid(&l->interfaces)) {
-                choose_run(l, AF_INET, false);
-                choose_run(l, AF_INET6, false);
+        for (;;) {
+                for (int six = 0; six < 2; six++)
+                        choose_run(l, six ? AF_INET6 : AF_INET, is_known);
+                if (!is_known || khs_interfaces_valid(&l->interfaces))
+                        return;
+                is_known = false; /* what was known has changed meanwhile */
         }
 }
 
@@ -367,7 +359,9 @@ void khs_lookup_rotate(struct khs_lookup *l)
         l->turned = true;
 
         if (khs_policy_order(l->policy) == KHS_ORDER_STICKY || khs_order_keeps(l->policy)) {
-                choose_by_interfaces(l);
+                bool wants = (l->v4.count > 0 && l->v4.n > 1) || (l->v6.count > 0 && l->v6.n > 1);
+
+                choose_by_interfaces(l, wants && khs_interfaces_look(&l->interfaces));
                 return;
         }
         if (l->v4.count > 0)

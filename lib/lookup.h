@@ -3,7 +3,9 @@
 /*
  * One lookup, from a name to addresses in serving order: what the C API and the NSS module share.
  *
- *     r = khs_lookup_begin(&l, name, strlen(name), search);
+ *     r = khs_map_enter(&pin);
+ *     if (r == 0)
+ *             r = khs_lookup_begin(&l, &pin, name, strlen(name), search);
  *     while (r == 0) {
  *             r = khs_lookup_find(&l);           finds the record, again when it changed
  *             if (r == 0)
@@ -16,10 +18,11 @@
  *             if (khs_lookup_done(&l))
  *                     break;
  *     }
- *     khs_lookup_end(&l);                        whatever happened
+ *     khs_map_leave(&pin);                       if it was entered
  *
- * Lives on the caller's stack (some 900 bytes), allocates nothing, takes no lock; may run in any
- * number of threads. The name is read during khs_lookup_begin(), the search list also later.
+ * Lives on the caller's stack (some 500 bytes; looking for a table needs as many, which is why that
+ * comes before), allocates nothing, takes no lock; may run in any number of threads. The name is read
+ * during khs_lookup_begin(), the search list also later.
  */
 
 #include <stdbool.h>
@@ -34,12 +37,12 @@
 #include "table-reader-attrs.h"
 
 struct khs_lookup {
-        struct khs_pin pin;
+        const struct khs_view *view; /* of the pin, as is the time */
+        uint32_t now_ds;
         struct khs_name name;      /* text is also the scratch in which keys are composed */
         const char *const *search; /* the caller's search list, NULL-terminated, or NULL */
 
         struct khs_found found;
-        uint8_t key_at; /* found's key is name.text[key_at .. key_at + found.n_key] */
 
         /* A pod's name: its rows, in the order of host names. n_pod is 0 for a service's name. */
         struct khs_attrs_at attrs;
@@ -51,15 +54,17 @@ struct khs_lookup {
         uint32_t position;
         bool turned;
         uint8_t n_tries;
+        uint8_t key_at; /* found's key is name.text[key_at .. key_at + found.n_key] */
 };
 
 /**
- * khs_lookup_begin() - pin the table and read the name
+ * khs_lookup_begin() - read the name
+ * @pin: holds the table as long as the lookup lasts
  *
- * Return: 0; -ENOENT not a name of ours; -ENOTCONN no usable table. khs_lookup_end() is due in
- * every case.
+ * Return: 0; -ENOENT not a name of ours.
  */
-int khs_lookup_begin(struct khs_lookup *l, const char *name, size_t n_name, const char *const *search);
+int khs_lookup_begin(struct khs_lookup *l, const struct khs_pin *pin, const char *name, size_t n_name,
+                     const char *const *search);
 
 /**
  * khs_lookup_find() - find the record that the name means
@@ -105,19 +110,13 @@ KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *re
         if (l->n_pod > 0 || run->kept)
                 khs_lookup_copy_scattered(l, family, ret, stride);
         else
-                khs_found_copy(l->pin.view, &l->found, family, run->first, run->count, ret, stride);
+                khs_found_copy(l->view, &l->found, family, run->first, run->count, ret, stride);
 }
 
 /* Whether all that was copied belongs to one state of the record; else find again. */
 static inline bool khs_lookup_done(const struct khs_lookup *l)
 {
-        return khs_found_valid(l->pin.view, &l->found);
-}
-
-static inline void khs_lookup_end(struct khs_lookup *l)
-{
-        if (l->pin.view)
-                khs_map_leave(&l->pin);
+        return khs_found_valid(l->view, &l->found);
 }
 
 /* The row of the i-th address from the first of the run, cyclically, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
@@ -135,5 +134,5 @@ static inline const char *khs_lookup_canonical(const struct khs_lookup *l, size_
 
 static inline const char *khs_lookup_zone(const struct khs_lookup *l)
 {
-        return l->pin.view->zone;
+        return l->view->zone;
 }

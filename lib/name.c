@@ -140,20 +140,37 @@ int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const 
         return 0;
 }
 
-/* N of "N.svc.D", given any case and perhaps a final dot. */
+/* A letter, digit or hyphen that names have, in lower case; 0: none. */
+static char fold_one(char c)
+{
+        if (c >= 'A' && c <= 'Z')
+                return (char)(c + ('a' - 'A'));
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ? c : 0;
+}
+
+/* Whether the text is this in any case; @lower is what names have, and may have dots. */
+static bool equal_folded(const char *text, const char *lower, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (text[i] != lower[i] && fold_one(text[i]) != lower[i])
+                        return false;
+        }
+        return true;
+}
+
+/* N of "N.svc.D", given any case and perhaps a final dot. Compared where it lies: stacks are small. */
 static size_t search_namespace(const char *domain, const char *zone, size_t n_zone, char *ret)
 {
-        struct khs_name name;
-        bool final_dot;
-        size_t n;
+        static const char svc[] = ".svc.";
+        size_t n_domain = strnlen(domain, KHS_NAME_MAX + 2), n = 0; /* bounded: resolv.conf may hold anything */
 
-        /* Bounded: resolv.conf may hold anything. */
-        if (normalise(&name, domain, strnlen(domain, KHS_NAME_MAX + 2), &final_dot) < 0)
+        if (n_domain > 0 && domain[n_domain - 1] == '.')
+                n_domain--;
+        while (n <= KHS_LABEL_MAX && n < n_domain && (ret[n] = fold_one(domain[n])))
+                n++;
+        if (!n_zone || !label_ok(0, n) || n_domain > KHS_NAME_MAX || n_domain != n + strlen(svc) + n_zone ||
+            !equal_folded(domain + n, svc, strlen(svc)) || !equal_folded(domain + n + strlen(svc), zone, n_zone))
                 return 0;
-        n = cut_zone(&name, zone, n_zone);
-        if (n == 0 || n != name.n_first)
-                return 0;
-        memcpy(ret, name.text, n);
         ret[n] = '\0';
         return n;
 }

@@ -43,20 +43,6 @@ uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n)
         return (uint32_t)((uint64_t)position * n >> 32);
 }
 
-void khs_order_keep(struct khs_run *run, uint32_t (*score)(void *userdata, uint32_t i), void *userdata)
-{
-        uint32_t wanted = run->count, most = wanted > 1 ? score(userdata, 0) : 0;
-
-        run->kept = 1;
-        run->count = 1;
-        for (uint32_t i = 1; i < at_most(run->n, KHS_CANDIDATES) && run->count < wanted; i++) {
-                if (score(userdata, i) > most)
-                        continue;
-                run->kept |= 1ULL << i;
-                run->count++;
-        }
-}
-
 /* SplitMix64's finaliser (public domain, Vigna): every input bit reaches every output bit. */
 static uint64_t mix(uint64_t x)
 {

@@ -49,16 +49,47 @@ bool khs_order_keeps(uint32_t policy);
  */
 uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n);
 
+/* An answer of several addresses in the making. */
+struct khs_keep {
+        uint32_t wanted; /* at most, with the first */
+        uint32_t first_score;
+        uint32_t i; /* the candidate that is looked at next, counted from the first */
+};
+
 /**
- * khs_order_keep() - choose the others of an answer: first-kept
+ * khs_order_keep_first() - begin to choose the others of an answer: first-kept
  * @run:   n and first are set, count says how many are wanted at most, with the first
- * @score: tells the score (score.h) of the i-th address from the first
+ * @score: of the first (score.h)
  *
  * The first address was chosen by its turn. getaddrinfo() must not sort another one before it, or the
- * turn means nothing: so only addresses of no higher score follow it, the next ones first. Sets
- * run->kept, whose lowest bit is the first address, and run->count.
+ * turn means nothing: so only addresses of no higher score follow it, the next ones first.
+ *
+ *     khs_order_keep_first(&keep, run, score of the first);
+ *     while (khs_order_wants(&keep, run))
+ *             khs_order_keep(&keep, run, score of the keep.i-th from the first);
+ *
+ * Sets run->kept, whose lowest bit is the first address, and run->count.
  */
-void khs_order_keep(struct khs_run *run, uint32_t (*score)(void *userdata, uint32_t i), void *userdata);
+static inline void khs_order_keep_first(struct khs_keep *keep, struct khs_run *run, uint32_t score)
+{
+        *keep = (struct khs_keep){ .wanted = run->count, .first_score = score, .i = 1 };
+        run->kept = 1;
+        run->count = 1;
+}
+
+static inline bool khs_order_wants(const struct khs_keep *keep, const struct khs_run *run)
+{
+        return run->count < keep->wanted && keep->i < run->n && keep->i < KHS_CANDIDATES;
+}
+
+static inline void khs_order_keep(struct khs_keep *keep, struct khs_run *run, uint32_t score)
+{
+        if (score <= keep->first_score) {
+                run->kept |= 1ULL << keep->i;
+                run->count++;
+        }
+        keep->i++;
+}
 
 /**
  * khs_order_weight() - how much a host is drawn to an address (rendezvous hashing)

@@ -131,7 +131,7 @@ static int write_name(const struct khs_view *view, const char *host, size_t n_ho
         return 0;
 }
 
-static int name_of(const struct khs_pin *pin, int family, const uint8_t *address, char *ret, size_t n_max)
+static __attribute__((noinline)) int name_of(const struct khs_pin *pin, int family, const uint8_t *address, char *ret, size_t n_max)
 {
         char key[256], host[HOST_MAX];
         struct khs_found found;
@@ -158,20 +158,38 @@ static bool is_mapped(int family, const uint8_t *address)
         return family == AF_INET6 && memcmp(address, prefix, sizeof(prefix)) == 0;
 }
 
+/* After the table has been looked for, which needs stack, too. */
+static __attribute__((noinline)) int name_in(struct khs_table_file *own, int family, const uint8_t *address, char *ret,
+                                             size_t n_max)
+{
+        struct khs_pin pin = { .own = own };
+        int r;
+
+        r = khs_map_enter(&pin);
+        if (r < 0)
+                return r;
+        r = name_of(&pin, family, address, ret, n_max);
+        khs_map_leave(&pin);
+        return r;
+}
+
+/* In a function of its own, so that all others do without the room for a table. */
+static __attribute__((noinline, cold)) int name_by_file(int family, const uint8_t *address, char *ret, size_t n_max)
+{
+        struct khs_table_file own;
+
+        return name_in(&own, family, address, ret, n_max);
+}
+
 int khs_reverse_name(int family, const void *address, char *ret, size_t n_max)
 {
         const uint8_t *bytes = address;
-        struct khs_pin pin;
         int r;
 
         if (is_mapped(family, bytes)) {
                 family = AF_INET;
                 bytes += 12;
         }
-        r = khs_map_enter(&pin);
-        if (r < 0)
-                return r;
-        r = name_of(&pin, family, bytes, ret, n_max);
-        khs_map_leave(&pin);
-        return r;
+        r = name_in(NULL, family, bytes, ret, n_max);
+        return r == -EXDEV ? name_by_file(family, bytes, ret, n_max) : r;
 }

@@ -4,7 +4,6 @@
  */
 
 #include <endian.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "score.h"
@@ -23,10 +22,9 @@ static uint32_t common_bits(const uint32_t *a, const uint32_t *b, uint32_t n_wor
         return 32 * n_words;
 }
 
-void khs_score_begin(struct khs_score *score, int family, const void *address, bool has_ipv6)
+void khs_score_begin(struct khs_score *score, int family, const uint32_t *address, bool has_ipv6)
 {
-        *score = (struct khs_score){ .family = (uint8_t)family, .knows_subnets = has_ipv6 };
-        memcpy(score->address, address, family == AF_INET ? 4 : 16);
+        *score = (struct khs_score){ .address = address, .family = (uint8_t)family, .knows_subnets = has_ipv6 };
 }
 
 /*

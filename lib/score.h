@@ -33,7 +33,7 @@ struct khs_own {
 };
 
 struct khs_score {
-        uint32_t address[4];
+        const uint32_t *address;
         uint8_t family;
         bool knows_subnets; /* IPv4 only */
         uint16_t rank;      /* of the best source address so far; 0: none */
@@ -43,10 +43,10 @@ struct khs_score {
 /**
  * khs_score_begin() - begin to score one candidate
  * @family:   AF_INET or AF_INET6
- * @address:  4 or 16 bytes, network byte order
+ * @address:  network byte order; 1 or 4 words that stay where they are
  * @has_ipv6: whether any interface has an IPv6 address besides ::1, of whatever state
  */
-void khs_score_begin(struct khs_score *score, int family, const void *address, bool has_ipv6);
+void khs_score_begin(struct khs_score *score, int family, const uint32_t *address, bool has_ipv6);
 
 /* Takes one more own address into account; the first of equally good ones counts. */
 void khs_score_own(struct khs_score *score, const struct khs_own *own);

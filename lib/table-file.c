@@ -30,7 +30,10 @@
 #include "table-atomic.h"
 #include "table-file.h"
 
-#define NEW_NAME KHS_TABLE_NAME ".new"
+#define UNMAP_ALIGN 65536 /* the largest pages that kernels have */
+
+/* A file that has not got its name yet; another one that is to take its place before it has. */
+static const char *const unfinished_names[] = { KHS_TABLE_NAME ".new", KHS_TABLE_NAME ".newer" };
 
 static struct khs_table_header *header(struct khs_file *file)
 {
@@ -102,29 +105,33 @@ int khs_file_map(struct khs_file *file, int fd, const struct stat *stat)
         return 0;
 }
 
-/* Open, allocated to the last page and mapped; or nothing of it is left. */
-static int create(struct khs_file *file, int dir_fd)
+static bool has_name(const struct khs_file *file, int dir_fd, const char *name)
 {
         struct stat stat;
-        int fd, r;
 
-        if (unlinkat(dir_fd, NEW_NAME, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(dir_fd, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return -errno;
+        return fstatat(dir_fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && stat.st_dev == file->device &&
+               stat.st_ino == file->inode;
+}
 
-        do
-                r = -posix_fallocate(fd, 0, (off_t)file->size);
-        while (r == -EINTR);
-        if (r == 0 && (fchmod(fd, 0644) < 0 || fstat(fd, &stat) < 0)) /* the umask is not ours to trust */
-                r = -errno;
-        if (r == 0)
-                r = khs_file_map(file, fd, &stat);
-        (void)close(fd);
-        if (r < 0)
-                (void)unlinkat(dir_fd, NEW_NAME, 0);
-        return r;
+static int create(struct khs_file *file, int dir_fd, const char *name)
+{
+        struct stat stat;
+
+        if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+                return -errno;
+        file->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (file->fd < 0)
+                return -errno;
+        if (fstat(file->fd, &stat) < 0 || fchmod(file->fd, 0644) < 0) { /* the umask is not ours to trust */
+                int r = -errno;
+
+                (void)unlinkat(dir_fd, name, 0);
+                return r;
+        }
+        file->unfinished_name = name;
+        file->device = stat.st_dev;
+        file->inode = stat.st_ino;
+        return 0;
 }
 
 static void lay_out(struct khs_file *file, const struct khs_geometry *g)
@@ -138,9 +145,10 @@ static void lay_out(struct khs_file *file, const struct khs_geometry *g)
         file->arena_word = file->ridx_word + index_pages(g->ridx_log2) * (KHS_TABLE_PAGE / 4);
 }
 
-int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
-                 const struct khs_geometry *geometry, uint64_t max_bytes)
+int khs_file_begin(struct khs_file **ret, int dir_fd, const struct khs_geometry *geometry, uint64_t max_bytes,
+                   const struct khs_file *beside)
 {
+        const char *const *name = unfinished_names;
         struct khs_file *file;
         int r;
 
@@ -149,13 +157,14 @@ int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_stati
         file = calloc(1, sizeof(*file));
         if (!file)
                 return -ENOMEM;
+        file->fd = -1;
         lay_out(file, geometry);
 
+        if (beside && has_name(beside, dir_fd, *name))
+                name++;
         r = khs_pool_init(&file->pool, geometry->arena_units);
         if (r == 0)
-                r = create(file, dir_fd);
-        if (r == 0)
-                r = fill_header(file, fixed);
+                r = create(file, dir_fd, *name);
         if (r < 0) {
                 khs_file_free(file, dir_fd);
                 return r;
@@ -164,26 +173,83 @@ int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_stati
         return 0;
 }
 
-static bool has_name(const struct khs_file *file, int dir_fd, const char *name)
+int khs_file_allocate(struct khs_file *file, uint64_t n_bytes)
+{
+        uint64_t n = file->size - file->n_allocated;
+        int r;
+
+        if (n > n_bytes)
+                n = n_bytes;
+        do
+                r = posix_fallocate(file->fd, (off_t)file->n_allocated, (off_t)n);
+        while (r == EINTR);
+        if (r != 0)
+                return -r;
+        file->n_allocated += n;
+        return file->n_allocated < file->size;
+}
+
+int khs_file_finish(struct khs_file *file, const struct khs_table_static *fixed)
 {
         struct stat stat;
+        int r;
 
-        return fstatat(dir_fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && stat.st_dev == file->device &&
-               stat.st_ino == file->inode;
+        if (fstat(file->fd, &stat) < 0)
+                return -errno;
+        r = khs_file_map(file, file->fd, &stat);
+        if (r < 0)
+                return r;
+        (void)close(file->fd);
+        file->fd = -1;
+        return fill_header(file, fixed);
+}
+
+int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
+                 const struct khs_geometry *geometry, uint64_t max_bytes)
+{
+        struct khs_file *file;
+        int r;
+
+        r = khs_file_begin(&file, dir_fd, geometry, max_bytes, NULL);
+        if (r < 0)
+                return r;
+        r = khs_file_allocate(file, UINT64_MAX);
+        if (r == 0)
+                r = khs_file_finish(file, fixed);
+        if (r < 0) {
+                khs_file_free(file, dir_fd);
+                return r;
+        }
+        *ret = file;
+        return 0;
 }
 
 struct khs_file *khs_file_free(struct khs_file *file, int dir_fd)
 {
         if (!file)
                 return NULL;
-        if (file->map) {
-                if (has_name(file, dir_fd, NEW_NAME))
-                        (void)unlinkat(dir_fd, NEW_NAME, 0);
+        if (file->unfinished_name && has_name(file, dir_fd, file->unfinished_name))
+                (void)unlinkat(dir_fd, file->unfinished_name, 0);
+        if (file->fd >= 0)
+                (void)close(file->fd);
+        if (file->map)
                 (void)munmap(file->map, file->size);
-        }
         khs_pool_deinit(&file->pool);
         free(file);
         return NULL;
+}
+
+int khs_file_unmap(struct khs_file *file, uint64_t n_bytes)
+{
+        uint64_t rest = file->size > n_bytes ? (file->size - n_bytes) / UNMAP_ALIGN * UNMAP_ALIGN : 0;
+
+        khs_pool_deinit(&file->pool);
+        (void)munmap((char *)file->map + rest, file->size - rest);
+        file->size = rest;
+        if (file->size > 0)
+                return 1;
+        file->map = NULL;
+        return 0;
 }
 
 /* The header page of the file that has the name now, if it looks like a table; else NULL. */
@@ -227,7 +293,8 @@ static void supersede(struct khs_table_header *h)
 
 void khs_file_discard_unfinished(int dir_fd)
 {
-        (void)unlinkat(dir_fd, NEW_NAME, 0);
+        for (size_t i = 0; i < sizeof(unfinished_names) / sizeof(unfinished_names[0]); i++)
+                (void)unlinkat(dir_fd, unfinished_names[i], 0);
 }
 
 void khs_file_commit(struct khs_file *file)
@@ -251,7 +318,7 @@ int khs_file_publish(struct khs_file *file, int dir_fd)
         int r = 0;
 
         khs_file_beat(file);
-        if (renameat(dir_fd, NEW_NAME, dir_fd, KHS_TABLE_NAME) < 0)
+        if (renameat(dir_fd, file->unfinished_name, dir_fd, KHS_TABLE_NAME) < 0)
                 r = -errno;
         if (old) {
                 if (r == 0)

@@ -21,6 +21,9 @@ struct khs_file {
         uint32_t *map; /* the whole file, writable; all words through table-atomic.h once published */
         uint64_t size;
         uint64_t device, inode;
+        const char *unfinished_name; /* until it gets its own; NULL: it was adopted */
+        int fd;                      /* while it is allocated, else -1 */
+        uint64_t n_allocated;
         uint8_t hash_key[16];
         struct khs_geometry geometry;
         uint32_t idx_word, n_buckets;
@@ -33,9 +36,24 @@ struct khs_file {
 };
 
 /**
- * khs_file_new() - make a file without its name, empty, fully allocated
+ * khs_file_begin() - begin a file without its name
+ * @beside: a file that may have no name yet, too, and keeps what it has; or NULL
+ *
+ * Nothing of it is allocated, and it has no map, before khs_file_allocate() and khs_file_finish().
+ */
+int khs_file_begin(struct khs_file **ret, int dir_fd, const struct khs_geometry *geometry, uint64_t max_bytes,
+                   const struct khs_file *beside);
+
+/* Allocates another @n_bytes of it. Return: 1 there is more; 0 that was the last; a negative errno. */
+int khs_file_allocate(struct khs_file *file, uint64_t n_bytes);
+
+/**
+ * khs_file_finish() - map the allocated file and fill its header: it is an empty table
  * @fixed: static header; geometry, hash key, boot id and checksum are filled in
  */
+int khs_file_finish(struct khs_file *file, const struct khs_table_static *fixed);
+
+/* All of that. */
 int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
                  const struct khs_geometry *geometry, uint64_t max_bytes);
 
@@ -54,7 +72,14 @@ int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_sta
 /* Unmaps it; takes away the unfinished file, if it never got its name. */
 struct khs_file *khs_file_free(struct khs_file *file, int dir_fd);
 
-/* Removes the file that a writer was making when it ended. */
+/**
+ * khs_file_unmap() - a part of khs_file_free(), for a file that is not written any more
+ *
+ * Return: 1 there is more to unmap; 0 only khs_file_free() is left to do.
+ */
+int khs_file_unmap(struct khs_file *file, uint64_t n_bytes);
+
+/* Removes the files that a writer was making when it ended. */
 void khs_file_discard_unfinished(int dir_fd);
 
 /* Gives it its name and marks the file that had it superseded. */

@@ -105,34 +105,52 @@ static void raw_close(int fd)
                 (void)syscall(SYS_close, fd);
 }
 
-static int raw_statx(int fd, struct statx *ret)
+/* What matters of a struct statx, which is too large to be kept on small stacks. */
+struct status {
+        uint64_t device, inode, size;
+        uint32_t owner;
+        uint16_t mode;
+};
+
+static __attribute__((noinline)) int raw_statx(int fd, struct status *ret)
 {
-        return syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, ret) < 0 ? -errno : 0;
+        struct statx stat;
+
+        if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat) < 0)
+                return -errno;
+        *ret = (struct status){
+                .device = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor,
+                .inode = stat.stx_ino,
+                .size = stat.stx_size,
+                .owner = stat.stx_uid,
+                .mode = stat.stx_mode,
+        };
+        return 0;
 }
 
 /* The table's file, if it is one that we may believe. */
-static int open_checked(const char *dir, struct statx *ret_stat)
+static __attribute__((cold)) int open_checked(const char *dir, struct status *ret)
 {
-        struct statx dir_stat;
+        struct status dir_status;
         int dir_fd, fd = -1, r;
 
         dir_fd = raw_open(AT_FDCWD, dir, O_PATH | O_DIRECTORY);
         if (dir_fd < 0)
                 return dir_fd;
-        r = raw_statx(dir_fd, &dir_stat);
+        r = raw_statx(dir_fd, &dir_status);
         if (r == 0)
                 r = fd = raw_open(dir_fd, KHS_TABLE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
         raw_close(dir_fd);
         if (r < 0)
                 return r;
 
-        r = raw_statx(fd, ret_stat);
-        if (r == 0 && !S_ISREG(ret_stat->stx_mode))
+        r = raw_statx(fd, ret);
+        if (r == 0 && !S_ISREG(ret->mode))
                 r = -EBADMSG;
-        if (r == 0 && ret_stat->stx_mode & 022)
+        if (r == 0 && ret->mode & 022)
                 r = -EPERM;
         /* In a user namespace root's files may show another owner: the directory's, then. */
-        if (r == 0 && ret_stat->stx_uid != 0 && ret_stat->stx_uid != dir_stat.stx_uid)
+        if (r == 0 && ret->owner != 0 && ret->owner != dir_status.owner)
                 r = -EPERM;
         if (r < 0) {
                 raw_close(fd);
@@ -141,7 +159,7 @@ static int open_checked(const char *dir, struct statx *ret_stat)
         return fd;
 }
 
-static int map_file(int fd, uint64_t size, struct khs_view *ret)
+static __attribute__((cold)) int map_file(int fd, uint64_t size, struct khs_view *ret)
 {
         void *map;
         int r;
@@ -160,22 +178,22 @@ static int map_file(int fd, uint64_t size, struct khs_view *ret)
         return r;
 }
 
-int khs_table_open(const char *dir, enum khs_open_mode mode, const struct khs_table_file *known,
-                   struct khs_table_file *ret)
+__attribute__((cold)) int khs_table_open(const char *dir, enum khs_open_mode mode, const struct khs_table_file *known,
+                                         struct khs_table_file *ret)
 {
         int saved_errno = errno, fd, r;
-        struct statx stat;
+        struct status status;
 
-        fd = r = open_checked(dir, &stat);
+        fd = r = open_checked(dir, &status);
         if (r >= 0) {
-                ret->device = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor;
-                ret->inode = stat.stx_ino;
+                ret->device = status.device;
+                ret->inode = status.inode;
                 if (known && known->device == ret->device && known->inode == ret->inode)
                         r = -EALREADY;
                 else if (mode == KHS_OPEN_MAP)
-                        r = map_file(fd, stat.stx_size, &ret->view);
+                        r = map_file(fd, status.size, &ret->view);
                 else
-                        r = khs_view_init(&ret->view, NULL, fd, stat.stx_size);
+                        r = khs_view_init(&ret->view, NULL, fd, status.size);
                 if (mode == KHS_OPEN_MAP || r < 0)
                         raw_close(fd);
         }
@@ -330,10 +348,12 @@ static inline bool pin_current(struct khs_pin *pin)
 /* The pread path: a table of this lookup's own. */
 static int enter_own(struct khs_pin *pin)
 {
-        if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, &pin->own) < 0)
+        if (!pin->own)
+                return -EXDEV;
+        if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, pin->own) < 0)
                 return -ENOTCONN;
         pin->count = NULL;
-        pin->view = &pin->own.view;
+        pin->view = &pin->own->view;
         if ((int32_t)(pin->view->generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) > 0)
                 __atomic_store_n(&newest_read, pin->view->generation, __ATOMIC_RELAXED);
         if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
@@ -441,5 +461,5 @@ int khs_map_enter(struct khs_pin *pin)
 
 void khs_map_leave_own(struct khs_pin *pin)
 {
-        khs_table_close(&pin->own);
+        khs_table_close(pin->own);
 }

@@ -64,7 +64,7 @@ struct khs_pin {
         const struct khs_view *view;
         uint32_t now_ds; /* in the writer's CLOCK_BOOTTIME */
         uint32_t *count; /* of the pins of its map, on this thread's line; NULL: own */
-        struct khs_table_file own;
+        struct khs_table_file *own; /* the caller's, see khs_map_enter(); or NULL */
 };
 
 /* What khs_map_leave() does for a lookup that reads the file by itself. */
@@ -72,11 +72,14 @@ void khs_map_leave_own(struct khs_pin *pin);
 
 /**
  * khs_map_enter() - pin the living table of this process
+ * @pin: pin->own is set by the caller: room for a table that this lookup alone reads, by pread(2), if it
+ *       must; it lives as long as the pin. NULL is for those who first try without so much stack.
  *
  * Enters the kernel only when there is no table yet, its daemon is silent or a newer file
  * replaced it, and then at most once a second (in each call where the table can't be mapped).
  *
- * Return: 0; -ENOTCONN no usable table or no living daemon. Preserves errno.
+ * Return: 0; -ENOTCONN no usable table or no living daemon; -EXDEV the lookup must read by itself, and
+ * pin->own is NULL. Preserves errno.
  */
 int khs_map_enter(struct khs_pin *pin);
 

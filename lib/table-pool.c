@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "table-format.h"
 #include "table-pool.h"
 
 /* 1; then 2 and 3, doubled thirteen times; then 16384. */
@@ -65,6 +64,8 @@ int khs_pool_take(struct khs_pool *pool, unsigned int class, uint32_t now_ds, ui
 
 void khs_pool_give(struct khs_pool *pool, unsigned int class, uint32_t unit, uint32_t now_ds)
 {
+        uint32_t slot = now_ds % KHS_GRACE_DS, n = khs_pool_units(class);
+
         pool->next[unit] = 0;
         pool->freed[unit] = now_ds;
         if (pool->tail[class])
@@ -72,16 +73,20 @@ void khs_pool_give(struct khs_pool *pool, unsigned int class, uint32_t unit, uin
         else
                 pool->head[class] = unit + 1;
         pool->tail[class] = unit + 1;
-        pool->n_free += khs_pool_units(class);
+        pool->n_free += n;
+        if (pool->recent[slot].ds != now_ds)
+                pool->recent[slot].n_units = 0;
+        pool->recent[slot].ds = now_ds;
+        pool->recent[slot].n_units += n;
 }
 
 uint32_t khs_pool_resting(const struct khs_pool *pool, uint32_t now_ds)
 {
         uint32_t n = 0;
 
-        for (unsigned int class = 0; class < KHS_N_CLASSES; class++) {
-                for (uint32_t u = pool->head[class]; u; u = pool->next[u - 1])
-                        n += is_resting(pool, u - 1, now_ds) ? khs_pool_units(class) : 0;
+        for (uint32_t slot = 0; slot < KHS_GRACE_DS; slot++) {
+                if (now_ds - pool->recent[slot].ds < KHS_GRACE_DS)
+                        n += pool->recent[slot].n_units;
         }
         return n;
 }

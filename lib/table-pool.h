@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "table-format.h"
+
 #define KHS_N_CLASSES 28
 
 struct khs_pool {
@@ -22,6 +24,9 @@ struct khs_pool {
         uint32_t *next;   /* by first unit of a free block: 1 + the next one of its class; 0: last */
         uint32_t *freed;  /* by first unit: when it was given back, in deciseconds */
         uint32_t head[KHS_N_CLASSES], tail[KHS_N_CLASSES]; /* 1 + unit, 0: none; oldest first */
+        struct {
+                uint32_t ds, n_units; /* given back in that decisecond */
+        } recent[KHS_GRACE_DS]; /* by decisecond modulo the grace time */
 };
 
 int khs_pool_init(struct khs_pool *pool, uint32_t n_units);

@@ -85,46 +85,81 @@ KHS_INLINE void load_words(const struct khs_view *view, const uint32_t *map, uin
 
 void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
-        load_words(view, view->map, word, ret, n_words);
+        const uint32_t *map = view->map;
+
+        if (!map)
+                pread_words(view->fd, word, ret, n_words);
+        /* Never many: unrolled, it would be half a kilobyte in every process. */
+#pragma GCC unroll 1
+        for (uint32_t i = 0; map && i < n_words; i++)
+                ret[i] = khs_load_relaxed(map + word + i);
 }
 
-/* A field of the static part and where its private copy goes. */
-struct field {
-        size_t offset, size;
-        void *ret;
+/* What is needed of the static part once, besides what the view keeps. */
+struct geometry {
+        uint32_t file_pages, idx_off, idx_log2, ridx_off, ridx_log2, arena_off;
+        uint32_t n_zone, checksum;
 };
 
-#define FIELD(name, dest) { offsetof(struct khs_table_static, name), sizeof(dest), &(dest) }
+/* A field of the static part, and where its private copy goes: into the view or the geometry. */
+struct field {
+        uint16_t offset, size;
+        uint16_t dest;
+        bool to_view;
+};
+
+#define TO_GEOMETRY(name, member)                                                                                  \
+        { offsetof(struct khs_table_static, name), 4, offsetof(struct geometry, member), false }
+#define TO_VIEW(name, member, n) { offsetof(struct khs_table_static, name), n, offsetof(struct khs_view, member), true }
+
+static const struct field fields[] = {
+        TO_GEOMETRY(file_pages, file_pages),
+        TO_GEOMETRY(idx_off_pg, idx_off),
+        TO_GEOMETRY(idx_log2, idx_log2),
+        TO_GEOMETRY(ridx_off_pg, ridx_off),
+        TO_GEOMETRY(ridx_log2, ridx_log2),
+        TO_GEOMETRY(arena_off_pg, arena_off),
+        TO_VIEW(arena_units, arena_units, 4),
+        TO_VIEW(max_probe, max_probe, 4),
+        TO_VIEW(max_addr, max_addr, 4),
+        TO_VIEW(generation, generation, 4),
+        TO_VIEW(hash_key, hash_key, 16),
+        TO_VIEW(boot_id, boot_id, 16),
+        TO_GEOMETRY(zone_len, n_zone),
+        TO_VIEW(zone, zone, 256),
+        TO_GEOMETRY(checksum, checksum),
+        TO_VIEW(orphan_max_ds, orphan_max_ds, 4),
+        TO_VIEW(flags, flags, 4),
+        TO_VIEW(namespace_len, n_namespace, 1),
+        TO_VIEW(namespace, namespace, 63),
+};
 
 /* The part of a field that lies in the chunk at byte `start`. */
-static void field_take(const struct field *field, size_t start, const uint32_t *chunk)
+static void field_take(const struct field *field, char *ret, size_t start, const uint32_t *chunk)
 {
-        size_t end = start + MAX_CHUNK * 4, from = field->offset, to = field->offset + field->size;
+        size_t end = start + MAX_CHUNK * 4, from = field->offset, to = from + field->size;
 
         from = from > start ? from : start;
         to = to < end ? to : end;
         if (from < to)
-                memcpy((char *)field->ret + (from - field->offset), (const char *)chunk + (from - start), to - from);
+                memcpy(ret + (from - field->offset), (const char *)chunk + (from - start), to - from);
 }
 
 /* Copies fields out of the static part, in pieces that small stacks have room for. */
-static void load_static(const struct khs_view *view, const struct field *fields, size_t n_fields, uint32_t *ret_crc)
+static void load_static(struct khs_view *view, struct geometry *g, uint32_t *ret_crc)
 {
         uint32_t chunk[MAX_CHUNK], crc = KHS_CRC32C_INIT;
 
         for (uint32_t word = 0; word < KHS_STATIC_SIZE / 4; word += MAX_CHUNK) {
                 khs_view_copy(view, word, chunk, MAX_CHUNK);
-                for (size_t i = 0; i < n_fields; i++)
-                        field_take(&fields[i], (size_t)word * 4, chunk);
+                for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+                        field_take(&fields[i], (fields[i].to_view ? (char *)view : (char *)g) + fields[i].dest,
+                                   (size_t)word * 4, chunk);
                 for (uint32_t i = 0; i < MAX_CHUNK; i++)
                         crc = khs_crc32c_word(crc, word + i == CHECKSUM_WORD ? 0 : chunk[i]);
         }
         *ret_crc = khs_crc32c_end(crc);
 }
-
-struct geometry {
-        uint32_t file_pages, idx_off, idx_log2, ridx_off, ridx_log2, arena_off;
-};
 
 /* Whether n_bytes from page `off` lie behind the header and inside the file. */
 static bool pages_ok(uint32_t off, uint64_t n_bytes, uint32_t file_pages)
@@ -169,37 +204,16 @@ static int check_format(const struct khs_view *view)
         return 0;
 }
 
-static int init_static(struct khs_view *view)
+static __attribute__((cold)) int init_static(struct khs_view *view)
 {
-        uint32_t n_zone, checksum, crc;
         struct geometry g;
-        const struct field fields[] = {
-                FIELD(file_pages, g.file_pages),
-                FIELD(idx_off_pg, g.idx_off),
-                FIELD(idx_log2, g.idx_log2),
-                FIELD(ridx_off_pg, g.ridx_off),
-                FIELD(ridx_log2, g.ridx_log2),
-                FIELD(arena_off_pg, g.arena_off),
-                FIELD(arena_units, view->arena_units),
-                FIELD(max_probe, view->max_probe),
-                FIELD(max_addr, view->max_addr),
-                FIELD(generation, view->generation),
-                FIELD(hash_key, view->hash_key),
-                FIELD(boot_id, view->boot_id),
-                FIELD(zone_len, n_zone),
-                FIELD(zone, view->zone),
-                FIELD(checksum, checksum),
-                FIELD(orphan_max_ds, view->orphan_max_ds),
-                FIELD(flags, view->flags),
-                FIELD(namespace_len, view->n_namespace),
-                { offsetof(struct khs_table_static, namespace), sizeof(view->namespace) - 1, view->namespace },
-        };
+        uint32_t crc;
 
-        load_static(view, fields, sizeof(fields) / sizeof(fields[0]), &crc);
-        if (crc != checksum || n_zone > KHS_KEY_MAX || view->n_namespace > sizeof(view->namespace) - 1)
+        load_static(view, &g, &crc);
+        if (crc != g.checksum || g.n_zone > KHS_KEY_MAX || view->n_namespace > sizeof(view->namespace) - 1)
                 return -EBADMSG;
-        view->n_zone = (uint8_t)n_zone;
-        view->zone[n_zone] = '\0';
+        view->n_zone = (uint8_t)g.n_zone;
+        view->zone[g.n_zone] = '\0';
         view->namespace[view->n_namespace] = '\0';
         return init_geometry(view, &g);
 }
@@ -270,17 +284,33 @@ static inline uint32_t last_word(const char *key, size_t n_key)
         return khs_load32(key + n_key - 4) >> 8 * (4 - n_key % 4);
 }
 
+/* In pieces that small stacks have room for. */
+static __attribute__((noinline, cold)) bool key_equal_by_pread(int fd, uint32_t word, const char *key, size_t n_key)
+{
+        for (size_t n; n_key > 0; key += n, n_key -= n, word += MAX_CHUNK) {
+                uint32_t theirs[MAX_CHUNK], ours[MAX_CHUNK] = { 0 };
+
+                n = n_key < sizeof(ours) ? n_key : sizeof(ours);
+                memcpy(ours, key, n);
+                pread_words(fd, word, theirs, (uint32_t)(n + 3) / 4);
+                if (memcmp(ours, theirs, (n + 3) / 4 * 4) != 0) /* the writer pads with zeros */
+                        return false;
+        }
+        return true;
+}
+
 KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found,
                           const char *key, size_t n_key)
 {
-        uint32_t buffer[(KHS_KEY_MAX + 3) / 4], word = found->block + KHS_UNIT_WORDS, differ = 0;
-        const uint32_t *theirs = map ? map + word : buffer;
+        uint32_t word = found->block + KHS_UNIT_WORDS, differ = 0;
         size_t n = n_key / 4;
+        const uint32_t *theirs;
 
         if (found->n_key != n_key)
                 return false;
         if (!map)
-                pread_words(view->fd, word, buffer, (uint32_t)(n_key + 3) / 4);
+                return key_equal_by_pread(view->fd, word, key, n_key);
+        theirs = map + word;
         for (size_t i = 0; i < n; i++)
                 differ |= khs_load_relaxed(theirs + i) ^ khs_load32(key + 4 * i);
         if (n_key % 4) /* the writer pads with zeros */
@@ -348,10 +378,11 @@ KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t
         return -ENOENT;
 }
 
+/* The first time, too, where there is no map. */
 static __attribute__((noinline, cold)) int search_again(const struct khs_view *view, uint64_t hash, const char *key,
                                                         size_t n_key, struct khs_found *ret)
 {
-        for (int i = 1; i < MAX_TRIES; i++) {
+        for (int i = view->map ? 1 : 0; i < MAX_TRIES; i++) {
                 int r = search(view, view->map, hash, key, n_key, ret);
 
                 if (r != -EAGAIN)
@@ -363,16 +394,17 @@ static __attribute__((noinline, cold)) int search_again(const struct khs_view *v
 int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret)
 {
         uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
-        int r = search(view, view->map, hash, key, n_key, ret);
+        const uint32_t *map = view->map;
+        int r = map ? search(view, map, hash, key, n_key, ret) : -EAGAIN; /* what pread(2) needs is not inlined */
 
         return r == -EAGAIN ? search_again(view, hash, key, n_key, ret) : r;
 }
 
-static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
+static __attribute__((cold)) void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
 {
-        uint32_t chunk[MAX_CHUNK];
+        uint32_t chunk[MAX_CHUNK / 2];
 
-        for (uint32_t done = 0; done < n_key; done += sizeof(chunk), word += MAX_CHUNK) {
+        for (uint32_t done = 0; done < n_key; done += sizeof(chunk), word += MAX_CHUNK / 2) {
                 uint32_t n = n_key - done < sizeof(chunk) ? n_key - done : sizeof(chunk);
 
                 khs_view_copy(view, word, chunk, (n + 3) / 4);
@@ -407,8 +439,8 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
 }
 
 /* Addresses that lie one after the other. */
-static char *pread_run(const struct khs_view *view, uint32_t word, uint32_t count, uint32_t n_words, char *out,
-                       size_t stride)
+static __attribute__((noinline, cold)) char *pread_run(const struct khs_view *view, uint32_t word, uint32_t count,
+                                                       uint32_t n_words, char *out, size_t stride)
 {
         uint32_t chunk[MAX_CHUNK];
 

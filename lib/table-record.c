@@ -289,33 +289,43 @@ int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32
         return 0;
 }
 
-int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds)
+static int copy_record(struct khs_file *to, const struct khs_file *from, uint32_t ref, struct khs_image *image,
+                       uint32_t now_ds)
 {
-        const uint32_t *entry = from->map + from->idx_word;
+        struct khs_record *record = (struct khs_record *)image->words;
+        const char *key = (const char *)(record + 1);
+        uint32_t *entry;
+        uint64_t hash;
+        bool found;
 
-        for (uint32_t i = 0; i < from->n_buckets * KHS_BUCKET_ENTRIES; i++, entry += 2) {
-                struct khs_record *record = (struct khs_record *)image->words;
-                const char *key = (const char *)(record + 1);
-                uint32_t *new_entry;
-                uint64_t hash;
-                bool found;
+        memcpy(image->words, block_at(from, ref), (size_t)record_at(from, ref)->units * KHS_UNIT);
+        hash = khs_siphash13(to->hash_key, key, record->key & KHS_KEY_LEN_MASK);
+        entry = entry_find(to, hash, key, record->key & KHS_KEY_LEN_MASK, &found);
+        if (!entry)
+                return -EXFULL;
+        if (found)
+                return 0;
+        record->tag = (uint32_t)(hash >> 32) | 1;
+        record->crc = khs_record_crc(record);
+        return place(to, entry, false, image->words, now_ds);
+}
+
+int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *entry, uint32_t n_words,
+                  struct khs_image *image, uint32_t now_ds)
+{
+        for (uint32_t seen = 0; *entry < from->n_buckets * KHS_BUCKET_ENTRIES && seen < n_words; ++*entry) {
+                uint32_t ref = from->map[from->idx_word + (size_t)*entry * 2 + 1];
                 int r;
 
-                if (entry[1] == 0)
+                seen += 2;
+                if (ref == 0)
                         continue;
-                memcpy(image->words, block_at(from, entry[1]), (size_t)record_at(from, entry[1])->units * KHS_UNIT);
-                hash = khs_siphash13(to->hash_key, key, record->key & KHS_KEY_LEN_MASK);
-                new_entry = entry_find(to, hash, key, record->key & KHS_KEY_LEN_MASK, &found);
-                if (!new_entry)
-                        return -EXFULL;
-
-                record->tag = (uint32_t)(hash >> 32) | 1;
-                record->crc = khs_record_crc(record);
-                r = place(to, new_entry, false, image->words, now_ds);
+                seen += record_at(from, ref)->units * KHS_UNIT_WORDS;
+                r = copy_record(to, from, ref, image, now_ds);
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return *entry < from->n_buckets * KHS_BUCKET_ENTRIES;
 }
 
 /* The key of a record, and its target's, NUL-terminated. */

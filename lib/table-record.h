@@ -40,8 +40,17 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_im
 /* Return: 0; -ENOENT. */
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds);
 
-/* Everything that one file says into another, empty one. Versions and times stay what they are. */
-int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds);
+/**
+ * khs_file_copy() - copy what one file says into another
+ * @entry:   number of the index entry of @from to begin at; moved on
+ * @n_words: stops when it has looked at so many
+ *
+ * Versions and times stay what they are. Keys that @to has are passed over.
+ *
+ * Return: 1 there are more; 0; as khs_file_put().
+ */
+int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *entry, uint32_t n_words,
+                  struct khs_image *image, uint32_t now_ds);
 
 /* As khs_writer_retain(). */
 void khs_file_retain(struct khs_file *file, bool (*keep)(void *userdata, const char *key, const char *target),

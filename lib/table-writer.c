@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #include "table-atomic.h"
+#include "table-growth.h"
 #include "table-record.h"
 #include "table-writer.h"
 
-#define LOCK_NAME     "lock"
-#define MIN_IDX_LOG2  9    /* one page of index: 256 services at half load */
-#define MIN_UNITS     1024 /* 64 KiB of arena */
-#define GROW_TRIES    4    /* new hash keys, or doubled indexes, until every key finds its place */
+#define LOCK_NAME "lock"
+#define MIN_UNITS 1024 /* 64 KiB of arena */
+#define CALM_DS   6000 /* ten minutes: between two new files that no put is waiting for */
+#define LEAVE_DS  600  /* readers leave a superseded file within a minute */
 
 struct khs_writer {
         int dir_fd;
@@ -27,6 +28,16 @@ struct khs_writer {
         bool published;
         uint32_t n_refused;
         struct khs_image *image;
+
+        struct khs_growth growth; /* the next file, made in slices */
+        bool is_due;              /* it is to be begun, or not yet over */
+        bool is_sparse;           /* most of the arena is free, since sparse_ds */
+        uint32_t sparse_ds;
+        bool is_calm;             /* no new file ahead of need before calm_ds */
+        uint32_t calm_ds;
+
+        struct khs_file *old; /* superseded at old_ds */
+        uint32_t old_ds;
 };
 
 int khs_writer_lock(int dir_fd)
@@ -46,68 +57,33 @@ int khs_writer_lock(int dir_fd)
         return fd;
 }
 
-/* Room for twice as many entries: every key finds its place near its bucket. */
-static uint32_t index_log2(uint64_t n, uint32_t max)
-{
-        uint32_t log2 = MIN_IDX_LOG2;
+/* ---- new files ---- */
 
-        while (log2 < max && 1ULL << log2 < 2 * n)
-                log2++;
-        return log2;
+/*
+ * The last one who lets go of a file has to wait until the kernel has freed its pages, a tenth of a
+ * millisecond for each MiB. That ought not to be a lookup: we hold on until readers are gone.
+ */
+static void retire(struct khs_writer *w, uint32_t now_ds)
+{
+        khs_file_free(w->old, w->dir_fd);
+        w->old = w->file;
+        w->old_ds = now_ds;
 }
 
-/* What a new file must hold. */
-struct need {
-        uint64_t n_keys, n_addresses;
-        uint64_t units, wanted_units; /* at least; better */
-};
-
-/* The largest arena that fits beside the indexes into max_bytes, at most `wanted`. */
-static uint32_t arena_within(uint64_t max_bytes, struct khs_geometry g, uint64_t wanted)
+/* Return: 1 there is more; 0. */
+static int release_old(struct khs_writer *w, uint32_t n_words)
 {
-        uint64_t indexes, room;
-
-        g.arena_units = 0;
-        indexes = khs_file_size(&g);
-        room = max_bytes > indexes ? (max_bytes - indexes) / KHS_TABLE_PAGE * (KHS_TABLE_PAGE / KHS_UNIT) : 0;
-        return (uint32_t)(wanted < room ? wanted : room);
+        if (khs_file_unmap(w->old, (uint64_t)n_words * KHS_UNIT) > 0)
+                return 1;
+        w->old = khs_file_free(w->old, w->dir_fd);
+        return 0;
 }
 
-/* A filled file without a name; tries other hash keys, then larger indexes. */
-static int build(struct khs_writer *w, const struct need *need, uint32_t now_ds, struct khs_file **ret)
+/* Takes the new file into use. */
+static int switch_over(struct khs_writer *w, uint32_t now_ds)
 {
-        bool reverse = w->fixed.flags & KHS_FLAG_REVERSE;
-        int r = -ENOSPC;
+        struct khs_file *file = khs_growth_take(&w->growth);
 
-        for (uint32_t i = 0; i < GROW_TRIES; i++) {
-                struct khs_geometry g = {
-                        .idx_log2 = index_log2(need->n_keys, KHS_IDX_LOG2_MAX) + i / 2,
-                        .ridx_log2 = reverse ? index_log2(need->n_addresses, KHS_RIDX_LOG2_MAX) + i / 2 : 0,
-                };
-                struct khs_file *file = NULL;
-
-                g.arena_units = arena_within(w->max_bytes, g, need->wanted_units);
-                if (g.idx_log2 > KHS_IDX_LOG2_MAX || g.ridx_log2 > KHS_RIDX_LOG2_MAX || g.arena_units < need->units)
-                        return -ENOSPC;
-                r = khs_file_new(&file, w->dir_fd, &w->fixed, &g, w->max_bytes);
-                if (r < 0)
-                        return r;
-                if (w->file)
-                        r = khs_file_copy(file, w->file, w->image, now_ds);
-                if (r == 0) {
-                        *ret = file;
-                        return 0;
-                }
-                khs_file_free(file, w->dir_fd);
-                if (r != -EXFULL)
-                        return r;
-        }
-        return r;
-}
-
-/* Takes a new file into use. */
-static int switch_to(struct khs_writer *w, struct khs_file *file)
-{
         if (w->published) {
                 int r = khs_file_publish(file, w->dir_fd);
 
@@ -117,12 +93,54 @@ static int switch_to(struct khs_writer *w, struct khs_file *file)
                 }
                 /* Ours need not have had the name any more: somebody may have removed it. */
                 khs_file_supersede(w->file);
+                retire(w, now_ds);
+        } else {
+                khs_file_free(w->file, w->dir_fd);
         }
-        khs_file_free(w->file, w->dir_fd);
         w->file = file;
         w->fixed.generation++;
+        w->is_due = w->is_sparse = false;
         khs_writer_set_refused(w, w->n_refused);
         return 0;
+}
+
+static int begin(struct khs_writer *w, const struct khs_need *need)
+{
+        w->growth = (struct khs_growth){
+                .dir_fd = w->dir_fd,
+                .fixed = &w->fixed,
+                .max_bytes = w->max_bytes,
+                .from = w->file,
+                .need = *need,
+        };
+        return khs_growth_begin(&w->growth);
+}
+
+/* What is left of it, at once. */
+static int finish(struct khs_writer *w, uint32_t now_ds)
+{
+        int r;
+
+        do
+                r = khs_growth_step(&w->growth, KHS_ALL_WORDS, w->image, now_ds);
+        while (r > 0);
+        return r < 0 ? r : switch_over(w, now_ds);
+}
+
+static int build(struct khs_writer *w, const struct khs_need *need, uint32_t now_ds)
+{
+        int r;
+
+        khs_growth_drop(&w->growth);
+        w->old = khs_file_free(w->old, w->dir_fd);
+        r = begin(w, need);
+        return r < 0 ? r : finish(w, now_ds);
+}
+
+/* Units that records are in, and blocks that rest. */
+static uint64_t used_units(const struct khs_pool *pool, uint32_t now_ds)
+{
+        return (uint64_t)pool->n_cut - pool->n_free + khs_pool_resting(pool, now_ds);
 }
 
 /*
@@ -134,17 +152,158 @@ static int grow(struct khs_writer *w, const struct khs_row *row, bool wider, uin
 {
         const struct khs_pool *pool = &w->file->pool;
         uint64_t live = (uint64_t)pool->n_cut - pool->n_free, more = row ? khs_row_units(row) : 1;
-        const struct need need = {
+        const struct khs_need need = {
                 .n_keys = (w->file->n_keys + 1ULL) * (wider ? 2 : 1),
                 .n_addresses = ((uint64_t)w->file->n_addresses + (row ? row->n4 + row->n6 : 0)) * (wider ? 2 : 1),
                 .units = live + more,
-                .wanted_units = (live + more + khs_pool_resting(pool, now_ds)) * 3 / 2 + MIN_UNITS,
+                .wanted_units = (used_units(pool, now_ds) + more) * 3 / 2 + MIN_UNITS,
         };
-        struct khs_file *file;
+
+        return build(w, &need, now_ds);
+}
+
+/* ---- ahead of need ---- */
+
+/* No new file ahead of need for a while. */
+static void calm(struct khs_writer *w, uint32_t now_ds)
+{
+        w->is_due = w->is_sparse = false;
+        w->is_calm = true;
+        w->calm_ds = now_ds + CALM_DS;
+}
+
+static bool is_calm(struct khs_writer *w, uint32_t now_ds)
+{
+        if (w->is_calm && (int32_t)(now_ds - w->calm_ds) >= 0)
+                w->is_calm = false;
+        return w->is_calm;
+}
+
+/* Three quarters of what the arena or an index takes. */
+static bool is_tight(const struct khs_file *file)
+{
+        uint32_t n_entries = file->n_buckets * KHS_BUCKET_ENTRIES, n_rentries = file->n_rbuckets * KHS_BUCKET_ENTRIES;
+
+        return file->pool.n_cut >= file->pool.n_units / 4 * 3 || file->n_keys >= n_entries / 8 * 3 ||
+               (n_rentries > 0 && file->n_reverse >= n_rentries / 8 * 3);
+}
+
+/* Less than a quarter of the arena is used, for ten minutes, and a new one would be much smaller. */
+static bool is_sparse(struct khs_writer *w, uint32_t now_ds)
+{
+        const struct khs_pool *pool = &w->file->pool;
+        uint64_t used = used_units(pool, now_ds);
+
+        if (used >= pool->n_units / 4 || used * 8 / 5 + MIN_UNITS > pool->n_units / 2) {
+                w->is_sparse = false;
+                return false;
+        }
+        if (!w->is_sparse)
+                w->sparse_ds = now_ds;
+        w->is_sparse = true;
+        return now_ds - w->sparse_ds >= CALM_DS && !is_calm(w, now_ds);
+}
+
+/* Half as much again as is used, and a bit: the next one is due when a fifth is added. Return: 1; a negative errno. */
+static int begin_ahead(struct khs_writer *w, uint32_t now_ds)
+{
+        uint64_t used = used_units(&w->file->pool, now_ds);
+        const struct khs_need need = {
+                .n_keys = w->file->n_keys * 3ULL / 2 + 1,
+                .n_addresses = w->file->n_addresses * 3ULL / 2 + 1,
+                .units = used * 4 / 3 + 1,
+                .wanted_units = used * 8 / 5 + MIN_UNITS,
+        };
         int r;
 
-        r = build(w, &need, now_ds, &file);
-        return r < 0 ? r : switch_to(w, file);
+        r = begin(w, &need);
+        if (r < 0)
+                calm(w, now_ds);
+        return r < 0 ? r : 1;
+}
+
+/* Whether a file takes more than another one: then there will be as many more of its kind as there is more to hold. */
+static bool is_larger(const struct khs_geometry *g, const struct khs_geometry *than)
+{
+        return g->arena_units >= than->arena_units / 8 * 9 || g->idx_log2 > than->idx_log2 ||
+               g->ridx_log2 > than->ridx_log2;
+}
+
+/* A slice, and the switch behind the last one. Return: 1 there is more; 0; a negative errno. */
+static int go_on(struct khs_writer *w, uint32_t n_words, uint32_t now_ds)
+{
+        bool is_copying = w->growth.file->map != NULL;
+        struct khs_geometry before = w->file->geometry;
+        int r;
+
+        r = khs_growth_step(&w->growth, n_words, w->image, now_ds);
+        if (r == -ENOSPC && is_copying)
+                return 1; /* it has become too small: it is still due, and will be larger */
+        if (r == 0)
+                r = switch_over(w, now_ds);
+        if (r < 0 || (r == 0 && !is_larger(&w->file->geometry, &before)))
+                calm(w, now_ds);
+        return r;
+}
+
+bool khs_writer_wants_step(const struct khs_writer *w)
+{
+        return w->is_due;
+}
+
+/* What is in the way, then what is under way. Return: as khs_writer_step(). */
+static int advance(struct khs_writer *w, uint32_t n_words, uint32_t now_ds)
+{
+        if (w->old && (w->is_due || now_ds - w->old_ds >= LEAVE_DS))
+                return release_old(w, n_words) || w->is_due;
+        if (w->growth.file)
+                return go_on(w, n_words, now_ds);
+        return w->is_due ? begin_ahead(w, now_ds) : 0;
+}
+
+int khs_writer_step(struct khs_writer *w, uint32_t now_ds)
+{
+        if (!w->published)
+                return 0;
+        if (!w->growth.file && is_sparse(w, now_ds))
+                w->is_due = true;
+        return advance(w, KHS_SLICE_WORDS, now_ds);
+}
+
+/* ---- records ---- */
+
+static bool is_full(int r)
+{
+        return r == -ENOSPC || r == -EXFULL;
+}
+
+/*
+ * What was put into the file in use. Where puts cut blocks or take places in the index it is full before
+ * long. Then as much of the next one is made as the room that this put took asks for: of the last
+ * quarter, each word stands for three that are to be copied and five to be allocated.
+ */
+static void follow(struct khs_writer *w, const struct khs_row *row, uint32_t n_cut, bool is_more, uint32_t now_ds)
+{
+        if (w->growth.file)
+                khs_growth_put(&w->growth, row, w->image, now_ds);
+        if (!w->is_due)
+                w->is_due = is_more && is_tight(w->file) && !is_calm(w, now_ds);
+        if (w->is_due && n_cut > 0)
+                (void)advance(w, n_cut * KHS_UNIT_WORDS * 6, now_ds);
+}
+
+static int put(struct khs_writer *w, const struct khs_row *row, uint32_t now_ds)
+{
+        struct khs_file *file = w->file;
+        uint32_t n_cut = file->pool.n_cut, n_keys = file->n_keys, n_reverse = file->n_reverse;
+        int r;
+
+        r = khs_file_put(file, row, w->image, now_ds);
+        if (r < 0 || !w->published)
+                return r;
+        n_cut = file->pool.n_cut - n_cut;
+        follow(w, row, n_cut, n_cut > 0 || file->n_keys > n_keys || file->n_reverse > n_reverse, now_ds);
+        return 0;
 }
 
 int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now_ds)
@@ -153,23 +312,27 @@ int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now
 
         if (!khs_row_ok(row))
                 return -EINVAL;
-        r = khs_file_put(w->file, row, w->image, now_ds);
-        if (r != -ENOSPC && r != -EXFULL)
-                return r;
-        r = grow(w, row, r == -EXFULL, now_ds);
-        if (r == 0)
-                r = khs_file_put(w->file, row, w->image, now_ds);
+        r = put(w, row, now_ds);
+        if (is_full(r) && w->growth.file && finish(w, now_ds) == 0)
+                r = put(w, row, now_ds);
+        if (is_full(r)) {
+                r = grow(w, row, r == -EXFULL, now_ds);
+                if (r == 0)
+                        r = put(w, row, now_ds);
+        }
         return r == -EXFULL ? -ENOSPC : r;
 }
 
 int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds)
 {
+        khs_growth_delete(&w->growth, key, n_key, now_ds);
         return khs_file_delete(w->file, key, n_key, now_ds);
 }
 
 void khs_writer_retain(struct khs_writer *w, bool (*keep)(void *userdata, const char *key, const char *target),
                        void *userdata, uint32_t now_ds)
 {
+        khs_growth_drop(&w->growth);
         khs_file_retain(w->file, keep, userdata, now_ds);
 }
 
@@ -228,23 +391,21 @@ static int writer_alloc(struct khs_writer **ret, int dir_fd, const struct khs_ta
 
 int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t generation)
 {
-        const struct need need = {
+        const struct khs_need need = {
                 .n_keys = params->n_services,
                 .n_addresses = params->n_services,
                 .units = 1,
                 .wanted_units = MIN_UNITS + 2ULL * params->n_services,
         };
         struct khs_writer *w;
-        struct khs_file *file;
         int r;
 
         r = writer_alloc(&w, dir_fd, params);
         if (r < 0)
                 return r;
         w->fixed.generation = generation;
-        r = build(w, &need, 0, &file);
-        if (r == 0)
-                r = switch_to(w, file);
+        khs_file_discard_unfinished(dir_fd);
+        r = build(w, &need, 0);
         if (r < 0) {
                 khs_writer_free(w);
                 return r;
@@ -277,6 +438,8 @@ int khs_writer_adopt(struct khs_writer **ret, int dir_fd, const struct khs_table
 struct khs_writer *khs_writer_free(struct khs_writer *w)
 {
         if (w) {
+                khs_growth_drop(&w->growth);
+                khs_file_free(w->old, w->dir_fd);
                 khs_file_free(w->file, w->dir_fd);
                 khs_image_free(w->image);
                 free(w);

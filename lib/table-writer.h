@@ -8,7 +8,8 @@
  * that a reader may find by its key, but for a few single words.
  *
  * A table that is full, or whose index has no room near a key's bucket, is copied into a larger
- * file which then takes its name. Callers see -ENOSPC only when the limit or the file system is.
+ * file which then takes its name; ahead of need and in slices, if khs_writer_step() is called. Callers
+ * see -ENOSPC only when the limit or the file system is full.
  *
  * One thread. No logging; errors are returned.
  */
@@ -155,6 +156,25 @@ int khs_writer_publish(struct khs_writer *w);
  * For changed parameters, and when somebody has removed the file.
  */
 int khs_writer_renew(struct khs_writer *w, const struct khs_table_params *params, uint32_t now_ds);
+
+/**
+ * khs_writer_step() - a slice of the work on a new file that is made ahead of need
+ * @now_ds: CLOCK_BOOTTIME
+ *
+ * When three quarters of the arena or of an index are used, and puts go on to use more, a larger file is
+ * made in slices of some hundred microseconds, while the one in use is read and written; then it takes
+ * the name. So is a smaller one when less than a quarter has been used for ten minutes. A put that finds
+ * the file full meanwhile waits for the rest. One that is not larger than the one before is followed by
+ * no other for ten minutes, and so is a failure.
+ *
+ * To be called as long as it returns 1, other work in between, and with every heartbeat.
+ *
+ * Return: 1 there is more to do; 0; a negative errno: given up for ten minutes. The table is what it was.
+ */
+int khs_writer_step(struct khs_writer *w, uint32_t now_ds);
+
+/* Whether khs_writer_step() has something to do now. */
+bool khs_writer_wants_step(const struct khs_writer *w);
 
 /* The heartbeat: to be called every KHS_BEAT_DS. */
 void khs_writer_beat(struct khs_writer *w);

@@ -47,10 +47,13 @@ enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_ad
 /* What one call wants and where its answer goes. */
 struct request {
         int family; /* AF_UNSPEC: tuples; else a hostent */
+        bool has_other_family; /* where there is no address of this one */
         char *buffer;
         size_t n_buffer;
-        struct gaih_addrtuple *tuples;
-        struct hostent host;
+        union {
+                struct nss_tuples tuples;
+                struct nss_host host;
+        };
 };
 
 /* The search list that glibc has parsed for this very call: no system call, and it follows resolv.conf. */
@@ -61,59 +64,61 @@ static const char *const *search_list(void)
         return state->options & RES_INIT ? (const char *const *)state->dnsrch : NULL;
 }
 
-/* The room is looked for before the turn is taken: glibc comes back with more for the same answer. */
-static int pack_tuples(struct request *q, struct khs_lookup *l, const struct nss_name *name)
+static struct nss_name canonical(const struct khs_lookup *l)
 {
-        struct nss_tuples plan;
-        int r;
-
-        r = nss_plan_tuples(q->buffer, q->n_buffer, name, (size_t)l->v4.count + l->v6.count, &plan);
-        if (r < 0)
-                return r;
-        khs_lookup_rotate(l);
-        nss_fill_tuples(&plan, name, l->v4.count, l->v6.count);
-        khs_lookup_copy(l, AF_INET6, plan.tuples[0].addr, sizeof(struct gaih_addrtuple));
-        khs_lookup_copy(l, AF_INET, plan.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
-        q->tuples = plan.tuples;
-        return 0;
-}
-
-static int pack_host(struct request *q, struct khs_lookup *l, const struct nss_name *name)
-{
-        struct nss_host plan;
-        int r;
-
-        r = nss_plan_host(q->buffer, q->n_buffer, q->family, (size_t)l->v4.count + l->v6.count, nss_name_size(name),
-                          &plan);
-        if (r < 0)
-                return r;
-        khs_lookup_rotate(l);
-        nss_fill_host(&plan, q->family, (size_t)l->v4.count + l->v6.count, &q->host);
-        nss_name_write(name, plan.name);
-        khs_lookup_copy(l, q->family, plan.addresses, q->family == AF_INET ? 4 : 16);
-        return 0;
-}
-
-static int pack(struct request *q, struct khs_lookup *l)
-{
-        struct nss_name name = { .zone = khs_lookup_zone(l), .n_zone = l->pin.view->n_zone };
+        struct nss_name name = { .zone = khs_lookup_zone(l), .n_zone = l->view->n_zone };
 
         name.key = khs_lookup_canonical(l, &name.n_key);
-        return q->family == AF_UNSPEC ? pack_tuples(q, l, &name) : pack_host(q, l, &name);
+        return name;
+}
+
+/* Before anything is chosen: glibc comes back with more room for the same answer. */
+static __attribute__((noinline)) int plan(struct request *q, const struct khs_lookup *l)
+{
+        const struct nss_name name = canonical(l);
+        size_t n = (size_t)l->v4.count + l->v6.count;
+
+        if (q->family == AF_UNSPEC)
+                return nss_plan_tuples(q->buffer, q->n_buffer, &name, n, &q->tuples);
+        return nss_plan_host(q->buffer, q->n_buffer, q->family, n, nss_name_size(&name), &q->host);
+}
+
+/* In one place, for both families and both forms. */
+static __attribute__((noinline)) void copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
+{
+        khs_lookup_copy(l, family, ret, stride);
+}
+
+static __attribute__((noinline)) void fill(const struct request *q, const struct khs_lookup *l)
+{
+        const struct nss_name name = canonical(l);
+
+        if (q->family == AF_UNSPEC) {
+                nss_fill_tuples(&q->tuples, &name, l->v4.count, l->v6.count);
+                copy(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
+                copy(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
+                return;
+        }
+        nss_fill_host(&q->host, q->family, (size_t)l->v4.count + l->v6.count);
+        nss_name_write(&name, q->host.name);
+        copy(l, q->family, q->host.addresses, q->family == AF_INET ? 4 : 16);
 }
 
 static int resolve(struct khs_lookup *l, struct request *q)
 {
-        int r;
-
         do {
-                r = khs_lookup_find(l);
+                int r = khs_lookup_find(l);
+
                 if (r == 0)
                         r = khs_lookup_choose(l, q->family, false);
                 if (r == 0)
-                        r = pack(q, l);
-        } while (r == 0 && !khs_lookup_done(l));
-        return r;
+                        r = plan(q, l);
+                if (r < 0)
+                        return r;
+                khs_lookup_rotate(l);
+                fill(q, l);
+        } while (!khs_lookup_done(l));
+        return 0;
 }
 
 /*
@@ -146,19 +151,51 @@ static enum nss_status status(int r, bool has_other_family, int *errnop, int *h_
         }
 }
 
-static enum nss_status answer(const char *name, struct request *q, int *errnop, int *h_errnop)
+static __attribute__((noinline)) int look_up(const struct khs_pin *pin, const char *name, struct request *q)
 {
-        bool has_other_family = false;
         struct khs_lookup l;
         int r;
 
-        r = khs_lookup_begin(&l, name, strnlen(name, KHS_NAME_MAX + 2), search_list());
+        r = khs_lookup_begin(&l, pin, name, strnlen(name, KHS_NAME_MAX + 2), search_list());
         if (r == 0)
                 r = resolve(&l, q);
         if (r == -ENODATA)
-                has_other_family = l.v4.n > 0 || l.v6.n > 0;
-        khs_lookup_end(&l);
-        return status(r, has_other_family, errnop, h_errnop);
+                q->has_other_family = l.v4.n > 0 || l.v6.n > 0;
+        return r;
+}
+
+/*
+ * The table is pinned first, since looking for a file and mapping it need as much stack as the lookup
+ * itself; those who must read the file by themselves need most, in a function of their own.
+ */
+static inline __attribute__((always_inline)) int look_up_in(struct khs_table_file *own, const char *name,
+                                                            struct request *q)
+{
+        struct khs_pin pin = { .own = own };
+        int r;
+
+        r = khs_map_enter(&pin);
+        if (r < 0)
+                return r;
+        r = look_up(&pin, name, q);
+        khs_map_leave(&pin);
+        return r;
+}
+
+static __attribute__((noinline, cold)) int look_up_by_file(const char *name, struct request *q)
+{
+        struct khs_table_file own;
+
+        return look_up_in(&own, name, q);
+}
+
+static __attribute__((noinline)) enum nss_status answer(const char *name, struct request *q, int *errnop, int *h_errnop)
+{
+        int r = look_up_in(NULL, name, q);
+
+        if (r == -EXDEV)
+                r = look_up_by_file(name, q);
+        return status(r, q->has_other_family, errnop, h_errnop);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
@@ -171,18 +208,20 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct ga
                 return s;
         /* glibc up to 2.35 and nscd pass a tuple of their own for the first address. */
         if (*pat)
-                **pat = q.tuples[0];
+                **pat = *q.tuples.tuples;
         else
-                *pat = q.tuples;
+                *pat = q.tuples.tuples;
         /* 0 keeps nscd from freezing the rotation in its cache. */
         if (ttlp)
                 *ttlp = 0;
         return s;
 }
 
-PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret,
-                                                     char *buffer, size_t n_buffer, int *errnop, int *h_errnop,
-                                                     int32_t *ttlp, char **canonp)
+/* Inlined, since each call of one entry point by another would be one more frame on small stacks. */
+static inline __attribute__((always_inline)) enum nss_status by_name(const char *name, int family,
+                                                                     struct hostent *ret, char *buffer,
+                                                                     size_t n_buffer, int *errnop, int *h_errnop,
+                                                                     char **canonp)
 {
         struct request q = { .family = family, .buffer = buffer, .n_buffer = n_buffer };
         enum nss_status s;
@@ -195,42 +234,53 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int famil
         s = answer(name, &q, errnop, h_errnop);
         if (s != NSS_STATUS_SUCCESS)
                 return s;
-        *ret = q.host;
-        if (ttlp)
-                *ttlp = 0;
+        nss_describe_host(&q.host, family, ret);
         if (canonp)
-                *canonp = q.host.h_name;
+                *canonp = q.host.name;
+        return s;
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret,
+                                                     char *buffer, size_t n_buffer, int *errnop, int *h_errnop,
+                                                     int32_t *ttlp, char **canonp)
+{
+        enum nss_status s = by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, canonp);
+
+        if (s == NSS_STATUS_SUCCESS && ttlp)
+                *ttlp = 0;
         return s;
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, struct hostent *ret,
                                                      char *buffer, size_t n_buffer, int *errnop, int *h_errnop)
 {
-        return _nss_k8shsvc_gethostbyname3_r(name, family, ret, buffer, n_buffer, errnop, h_errnop, NULL, NULL);
+        return by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer,
                                                     size_t n_buffer, int *errnop, int *h_errnop)
 {
-        return _nss_k8shsvc_gethostbyname3_r(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL, NULL);
+        return by_name(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }
 
 /* ---- from addresses to names ---- */
 
-/* Without an answer all is left as it was, so that a buffer that is too small for the rest still shows whether there is one. */
+/* A buffer that is too small for all the rest still shows whether there is a name: without one it is left as it was. */
 static int reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
 {
-        struct nss_host plan = { .n_name = 0 };
+        struct nss_host plan;
         int r, r_plan;
 
         r_plan = nss_plan_host(buffer, n_buffer, family, 1, 0, &plan);
-        r = khs_reverse_name(family, address, plan.name, plan.n_name);
-        if (r == -ENOBUFS || (r == 0 && r_plan < 0))
-                return -ERANGE;
+        if (r_plan == 0)
+                r = khs_reverse_name(family, address, plan.name, (size_t)(buffer + n_buffer - plan.name));
+        else
+                r = khs_reverse_name(family, address, NULL, 0);
         if (r < 0)
-                return r;
+                return r == -ENOBUFS ? -ERANGE : r;
         memcpy(plan.addresses, address, family == AF_INET ? 4 : 16);
-        nss_fill_host(&plan, family, 1, ret);
+        nss_fill_host(&plan, family, 1);
+        nss_describe_host(&plan, family, ret);
         return 0;
 }
 

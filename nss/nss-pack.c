@@ -86,29 +86,31 @@ int nss_plan_host(char *buffer, size_t n_buffer, int family, size_t n, size_t n_
         struct room room = { buffer, n_buffer };
         struct nss_host plan;
 
-        if (!room_align(&room, _Alignof(char *)) || !room_take(&room, sizeof(char *), &plan.aliases) ||
-            !room_take(&room, (n + 1) * sizeof(char *), &plan.list) ||
-            !room_take(&room, n * (family == AF_INET ? 4 : 16), &plan.addresses) || n_name > room.left)
+        if (!room_align(&room, _Alignof(char *)) || !room_take(&room, (1 + n + 1) * sizeof(char *), &plan.aliases) ||
+            !room_take(&room, n * (family == AF_INET ? 4 : 16), &plan.addresses) ||
+            !room_take(&room, n_name, &plan.name))
                 return -ERANGE;
-        plan.name = room.next;
-        plan.n_name = room.left;
         *ret = plan;
         return 0;
 }
 
-void nss_fill_host(const struct nss_host *plan, int family, size_t n, struct hostent *ret)
+void nss_fill_host(const struct nss_host *plan, int family, size_t n)
 {
-        size_t size = family == AF_INET ? 4 : 16;
+        char **list = plan->aliases + 1;
 
         plan->aliases[0] = NULL;
         for (size_t i = 0; i < n; i++)
-                plan->list[i] = plan->addresses + i * size;
-        plan->list[n] = NULL;
+                list[i] = plan->addresses + i * (family == AF_INET ? 4 : 16);
+        list[n] = NULL;
+}
+
+void nss_describe_host(const struct nss_host *plan, int family, struct hostent *ret)
+{
         *ret = (struct hostent){
                 .h_name = plan->name,
                 .h_aliases = plan->aliases,
                 .h_addrtype = family,
-                .h_length = (int)size,
-                .h_addr_list = plan->list,
+                .h_length = family == AF_INET ? 4 : 16,
+                .h_addr_list = plan->aliases + 1,
         };
 }

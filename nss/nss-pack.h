@@ -30,11 +30,9 @@ struct nss_tuples {
 };
 
 struct nss_host {
-        char **aliases;
-        char **list;
+        char **aliases; /* none; the list of addresses is behind it */
         char *addresses;
         char *name;
-        size_t n_name; /* what is left of the buffer */
 };
 
 /**
@@ -55,7 +53,10 @@ void nss_fill_tuples(const struct nss_tuples *plan, const struct nss_name *name,
 int nss_plan_host(char *buffer, size_t n_buffer, int family, size_t n, size_t n_name, struct nss_host *ret);
 
 /* Fills in all but the name and the n x 4 or 16 bytes of addresses. */
-void nss_fill_host(const struct nss_host *plan, int family, size_t n, struct hostent *ret);
+void nss_fill_host(const struct nss_host *plan, int family, size_t n);
+
+/* What leads to it. */
+void nss_describe_host(const struct nss_host *plan, int family, struct hostent *ret);
 
 size_t nss_name_size(const struct nss_name *name);
 void nss_name_write(const struct nss_name *name, char *ret);

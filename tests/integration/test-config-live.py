@@ -540,7 +540,6 @@ FAULTS = [
     ("a million comments", SECOND_SECTION + repeated("# comment", 10**6), None, None),
     ("a million lines without sense", SECOND_SECTION + repeated("nonsense", 10**6), 2,
      "found 'nonsense', expected KEY = VALUE"),
-    ("half a million times the same section", repeated(SECOND_SECTION.strip(), 10**6 // 2), None, None),
     ("a line of 15 million bytes", SECOND_SECTION + "answers = " + "a" * (15 << 20), 2, "answers: found 'aaa"),
     ("17 MiB", SECOND_SECTION + repeated("# comment", 17 << 17), 0, "found a file that is too large, expected at most 16 MiB"),
     ("a no-break space in a name", "[service second\u00a0svc.default]\n", 1, r"found '[service second\xc2\xa0svc.default]', expected"),
@@ -561,10 +560,12 @@ FAULTS = [
 
 @suite.each("fault 48: {0}", FAULTS)
 def fault(what, content, line, message):
-    fresh()
-    in_place(f"{ETC_D}/10.conf", THIRD_SECTION)
-    wait_answer(THIRD, [C])
-    loop = Hammer("long", FIRST, [A]).start()
+    remove(f"{ETC_D}/50.conf")
+    if lookup.addresses(SECOND) or lookup.addresses(THIRD) != {C}:  # else it is as the test before has left it
+        fresh()
+        in_place(f"{ETC_D}/10.conf", THIRD_SECTION)
+        wait_answer(THIRD, [C])
+    loop = Hammer("long", FIRST, [A]).start() if content and len(content) > 10**6 else None
     path, before = f"{ETC_D}/50.conf", len(running.log())
     if what == "a link to itself":
         os.symlink("50.conf", path)
@@ -580,9 +581,10 @@ def fault(what, content, line, message):
                            f"{place} {message} in the log: {running.log()[before:][:2000]}")
         assert lookup.resolve(SECOND).error, "part of a file with an error is taken"
         assert lookup.addresses(THIRD) == {C}, "another file's service is lost"
-    result = loop.stop()
-    assert result["failures"] == result["wrong"] == 0, result
-    assert running.alive
+    assert lookup.addresses(FIRST) == {A}
+    if loop:
+        result = loop.stop()
+        assert result["failures"] == result["wrong"] == 0, result
 
 
 # ---- many ----
@@ -642,7 +644,7 @@ def overflow():
     try:
         most = int(open("/proc/sys/fs/inotify/max_queued_events").read())
         for i in range(most // 2 + 10):  # a creation and a deletion each; equal ones in a row count once
-            path = f"{ETC_D}/.{i % 7}"
+            path = f"{sandbox.CONFIG_DIR}/other-{i % 7}"  # a name that nobody looks up
             os.mkdir(path)
             os.rmdir(path)
         in_place(f"{ETC_D}/10.conf", SECOND_SECTION)
@@ -669,13 +671,9 @@ def no_inotify(limit, hint):
             sandbox.wait_until(lambda: lookup.addresses(FIRST) == {A}, NEVER, f"a start: {other.log()}")
             in_place(f"{ETC_D}/10.conf", SECOND_SECTION)
             wait_answer(SECOND, [B])
-            in_place(f"{ETC_D}/10.conf", THIRD_SECTION)
+            in_place(sandbox.CONFIG, THIRD_SECTION, "a")
             wait_answer(THIRD, [C])
             os.unlink(f"{ETC_D}/10.conf")
-            wait_gone(THIRD)
-            in_place(sandbox.CONFIG, SECOND_SECTION, "a")
-            wait_answer(SECOND, [B])
-            in_place(sandbox.CONFIG, BASE)
             other.reload()
             wait_gone(SECOND)
             lines = [line for line in other.log().splitlines() if "can't be watched" in line]

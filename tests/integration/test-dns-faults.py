@@ -221,8 +221,8 @@ class Row:
         self.title, self.script, self.expected = title, script, expected
         self.service = f"f{number:02}.default"
         self.seen = set()
-        self.samples = []  # time, error
-        self.n_asked = 0
+        self.samples = []  # begin and end of the look, error
+        self.n_asked = self.n_most = 0
 
 
 class Timeline:
@@ -260,10 +260,13 @@ class Timeline:
         self.server.zone = {row.service: ([address], 1) for row in self.rows.values()}
 
     def _sample(self):
-        now = time.monotonic()
-        for row, answer in zip(self.rows.values(), lookup.resolve_many(self._names())):
+        begin = time.monotonic()
+        answers = lookup.resolve_many(self._names())
+        end = time.monotonic()
+        for row, answer in zip(self.rows.values(), answers):
             row.seen.update(answer.addresses)
-            row.samples.append((now, answer.error))
+            row.n_most = max(row.n_most, len(answer.addresses))
+            row.samples.append((begin, end, answer.error))
 
     def _faults(self, running):
         cpu = running.cpu_seconds()
@@ -319,12 +322,13 @@ def row_of(transport, title):
     row = run.rows[title]
     assert row.n_asked > 0, "never asked while the fault was there"
     assert row.seen <= row.expected | {NEW}, f"seen: {sorted(row.seen)}"
+    assert row.n_most <= 1, f"{row.n_most} addresses at a time"
     assert title in run.recovered, "not well again in 40 s"
     return run, row
 
 
 def assert_never_missing(run, row):
-    missing = [(f"{at - run.begin:.2f} s", error) for at, error in row.samples if error]
+    missing = [(f"{at - run.begin:.2f} s", error) for at, _, error in row.samples if error]
     assert not missing, f"not answered at {missing[:5]}"
 
 
@@ -356,10 +360,10 @@ def gone(transport):
     times = sorted(first.values())[:3]
     assert len(times) == 3, times
     assert all(b - a >= 2 for a, b in zip(times, times[1:])), f"asked at {[t - run.begin for t in times]}"
-    early = [at for at, error in row.samples if error and at < times[2]]
+    early = [end for _, end, error in row.samples if error and end < times[2]]
     assert not early, "withdrawn before the third"
     # What is published at once is seen by the sample after the next, however slow the machine.
-    later = [error for at, error in row.samples if at > times[2]]
+    later = [error for begin, _, error in row.samples if begin > times[2]]
     assert any(later), f"not withdrawn; {len(later)} looks after the third negative"
 
 

@@ -105,7 +105,7 @@ def refused():
         assert all(q.flags == 0x0100 for q in asked), "RD and nothing else"
 
 
-@suite.test("by TCP: random ids, and the absolute name as it is")
+@suite.test("by TCP: one connection that stays open when nothing is asked, random ids, the absolute name as it is")
 def tcp_questions():
     server = Server()
     with Scene(services(200), server) as scene:
@@ -113,6 +113,7 @@ def tcp_questions():
         asked = server.asked()
         assert len({q.id for q in asked}) > len(asked) * 0.95, "ids come again"
         assert {q.name for q in asked} == {name + SUFFIX for name in scene.names}
+        assert server.n_connections == 1, server.n_connections
 
 
 def half_a_message(server, question):

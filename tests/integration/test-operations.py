@@ -102,7 +102,7 @@ def nobody_reads(_, make):
         os.close(writer)
         for number in range(12):
             shout(number)
-            time.sleep(0.25)
+            time.sleep(0.15)
         follows()
         text = read_all(reader)
         deadline = time.monotonic() + NEVER
@@ -294,6 +294,8 @@ def term_storm():
 @suite.test("fault 54: nice 19 beside eight busy loops on one processor: no lookup fails")
 def starved():
     fresh()
+    # On a machine that has other work, too, such a daemon may have to wait longer than the usual 30 s.
+    daemon.configure("[daemon]\norphan-max = 5m\n" + BASE)
     with lab.start_daemon(FIRST) as running:
         running.wait_log("ready: ")
         processor = min(os.sched_getaffinity(0))
@@ -307,7 +309,7 @@ def starved():
             start = time.monotonic()
             sandbox.wait_until(lambda: lookup.addresses(FIRST) == {B}, 60, "a change gets through")
             tap.comment(f"a change is seen after {time.monotonic() - start:.1f} s")
-            time.sleep(max(0.0, start + 8 - time.monotonic()))
+            time.sleep(max(0.0, start + 5 - time.monotonic()))
             result = loop.stop()
             assert result["failures"] == result["wrong"] == 0, result
         finally:

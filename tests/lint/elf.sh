@@ -2,7 +2,7 @@
 # What the linker made of the module and the library: they are loaded into every process of a machine,
 # so they show nothing but their interface, need nothing but libc, and run on glibc 2.28.
 #
-#     elf.sh MODULE MODULE.SYM LIBRARY LIBRARY.SYM
+#     elf.sh MODULE MODULE.SYM LIBRARY LIBRARY.SYM [MAX-MODULE-BYTES]
 
 # shellcheck disable=SC2317 # the checks are called by their names
 here=$(dirname "$(readlink -f "$0")")
@@ -10,7 +10,7 @@ here=$(dirname "$(readlink -f "$0")")
 . "$here/tap.sh"
 export LC_ALL=C
 
-module=$1 module_sym=$2 library=$3 library_sym=$4
+module=$1 module_sym=$2 library=$3 library_sym=$4 max_bytes=${5:-0}
 
 exported() {
         nm -D --defined-only "$1" | awk '{ print $3 }' | sed 's/@.*//' | sort -u
@@ -89,6 +89,16 @@ calls_nothing_forbidden() {
         true
 }
 
+# As it is installed: without symbols for debuggers.
+is_small() {
+        local stripped size
+        stripped=$(mktemp) || return
+        objcopy --strip-all "$1" "$stripped"
+        size=$(stat -c %s "$stripped")
+        rm -f "$stripped"
+        [ "$size" -le "$2" ] || echo "$size bytes, more than $2"
+}
+
 check "module: exports exactly what its version script lists" exports_are_listed "$module" "$module_sym"
 check "module: every export begins with _nss_k8shsvc_" names_begin_with "$module" _nss_k8shsvc_
 check "module: the six functions of hosts lookups, and no getcanonname_r" has_hosts_functions "$module"
@@ -101,6 +111,7 @@ check "module: is bound at load (NOW)" has_flag "$module" NOW
 check "module: no code can be written, no data executed" no_writable_code "$module"
 check "module: no RPATH or RUNPATH" no_search_path "$module"
 check "module: does not allocate, lock, print, exit, read the environment" calls_nothing_forbidden "$module"
+[ "$max_bytes" -eq 0 ] || check "module: at most $max_bytes bytes" is_small "$module" "$max_bytes"
 check "library: exports exactly what its version script lists" exports_are_listed "$library" "$library_sym"
 check "library: every export begins with k8shsvc_" names_begin_with "$library" k8shsvc_
 check "library: needs libc.so.6 and nothing else" needs_only_libc "$library"

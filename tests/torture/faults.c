@@ -1334,7 +1334,7 @@ static void many_publishes(void)
         for (uint32_t k = 0; k < 600; k++) {
                 for (uint32_t i = 0; i < 2000; i++)
                         must(torture_put(writer, i % N, 2 + k * 200 + i / N, now + k), "put");
-                if (k == 100) {
+                if (k == 300) { /* by then it has room for what is used, and for the next growth ahead of need */
                         size = khs_writer_size(writer);
                         resident = resident_kb();
                 }

@@ -35,8 +35,9 @@ struct shared {
                 uint64_t n_torn, n_backwards, n_lost, n_failed, n_future, n_old;
                 int last_error;
         } readers[N_READERS];
-        uint64_t n_puts, n_growths, n_renewals, n_adopted, n_new, n_left_over, n_writer_errors;
+        uint64_t n_puts, n_growths, n_slices, n_renewals, n_adopted, n_new, n_left_over, n_writer_errors;
         uint64_t n_inside; /* kills between begin and end of a put */
+        uint64_t n_unfinished; /* with another file in the making */
         int adopt_error, put_error;
 };
 
@@ -100,6 +101,7 @@ static void writer(uint32_t n)
 {
         uint32_t now_ds = torture_now();
         struct khs_writer *w;
+        uint64_t size;
 
         if (khs_writer_lock(dir_fd) < 0)
                 s->n_writer_errors++;
@@ -112,6 +114,14 @@ static void writer(uint32_t n)
                         (void)torture_delete(w, i, now);
                 else
                         put(w, i, now);
+                /* A larger file in slices: those of a daemon, or, by every second writer, what puts do by themselves. */
+                if (khs_writer_wants_step(w) && n % 2 && random() % 3 == 0) {
+                        size = khs_writer_size(w);
+                        if (khs_writer_step(w, now) < 0)
+                                s->n_writer_errors++;
+                        s->n_slices++;
+                        s->n_growths += khs_writer_size(w) > size;
+                }
                 if (random() % 600 == 0) {
                         if (khs_writer_renew(w, NULL, now) < 0)
                                 s->n_writer_errors++;
@@ -244,6 +254,7 @@ static void end_writer(pid_t pid)
                 die("wait");
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
                 s->n_writer_errors++;
+        s->n_unfinished += faccessat(dir_fd, KHS_TABLE_NAME ".new", F_OK, 0) == 0;
         for (uint32_t i = 0; i < N_ALL; i++) {
                 if (s->begun[i] == s->done[i])
                         continue;
@@ -284,10 +295,12 @@ static void report(uint32_t n_kills)
                        "%s: %llu not yet written, %llu older than what was there", names[i],
                        (unsigned long long)s->readers[i].n_future, (unsigned long long)s->readers[i].n_old);
         }
-        tap_ok(s->n_puts > n_kills && s->n_inside > 0 && s->n_adopted > 0,
-               "%u kills, %llu within a put; %llu puts, %llu growths, %llu renewals", n_kills,
-               (unsigned long long)s->n_inside, (unsigned long long)s->n_puts,
-               (unsigned long long)s->n_growths, (unsigned long long)s->n_renewals);
+        tap_ok(s->n_puts > n_kills && s->n_inside > 0 && s->n_unfinished > 0 && s->n_adopted > 0,
+               "%u kills, %llu within a put, %llu with another file in the making; %llu puts, %llu growths, %llu slices, "
+               "%llu renewals",
+               n_kills, (unsigned long long)s->n_inside, (unsigned long long)s->n_unfinished,
+               (unsigned long long)s->n_puts, (unsigned long long)s->n_growths, (unsigned long long)s->n_slices,
+               (unsigned long long)s->n_renewals);
         tap_ok(s->adopt_error == 0, "every table was adopted: %llu, new %llu (%d)",
                (unsigned long long)s->n_adopted, (unsigned long long)s->n_new, s->adopt_error);
         tap_ok(s->n_left_over == 0, "%llu unfinished files left after the next start",

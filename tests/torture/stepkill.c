@@ -20,6 +20,7 @@
 
 #include <stddef.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 
@@ -45,6 +46,7 @@ struct world {
         uint32_t ids[N];
         uint32_t old[N], new[N]; /* versions before and after the operation; 0: not there */
         bool named;              /* the table has had its name at some time */
+        bool dying;              /* writers die for good */
 
         struct reader live; /* follows the superseded mark, as a process does */
         struct reader path; /* always of the file that has the name */
@@ -425,7 +427,7 @@ struct operation {
 static void must(int r, const char *what)
 {
         if (r < 0) {
-                errno = -r;
+                errno = r == -1 ? errno : -r;
                 die("%s failed", what);
         }
 }
@@ -525,20 +527,41 @@ static uint32_t uncut_units(const struct khs_view *view)
         return view->arena_units - n_cut;
 }
 
-/* Fills the arena: everything that is free rests, and what is uncut is too small for the next put. */
+static void put_5(struct khs_writer *writer, uint32_t most_units)
+{
+        do
+                w->old[5]++;
+        while (units_of(5, w->old[5]) > most_units);
+        must(torture_put(writer, w->ids[5], w->old[5], w->now_ds), "fill");
+}
+
+/*
+ * Fills the arena: everything that is free rests, and what is uncut is too small for the next put. Growth
+ * ahead of that is given up for want of descriptors.
+ */
 static void fill(struct khs_writer *writer)
 {
+        struct rlimit before, none = { 3, 3 };
         uint32_t n_uncut;
 
-        for (;;) {
-                n_uncut = uncut_units(&w->path.file.view);
-                if (n_uncut < units_of(0, w->new[0]))
-                        return;
-                do
-                        w->old[5]++;
-                while (units_of(5, w->old[5]) > n_uncut);
-                must(torture_put(writer, w->ids[5], w->old[5], w->now_ds), "fill");
-        }
+        must(getrlimit(RLIMIT_NOFILE, &before), "getrlimit");
+        none.rlim_max = before.rlim_max;
+        must(setrlimit(RLIMIT_NOFILE, &none), "setrlimit");
+        while ((n_uncut = uncut_units(&w->path.file.view)) >= units_of(0, w->new[0]))
+                put_5(writer, n_uncut);
+        must(setrlimit(RLIMIT_NOFILE, &before), "setrlimit");
+}
+
+/* Fills it up to where the next put makes a larger one due. */
+static void fill_three_quarters(struct khs_writer *writer)
+{
+        const struct khs_view *view = &w->path.file.view;
+        uint32_t tight = view->arena_units - view->arena_units / 4 * 3, n_next = units_of(0, w->new[0]), n_uncut;
+
+        while ((n_uncut = uncut_units(view)) > tight + n_next)
+                put_5(writer, n_uncut - tight - 1);
+        if (khs_writer_wants_step(writer) && !w->dying)
+                die("a larger file is due too soon");
 }
 
 static void expect_growth(void)
@@ -551,6 +574,35 @@ static void grow(struct khs_writer *writer)
 
         must(torture_put(writer, w->ids[0], w->new[0], w->now_ds), "put that grows");
         if (khs_writer_size(writer) == size)
+                die("the table has not grown");
+}
+
+/* Before the copy comes to them and behind it, and something that is gone. */
+static void expect_slices(void)
+{
+        w->new[0] = w->old[0] + 1;
+        while (units_of(0, w->new[0]) < 5)
+                w->new[0]++;
+        for (uint32_t k = 1; k <= 4; k++)
+                w->new[k] = w->old[k] + 40;
+        w->new[7] = 0;
+}
+static void grow_in_slices(struct khs_writer *writer)
+{
+        uint64_t size = khs_writer_size(writer);
+
+        must(torture_put(writer, w->ids[0], w->new[0], w->now_ds), "put that makes it due");
+        if (khs_writer_wants_step(writer))
+                must(khs_writer_step(writer, w->now_ds), "allocation");
+        else if (!w->dying) /* after some deaths there may be blocks that have rested, and room enough */
+                die("no larger file is due");
+        for (uint32_t k = 1; k <= 4; k++) /* each carries the copy on by some services */
+                must(torture_put(writer, w->ids[k], w->new[k], w->now_ds), "put into both");
+        if (w->old[7])
+                must(torture_delete(writer, w->ids[7], w->now_ds), "delete from both");
+        while (khs_writer_wants_step(writer))
+                must(khs_writer_step(writer, w->now_ds), "slice");
+        if (khs_writer_size(writer) == size && !w->dying)
                 die("the table has not grown");
 }
 
@@ -586,7 +638,8 @@ static const struct operation operations[] = {
         { "times stored in place", NULL, touch_4, expect_nothing, false },
         { "delete", NULL, delete_6, expect_no_6, false },
         { "insert into the entry of a deleted service", NULL, insert_7, expect_7, false },
-        { "growth", fill, grow, expect_growth, false },
+        { "growth in slices", fill_three_quarters, grow_in_slices, expect_slices, false },
+        { "growth of a full table", fill, grow, expect_growth, false },
         { "renewal", NULL, renew, expect_nothing, false },
 };
 
@@ -726,6 +779,7 @@ static void die_for_good(const unsigned long *n_steps, unsigned int n_deaths)
         struct world before = *w;
         double start_time = torture_seconds();
 
+        w->dying = true;
         for (unsigned int i = 0; i < n_deaths; i++) {
                 size_t o = 1 + (size_t)random() % (N_OPERATIONS - 1);
                 const struct operation *operation = &operations[o];

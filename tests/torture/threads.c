@@ -144,7 +144,8 @@ static void *holder(void *userdata)
 
         for (uint32_t k = 0; !atomic_load_explicit(&stop, memory_order_relaxed); k++) {
                 uint32_t i = k % N_SERVICES, before = 0, after = 0;
-                struct khs_pin pin;
+                struct khs_table_file own;
+                struct khs_pin pin = { .own = &own };
                 int r = khs_map_enter(&pin);
 
                 counts->n_lookups++;

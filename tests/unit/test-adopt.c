@@ -112,6 +112,8 @@ Test(adopt, takes_over_in_place_and_goes_on)
                 row.version = 4;
                 cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
         }
+        khs_table_close(&before);
+        fixture_open(&f, &before); /* a larger one, if that was due */
         expect_all(&before.view, 4);
         khs_table_close(&before);
         fixture_deinit(&f);

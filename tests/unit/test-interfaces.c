@@ -111,10 +111,10 @@ static const char *host(const struct khs_interfaces *look)
 static uint32_t score(const struct khs_interfaces *look, const char *address)
 {
         int family = strchr(address, ':') ? AF_INET6 : AF_INET;
-        uint8_t bytes[16];
+        uint32_t words[4];
 
-        cr_assert_eq(inet_pton(family, address, bytes), 1);
-        return khs_interfaces_score(look, family, bytes);
+        cr_assert_eq(inet_pton(family, address, words), 1);
+        return khs_interfaces_score(look, family, words);
 }
 
 /* ---- the real kernel ---- */
@@ -543,9 +543,9 @@ static void *read_all_the_time(void *userdata)
                         continue;
                 ok = khs_interfaces_host(&look, bytes) && look.n == bytes[13] + 1U;
                 for (unsigned int i = 0; i < look.n; i++) {
-                        const uint8_t own[4] = { 10, bytes[13], 0, (uint8_t)(i + 1) };
+                        uint32_t own = htonl(0x0a000000U | (uint32_t)bytes[13] << 16 | (i + 1));
 
-                        ok = ok && khs_interfaces_score(&look, AF_INET, own) == 32;
+                        ok = ok && khs_interfaces_score(&look, AF_INET, &own) == 32;
                 }
                 if (!khs_interfaces_valid(&look))
                         continue;

@@ -144,17 +144,15 @@ Test(order, forgets_pins_and_locks_in_forked_children)
 
 /* ---- first-kept ---- */
 
-struct scores {
-        const uint32_t *of;
-        unsigned int n_asked;
-};
-
-static uint32_t score_of(void *userdata, uint32_t i)
+/* Return: how many scores had to be known. */
+static unsigned int keep_by(struct khs_run *run, const uint32_t *scores)
 {
-        struct scores *scores = userdata;
+        unsigned int n_asked = run->count > 1;
+        struct khs_keep keep;
 
-        scores->n_asked++;
-        return scores->of[i];
+        for (khs_order_keep_first(&keep, run, scores[0]); khs_order_wants(&keep, run); n_asked++)
+                khs_order_keep(&keep, run, scores[keep.i]);
+        return n_asked;
 }
 
 Test(order, keeps_what_is_not_nearer_than_the_first)
@@ -177,34 +175,30 @@ Test(order, keeps_what_is_not_nearer_than_the_first)
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-                struct scores scores = { .of = cases[i].scores };
                 struct khs_run run = { .n = cases[i].n, .first = 3, .count = cases[i].wanted };
+                unsigned int n_asked = keep_by(&run, cases[i].scores);
 
-                khs_order_keep(&run, score_of, &scores);
                 cr_expect_eq(run.kept, cases[i].kept, "case %zu: %#llx", i, (unsigned long long)run.kept);
                 cr_expect_eq(run.count, (uint32_t)__builtin_popcountll(cases[i].kept), "case %zu", i);
                 cr_expect_eq(run.first, 3);
-                cr_expect_eq(scores.n_asked, cases[i].n_asked, "case %zu: %u", i, scores.n_asked);
+                cr_expect_eq(n_asked, cases[i].n_asked, "case %zu: %u", i, n_asked);
         }
 }
 
 Test(order, looks_at_no_more_than_64_candidates)
 {
         uint32_t far[200] = { 0 };
-        struct scores scores = { .of = far };
         struct khs_run run = { .n = 200, .count = 64 };
 
-        khs_order_keep(&run, score_of, &scores);
+        cr_expect_eq(keep_by(&run, far), 64);
         cr_expect_eq(run.kept, UINT64_MAX);
         cr_expect_eq(run.count, 64);
 
         for (int i = 1; i < 200; i++)
                 far[i] = 1;
-        scores.n_asked = 0;
         run.count = 2;
-        khs_order_keep(&run, score_of, &scores);
+        cr_expect_eq(keep_by(&run, far), 64);
         cr_expect_eq(run.kept, 1);
-        cr_expect_eq(scores.n_asked, 64);
 }
 
 /* ---- sticky ---- */

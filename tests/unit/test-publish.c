@@ -206,6 +206,48 @@ Test(publish, storm_of_changes_is_limited_and_nothing_is_lost)
         free(pubs);
 }
 
+static bool is_growing(const struct bench *b)
+{
+        return faccessat(b->f.dir_fd, KHS_TABLE_NAME ".new", F_OK, 0) == 0;
+}
+
+/* The next file is made between events, without another change or beat. */
+Test(publish, grows_while_the_loop_has_nothing_else_to_do)
+{
+        enum { N = 3000 };
+        struct publication *pubs = calloc(N, sizeof(*pubs));
+        struct service **services = calloc(N, sizeof(struct service *));
+        unsigned int n_turns = 0;
+        struct bench b;
+        char key[16];
+        int n;
+
+        bench_init(&b, 64 << 20);
+        for (n = 0; n < N && (n < 500 || !is_growing(&b)); n++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", n);
+                services[n] = make_service(key);
+                pubs[n].service = services[n];
+                answer(services[n], 1, 50);
+                publisher_update(b.publisher, &pubs[n]);
+                while (pubs[n].queued)
+                        cr_assert_geq(sd_event_run(b.event, UINT64_MAX), 0);
+        }
+        cr_assert(is_growing(&b));
+        while (is_growing(&b) && n_turns++ < 5000)
+                cr_assert_geq(sd_event_run(b.event, 1000), 0);
+        cr_expect_not(is_growing(&b));
+        cr_expect_gt(n_turns, 1, "in one turn");
+        for (int i = 0; i < n; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                cr_assert_eq(in_table(&b, key, NULL), 50, "%s", key);
+        }
+        bench_deinit(&b);
+        for (int i = 0; i < n; i++)
+                service_free(services[i]);
+        free(services);
+        free(pubs);
+}
+
 Test(publish, makes_a_removed_file_again_and_gives_up_without_a_directory)
 {
         struct service *s = make_service("a.b");

@@ -95,7 +95,9 @@ WRAP(bool, khs_boot_id, false, (uint8_t * ret), (ret))
 WRAP(int, khs_file_put, -fault.error,
      (struct khs_file * file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds), (file, row, image, now_ds))
 WRAP(int, khs_file_copy, -fault.error,
-     (struct khs_file * to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds), (to, from, image, now_ds))
+     (struct khs_file * to, const struct khs_file *from, uint32_t *entry, uint32_t n_words, struct khs_image *image,
+      uint32_t now_ds),
+     (to, from, entry, n_words, image, now_ds))
 
 int __real_fcntl64(int fd, int command, ...);
 int __wrap_fcntl64(int fd, int command, ...);
@@ -521,20 +523,23 @@ Test(edges, copies_nothing_into_a_file_without_room)
         struct khs_file *from, *to;
         struct khs_row row;
         struct fixture f;
+        uint32_t entry;
 
         fixture_init(&f, NULL);
         from = file_new(&f, 9, 64);
         row = fixture_row("a.b", 1, 50, 0);
         cr_assert_eq(khs_file_put(from, &row, &image, 100), 0);
         to = file_new(&f, 9, 2);
-        cr_expect_eq(khs_file_copy(to, from, &image, 100), -ENOSPC);
+        entry = 0;
+        cr_expect_eq(khs_file_copy(to, from, &entry, UINT32_MAX, &image, 100), -ENOSPC);
         khs_file_free(to, f.dir_fd);
         to = file_new(&f, 9, 64);
         for (uint32_t i = 0; i < 512; i++) {
                 to->map[to->idx_word + i * 2] = 1;
                 to->map[to->idx_word + i * 2 + 1] = 1;
         }
-        cr_expect_eq(khs_file_copy(to, from, &image, 100), -EXFULL);
+        entry = 0;
+        cr_expect_eq(khs_file_copy(to, from, &entry, UINT32_MAX, &image, 100), -EXFULL);
         khs_file_free(to, f.dir_fd);
         khs_file_free(from, f.dir_fd);
         fixture_deinit(&f);
@@ -746,6 +751,170 @@ Test(edges, tries_other_hash_keys_before_it_gives_up)
         row = fixture_row("a.d", 1, 3, 0);
         cr_expect_eq(khs_writer_put(f.writer, &row, fixture_now()), -ENOSPC);
         fixture_deinit(&f);
+}
+
+/* Before it is published a file has only the name of an unfinished one: that must not be taken from it. */
+Test(edges, keeps_an_unpublished_table_when_it_can_not_grow)
+{
+        struct khs_table_file file;
+        struct khs_found found;
+        struct khs_row row;
+        struct fixture f;
+
+        fixture_init(&f, NULL);
+        row = fixture_row("a.b", 1, 3, 0);
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        for (unsigned int i = 0; i < 3; i++) {
+                inject("posix_fallocate64", 1, ENOSPC);
+                cr_expect_eq(khs_writer_renew(f.writer, NULL, fixture_now()), -ENOSPC);
+                cr_expect_eq(khs_writer_renew(f.writer, NULL, fixture_now()), 0, "and then it can, once more");
+        }
+        inject("posix_fallocate64", 1, ENOSPC);
+        cr_expect_eq(khs_writer_renew(f.writer, NULL, fixture_now()), -ENOSPC);
+        cr_expect_eq(khs_writer_publish(f.writer), 0);
+        fixture_open(&f, &file);
+        cr_expect_eq(khs_view_find(&file.view, "a.b", 3, &found), 0);
+        khs_table_close(&file);
+        cr_expect_not(names_in(&f, KHS_TABLE_NAME ".new"));
+        cr_expect_not(names_in(&f, KHS_TABLE_NAME ".newer"));
+        fixture_deinit(&f);
+}
+
+/* ---- growth ahead of need ---- */
+
+/* A published table with services "k<i>.b". */
+struct growing {
+        struct fixture f;
+        uint32_t n, now_ds;
+        uint32_t firsts[4000]; /* addresses */
+};
+
+static void put_service(struct growing *g, uint32_t i)
+{
+        struct khs_row row;
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "k%u.b", i);
+        row = fixture_row(key, ++g->firsts[i], 50, 0);
+        cr_assert_eq(khs_writer_put(g->f.writer, &row, g->now_ds), 0);
+}
+
+static void put_another(struct growing *g)
+{
+        cr_assert_lt(g->n, 4000);
+        put_service(g, g->n++);
+}
+
+/* The generation of the file that has the name; it says all of it. */
+static uint32_t check_services(const struct growing *g)
+{
+        struct khs_table_file file;
+        struct khs_found found;
+        char key[32];
+        uint32_t ret, address;
+
+        fixture_open(&g->f, &file);
+        for (uint32_t i = 0; i < g->n; i++) {
+                (void)snprintf(key, sizeof(key), "k%u.b", i);
+                cr_assert_eq(khs_view_find(&file.view, key, strlen(key), &found), 0, "%s", key);
+                khs_found_copy(&file.view, &found, AF_INET, 0, 1, &address, 4);
+                cr_assert_eq(ntohl(address), 0x0a000000 + g->firsts[i], "%s", key);
+        }
+        cr_expect_eq(khs_view_load(&file.view, offsetof(struct khs_table_header, state) / 4), KHS_STATE_LIVE);
+        cr_expect_eq(khs_view_load(&file.view, offsetof(struct khs_table_header, n_services) / 4), g->n);
+        cr_expect_eq(khs_view_load(&file.view, offsetof(struct khs_table_header, n_addresses) / 4), g->n * 50);
+        ret = file.view.generation;
+        khs_table_close(&file);
+        return ret;
+}
+
+/* Until a larger file was made, or something failed. */
+static void grow_ahead(struct growing *g)
+{
+        uint64_t size = khs_writer_size(g->f.writer);
+        int r = 0;
+
+        while (!khs_writer_wants_step(g->f.writer) && fault.call && khs_writer_size(g->f.writer) == size)
+                put_another(g);
+        do
+                r = khs_writer_step(g->f.writer, g->now_ds);
+        while (r > 0);
+}
+
+/* Whatever fails: the table is what it was, nothing is left, and it is not tried again at once. */
+Test(edges, gives_growth_up_when_a_call_fails)
+{
+        static const struct {
+                const char *call;
+                unsigned int nth;
+                int error;
+                bool is_overcome;
+        } faults[] = {
+                { "calloc", 1, ENOMEM, false },          { "calloc", 2, ENOMEM, false },
+                { "calloc", 3, ENOMEM, false },          { "fchmod", 1, EPERM, false },
+                { "fstat64", 1, EIO, false },            { "fstat64", 2, EIO, false },
+                { "mmap64", 1, ENOMEM, false },          { "posix_fallocate64", 1, ENOSPC, false },
+                { "posix_fallocate64", 1, EINTR, true }, { "getrandom", 1, EAGAIN, false },
+                { "renameat", 1, EACCES, false },        { "khs_file_copy", 1, EXFULL, true },
+                { "khs_file_copy", 1, ENOSPC, true },
+        };
+
+        for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+                struct growing g = { .now_ds = fixture_now() };
+
+                fixture_init(&g.f, NULL);
+                cr_assert_eq(khs_writer_publish(g.f.writer), 0);
+                inject(faults[i].call, faults[i].nth, faults[i].error);
+                grow_ahead(&g);
+                cr_expect_null(fault.call, "%s was called", faults[i].call);
+                cr_expect_eq(check_services(&g), faults[i].is_overcome ? 2 : 1, "%s", faults[i].call);
+                cr_expect_not(names_in(&g.f, KHS_TABLE_NAME ".new"), "%s", faults[i].call);
+                if (!faults[i].is_overcome) {
+                        inject("calloc", 1, ENOMEM); /* what a new file begins with */
+                        for (unsigned int k = 0; k < 5; k++)
+                                put_another(&g);
+                        cr_expect_not_null(fault.call, "%s: it was tried again at once", faults[i].call);
+                        g.now_ds += 6000;
+                        put_another(&g);
+                        cr_expect_null(fault.call, "%s: it was not tried again ten minutes later", faults[i].call);
+                        cr_expect_eq(check_services(&g), 1);
+                }
+                fixture_deinit(&g.f);
+        }
+}
+
+/* A put for which the new file has no place makes it begin again; the table itself has taken it. */
+Test(edges, begins_growth_again_when_a_put_finds_no_place_in_the_new_file)
+{
+        static const int errors[] = { EXFULL, ENOSPC };
+
+        for (size_t i = 0; i < 2; i++) {
+                struct growing g = { .now_ds = fixture_now() };
+                unsigned int n_steps = 0, n_faults = 0;
+                uint32_t before;
+
+                fixture_init(&g.f, NULL);
+                cr_assert_eq(khs_writer_publish(g.f.writer), 0);
+                while (g.n < 2000 || !khs_writer_wants_step(g.f.writer)) {
+                        put_another(&g);
+                        while (g.n < 2000 && khs_writer_wants_step(g.f.writer))
+                                cr_assert_geq(khs_writer_step(g.f.writer, g.now_ds), 0);
+                }
+                before = check_services(&g);
+                while (khs_writer_wants_step(g.f.writer)) {
+                        if (n_faults < 3) {
+                                inject("khs_file_put", 2, errors[i]); /* if there is a second one */
+                                put_service(&g, n_steps * 77 % g.n);
+                                n_faults += !fault.call;
+                                fault.call = NULL;
+                        }
+                        cr_assert_geq(khs_writer_step(g.f.writer, g.now_ds), 0);
+                        cr_assert_lt(n_steps++, 1000);
+                }
+                cr_expect_eq(n_faults, 3, "%u, %u steps", n_faults, n_steps);
+                cr_expect_eq(check_services(&g), before + 1);
+                fixture_deinit(&g.f);
+        }
 }
 
 /* A full file system: the put is refused, the table stays as it was, and there is room again later. */

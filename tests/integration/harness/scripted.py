@@ -139,7 +139,7 @@ class Server:
         self.script = None  # of all names, before those
         self.on_accept = None  # function(server, connection number) -> False to close it at once
         self.log = []
-        self.n_connections = 0
+        self.n_questions = self.n_connections = 0
         self._sockets = {}
         self._connections = {}
         self._later = []
@@ -285,6 +285,7 @@ class Server:
 
     def _on_question(self, question):
         self.log.append(question)
+        self.n_questions += 1
         script = self.script or self.scripts.get(question.service)
         if script:
             script(self, question)
