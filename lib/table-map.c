@@ -408,6 +408,7 @@ static enum usable pin_usable(struct khs_pin *pin)
 static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin)
 {
         bool cannot, busy;
+        int r;
 
         if (how_it_reads() == READS_FILE)
                 return enter_own(pin);
@@ -425,8 +426,9 @@ static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin)
                 if (!cannot)
                         return 0;
                 khs_map_leave(pin);
-                if (enter_own(pin) == 0)
-                        return 0;
+                r = enter_own(pin);
+                if (r == 0 || r == -EXDEV)
+                        return r;
                 return pin_usable(pin) <= MAP_SUPERSEDED ? 0 : -ENOTCONN;
         case MAP_DEAD:
                 return cannot || busy ? enter_own(pin) : -ENOTCONN;

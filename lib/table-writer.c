@@ -137,10 +137,16 @@ static int build(struct khs_writer *w, const struct khs_need *need, uint32_t now
         return r < 0 ? r : finish(w, now_ds);
 }
 
-/* Units that records are in, and blocks that rest. */
+/* Units that records are in. */
+static uint64_t live_units(const struct khs_pool *pool)
+{
+        return (uint64_t)pool->n_cut - pool->n_free;
+}
+
+/* And those at rest: there will be as many at any time. */
 static uint64_t used_units(const struct khs_pool *pool, uint32_t now_ds)
 {
-        return (uint64_t)pool->n_cut - pool->n_free + khs_pool_resting(pool, now_ds);
+        return live_units(pool) + khs_pool_resting(pool, now_ds);
 }
 
 /*
@@ -151,7 +157,7 @@ static uint64_t used_units(const struct khs_pool *pool, uint32_t now_ds)
 static int grow(struct khs_writer *w, const struct khs_row *row, bool wider, uint32_t now_ds)
 {
         const struct khs_pool *pool = &w->file->pool;
-        uint64_t live = (uint64_t)pool->n_cut - pool->n_free, more = row ? khs_row_units(row) : 1;
+        uint64_t live = live_units(pool), more = row ? khs_row_units(row) : 1;
         const struct khs_need need = {
                 .n_keys = (w->file->n_keys + 1ULL) * (wider ? 2 : 1),
                 .n_addresses = ((uint64_t)w->file->n_addresses + (row ? row->n4 + row->n6 : 0)) * (wider ? 2 : 1),
@@ -188,13 +194,21 @@ static bool is_tight(const struct khs_file *file)
                (n_rentries > 0 && file->n_reverse >= n_rentries / 8 * 3);
 }
 
+/*
+ * Half as much again as there is, and a bit: the next one is due when a fifth is added. How much rests is
+ * known only when as many puts go on for the grace time.
+ */
+static uint64_t units_ahead(const struct khs_pool *pool, uint32_t now_ds)
+{
+        return live_units(pool) * 8 / 5 + khs_pool_resting(pool, now_ds) * 5ULL / 2 + MIN_UNITS;
+}
+
 /* Less than a quarter of the arena is used, for ten minutes, and a new one would be much smaller. */
 static bool is_sparse(struct khs_writer *w, uint32_t now_ds)
 {
         const struct khs_pool *pool = &w->file->pool;
-        uint64_t used = used_units(pool, now_ds);
 
-        if (used >= pool->n_units / 4 || used * 8 / 5 + MIN_UNITS > pool->n_units / 2) {
+        if (used_units(pool, now_ds) >= pool->n_units / 4 || units_ahead(pool, now_ds) > pool->n_units / 2) {
                 w->is_sparse = false;
                 return false;
         }
@@ -204,15 +218,14 @@ static bool is_sparse(struct khs_writer *w, uint32_t now_ds)
         return now_ds - w->sparse_ds >= CALM_DS && !is_calm(w, now_ds);
 }
 
-/* Half as much again as is used, and a bit: the next one is due when a fifth is added. Return: 1; a negative errno. */
+/* Return: 1; a negative errno. */
 static int begin_ahead(struct khs_writer *w, uint32_t now_ds)
 {
-        uint64_t used = used_units(&w->file->pool, now_ds);
         const struct khs_need need = {
                 .n_keys = w->file->n_keys * 3ULL / 2 + 1,
                 .n_addresses = w->file->n_addresses * 3ULL / 2 + 1,
-                .units = used * 4 / 3 + 1,
-                .wanted_units = used * 8 / 5 + MIN_UNITS,
+                .units = used_units(&w->file->pool, now_ds) * 4 / 3 + 1,
+                .wanted_units = units_ahead(&w->file->pool, now_ds),
         };
         int r;
 

@@ -110,7 +110,7 @@ Test(adopt, takes_over_in_place_and_goes_on)
                 (void)snprintf(key, sizeof(key), "svc-%u.b", i);
                 row = fixture_row(key, i * 4, i % 60, i % 5);
                 row.version = 4;
-                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now() + KHS_GRACE_DS), 0);
         }
         khs_table_close(&before);
         fixture_open(&f, &before); /* a larger one, if that was due */
