@@ -83,22 +83,15 @@ static void on_result(void *userdata, const struct source_result *result)
 
 /* ---- one registration ---- */
 
-static void free_aliases(struct registration *item)
-{
-        for (size_t i = 0; i < item->n_aliases; i++)
-                free(item->aliases[i]);
-        free(item->aliases);
-        item->aliases = NULL;
-        item->n_aliases = 0;
-}
-
 static struct registration *registration_free(struct registration *item)
 {
         if (item) {
                 source_watch_free(item->watch);
                 source_static_free(item->fixed);
                 service_free(item->service);
-                free_aliases(item);
+                for (size_t i = 0; i < item->n_aliases; i++)
+                        free(item->aliases[i]);
+                free(item->aliases);
                 free(item);
         }
         return NULL;
@@ -116,30 +109,50 @@ static bool has_alias(char *const *aliases, size_t n_aliases, const char *alias)
 /* All aliases that go must be gone before any comes: one may move from a service to another. */
 static void drop_aliases(struct registration *item, const struct config_service *config)
 {
+        size_t n = 0;
+
         for (size_t i = 0; i < item->n_aliases; i++) {
-                if (!config || !has_alias(config->aliases, config->n_aliases, item->aliases[i]))
-                        publisher_remove_alias(item->registry->publisher, item->aliases[i]);
+                char *alias = item->aliases[i];
+
+                if (config && has_alias(config->aliases, config->n_aliases, alias)) {
+                        item->aliases[n++] = alias;
+                        continue;
+                }
+                publisher_remove_alias(item->registry->publisher, alias);
+                free(alias);
         }
+        item->n_aliases = n;
 }
 
-static int set_aliases(struct registration *item, const struct config_service *config)
+static int add_alias(struct registration *item, const char *alias)
 {
-        free_aliases(item);
-        item->aliases = config->n_aliases ? calloc(config->n_aliases, sizeof(*item->aliases)) : NULL;
-        if (config->n_aliases && !item->aliases)
-                return -ENOMEM;
-        for (size_t i = 0; i < config->n_aliases; i++) {
-                char *alias = strdup(config->aliases[i]);
-                int r;
+        char *copy = strdup(alias);
+        int r = copy ? publisher_put_alias(item->registry->publisher, alias, item->service->key) : -ENOMEM;
 
-                if (!alias)
-                        return -ENOMEM;
-                item->aliases[item->n_aliases++] = alias;
-                r = publisher_put_alias(item->registry->publisher, alias, item->service->key);
-                if (r < 0)
-                        return r;
+        if (r < 0)
+                free(copy);
+        else
+                item->aliases[item->n_aliases++] = copy;
+        return r;
+}
+
+/* Those that are there stay untouched; one that can't be put is tried again at the next reload. */
+static int add_aliases(struct registration *item, const struct config_service *config)
+{
+        char **aliases = realloc(item->aliases, (config->n_aliases + 1) * sizeof(*aliases));
+        int r = 0;
+
+        if (!aliases)
+                return -ENOMEM;
+        item->aliases = aliases;
+        for (size_t i = 0; i < config->n_aliases; i++) {
+                int error = 0;
+
+                if (!has_alias(item->aliases, item->n_aliases, config->aliases[i]))
+                        error = add_alias(item, config->aliases[i]);
+                r = r < 0 ? r : error;
         }
-        return 0;
+        return r;
 }
 
 /*
@@ -177,7 +190,7 @@ static int configure(struct registration *item, const struct config_service *con
         return service_configure(item->service, &options);
 }
 
-static int watch_static(struct registration *item, const struct config_service *config)
+static int watch_static(struct registration *item, const struct config_service *config, bool is_changed)
 {
         struct source_static *fixed;
         int r;
@@ -185,6 +198,10 @@ static int watch_static(struct registration *item, const struct config_service *
         r = source_static_new(&fixed, config, on_result, item);
         if (r < 0)
                 return r;
+        if (!is_changed && item->fixed && source_static_equal(item->fixed, fixed)) {
+                source_static_free(fixed);
+                return 0;
+        }
         item->watch = source_watch_free(item->watch);
         source_static_free(item->fixed);
         item->fixed = fixed;
@@ -193,13 +210,13 @@ static int watch_static(struct registration *item, const struct config_service *
 }
 
 /* Kubernetes falls back to DNS while it can't reach the API; in this version that is always. */
-static int watch(struct registration *item, const struct config_service *config)
+static int watch(struct registration *item, const struct config_service *config, bool is_changed)
 {
         bool has_data = item->service->v4.n > 0 || item->service->v6.n > 0;
         int r;
 
         if (config->source == KHS_SOURCE_STATIC)
-                return watch_static(item, config);
+                return watch_static(item, config, is_changed);
         item->fixed = source_static_free(item->fixed);
         if (item->watch)
                 r = source_watch_update(item->watch, config->family, config->refresh_min, config->refresh_max);
@@ -245,8 +262,8 @@ static int follow(struct registration *item, const struct config_service *config
                 return change;
         if (change != SERVICE_UNCHANGED)
                 publisher_update(item->registry->publisher, &item->publication);
-        r = set_aliases(item, config);
-        return r < 0 ? r : watch(item, config);
+        r = add_aliases(item, config);
+        return r < 0 ? r : watch(item, config, change != SERVICE_UNCHANGED);
 }
 
 static void unregister(struct registration *item)

@@ -314,11 +314,13 @@ int source_dns_watch(struct source_dns *source, struct source_watch **ret, const
 int source_watch_update(struct source_watch *watch, uint8_t family, uint64_t refresh_min_usec,
                         uint64_t refresh_max_usec)
 {
+        const struct dns_family *one = &watch->families[0];
+        bool same = one->min_usec == refresh_min_usec && one->max_usec == refresh_max_usec;
         int r;
 
         watch_set_limits(watch, refresh_min_usec, refresh_max_usec);
         r = watch_set_family(watch, family, false);
-        for (size_t i = 0; i < 2; i++)
+        for (size_t i = 0; i < 2 && !same; i++)
                 if (dns_family_is_running(&watch->families[i]))
                         dns_family_hurry(&watch->families[i]);
         return r;

@@ -79,6 +79,12 @@ struct source_static *source_static_free(struct source_static *s)
         return NULL;
 }
 
+bool source_static_equal(const struct source_static *a, const struct source_static *b)
+{
+        return a->n4 == b->n4 && a->n6 == b->n6 && memcmp(a->v4, b->v4, a->n4 * sizeof(*a->v4)) == 0 &&
+               memcmp(a->v6, b->v6, a->n6 * sizeof(*a->v6)) == 0;
+}
+
 static void report_family(struct source_static *s, uint8_t family, uint32_t n, const void *addrs)
 {
         const struct source_result result = {

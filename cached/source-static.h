@@ -6,6 +6,7 @@
  * as long as the daemon lives.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config.h"
@@ -19,6 +20,9 @@ struct source_static;
 int source_static_new(struct source_static **ret, const struct config_service *config, source_report_fn report,
                       void *userdata);
 struct source_static *source_static_free(struct source_static *s);
+
+/* Whether both have the same addresses. */
+bool source_static_equal(const struct source_static *a, const struct source_static *b);
 
 /* Reports both families, if it is time. */
 void source_static_tick(struct source_static *s, uint64_t now_usec);

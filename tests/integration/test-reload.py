@@ -5,7 +5,7 @@ import re
 import sys
 import time
 
-from harness import daemon, lab, lookup, sandbox, tap
+from harness import daemon, lab, lookup, sandbox, table, tap
 from harness.hammer import Hammer
 
 suite = tap.Suite()
@@ -73,6 +73,24 @@ def alias():
     wait_answer("nick", [B])
     reload_with(BASE + "[service second-svc.default]\n")
     wait_gone("nick")
+    back_to_base()
+
+
+@suite.test("a reload touches nothing in the table but what has changed")
+def only_changes():
+    services = "".join(f"[service s{i}.default]\nsource = static\nendpoints = 192.0.2.{i}\nalias = n{i}\n"
+                       for i in range(1, 9))
+    reload_with(services)
+    wait_gone(FIRST)
+    wait_answer("n8", ["192.0.2.8"])
+    before = table.changes(sandbox.TABLE)
+    reload_with(services + "# nothing else\n")
+    time.sleep(1.5)
+    assert table.changes(sandbox.TABLE) == before, "services or aliases that stay were published again"
+    reload_with(services.replace("192.0.2.8", "192.0.2.9"))
+    wait_answer("n8", ["192.0.2.9"])
+    assert table.changes(sandbox.TABLE) == before + 1, "more than one service was published"
+    assert lookup.addresses("n7") == {"192.0.2.7"}
     back_to_base()
 
 

@@ -626,6 +626,30 @@ Test(source_dns, family_follows_an_update)
         server_close(&server);
 }
 
+/* A reload that changes nothing for a name asks nothing; one that changes its limits asks at once. */
+Test(source_dns, update_without_a_change_asks_nothing)
+{
+        struct server server = server_open();
+        struct source_watch *w;
+
+        server_listen_tcp(&server);
+        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        cr_assert_eq(source_dns_watch(source, &w, "a.default", KHS_FAMILY_IPV4, 60 * SEC, 60 * SEC, false,
+                                      on_report, NULL),
+                     0);
+        run_until(1, SEC);
+        cr_assert_eq(server.n_tcp, 1);
+        cr_assert_eq(source_watch_update(w, KHS_FAMILY_IPV4, 60 * SEC, 60 * SEC), 0);
+        run_until(1000, 6 * SEC);
+        cr_assert_eq(server.n_tcp, 1);
+        cr_assert_eq(source_watch_update(w, KHS_FAMILY_IPV4, 50 * SEC, 60 * SEC), 0);
+        n_findings = 0;
+        run_until(1, 10 * SEC);
+        cr_assert_eq(server.n_tcp, 2);
+        source_watch_free(w);
+        server_close(&server);
+}
+
 Test(source_dns, unused_family_rests_until_the_other_one_empties)
 {
         struct server server = server_open();

@@ -1,8 +1,8 @@
-"""Damaging tables. Only what lib/table-format.h promises for ever is known here."""
+"""Looking at tables, and damaging them. Only what lib/table-format.h promises for ever is known here."""
 
 import struct
 
-CHECKSUM_AT, STATIC_SIZE = 356, 1024
+CHECKSUM_AT, STATIC_SIZE, CHANGES_AT = 356, 1024, 1152
 
 
 def crc32c(data):
@@ -25,3 +25,9 @@ def with_field(table, at, form, value):
     struct.pack_into(form, table, at, value)
     struct.pack_into("<I", table, CHECKSUM_AT, checksum(bytes(table[:STATIC_SIZE])))
     return bytes(table)
+
+
+def changes(path):
+    """How many batches of changes it has seen."""
+    with open(path, "rb") as file:
+        return struct.unpack_from("<I", file.read(STATIC_SIZE + 1024), CHANGES_AT)[0]
