@@ -104,9 +104,21 @@ struct ports {
         const struct khs_port *wanted;
         const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
         uint16_t number;
+        bool twins; /* endpoints that share an address are one result each */
         uint8_t set; /* the port set that was looked at last, and the port that was found there */
         uint16_t in_set;
 };
+
+/* Whether the attributes can say a port of any endpoint. A pod's are open, and stay what it was found by. */
+static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
+{
+        const struct khs_attrs *head = &l->attrs.head;
+
+        if (l->n_pod == 0 && khs_attrs_open(l->view, &l->found, &l->attrs) < 0)
+                return false;
+        return wanted->kind == KHS_PORT_BASE || head->ports > head->port_sets ||
+               (wanted->kind == KHS_PORT_NONE && head->port_base > 0);
+}
 
 /* The same for all, or from each endpoint's attributes. They may be gone, then so is the record. */
 static struct ports choose_ports(struct khs_lookup *l, const struct khs_port *wanted)
@@ -116,8 +128,10 @@ static struct ports choose_ports(struct khs_lookup *l, const struct khs_port *wa
         if (wanted->kind == KHS_PORT_NUMBER)
                 return ports;
         ports.number = wanted->kind == KHS_PORT_NONE ? (uint16_t)l->found.record.port : 0;
-        if (ports.number == 0 && khs_attrs_open(l->view, &l->found, &l->attrs) == 0)
+        if (ports.number == 0 && open_ports(l, wanted)) {
                 ports.attrs = &l->attrs;
+                ports.twins = khs_lookup_twins(l);
+        }
         return ports;
 }
 
@@ -143,7 +157,7 @@ static uint16_t port_in_set(const struct khs_lookup *l, struct ports *ports, con
 
 static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int family, uint32_t i)
 {
-        uint32_t number = khs_lookup_row(l, family, i), base = ports->attrs->head.port_base & 0xffff;
+        uint32_t number = khs_lookup_row(l, family, i), base = ports->attrs->head.port_base;
         struct khs_attr_row row;
 
         if (number == KHS_NO_ROW)
@@ -170,17 +184,12 @@ KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int
                 return;
         for (uint32_t i = 0; i < n; i++)
                 ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
-        khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
+        if (ports->twins)
+                khs_lookup_copy_scattered(l, family, ret[0].addr, sizeof(*ret));
+        else
+                khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
         if (ports->attrs)
                 fill_ports(l, ports, family, n, ret);
-}
-
-KHS_INLINE void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
-{
-        struct ports ports = choose_ports(l, port);
-
-        fill_family(l, &ports, AF_INET6, l->v6.count, ret);
-        fill_family(l, &ports, AF_INET, l->v4.count, ret + l->v6.count);
 }
 
 /* Damage and endless change mean the same to a program: this table is of no use now. */
@@ -193,6 +202,7 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
                       size_t n_max, size_t *n_ret)
 {
         for (;;) {
+                struct ports ports;
                 size_t n;
                 int r;
 
@@ -201,13 +211,15 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
                         r = khs_lookup_choose(l, family, true);
                 if (r < 0)
                         return r;
+                ports = choose_ports(l, port);
                 n = (size_t)l->v4.count + l->v6.count;
                 if (n > n_max) {
                         *n_ret = n;
                         return -ENOBUFS;
                 }
                 khs_lookup_rotate(l);
-                fill(l, port, ret);
+                fill_family(l, &ports, AF_INET6, l->v6.count, ret);
+                fill_family(l, &ports, AF_INET, l->v4.count, ret + l->v6.count);
                 if (khs_lookup_done(l)) {
                         *n_ret = n;
                         return 0;

@@ -66,7 +66,9 @@ void k8shsvc_close(k8shsvc *h);
  * Always every address that is known: a service's `answers` is for getaddrinfo() only. They begin
  * with the one whose turn it is (`order = sticky`: with this host's). The port is the target's, else the service's default, else 0. That
  * of a port's name or of "base+" may differ by endpoint; it is 0 for those of which the source does
- * not know the port or the ordinal.
+ * not know the port or the ordinal. There, pods that share an address (those in their node's network)
+ * are an element each, whose turn comes as often as any other's; where the port is the same for all, a
+ * number or 0, every address is there once.
  *
  * Never blocks or allocates. A successful call advances the rotation of the service by one. On any
  * failure @n_ret is left as it was, but for -ENOBUFS, which sets it; elements of @ret may have been

@@ -85,7 +85,8 @@ int khs_lookup_find(struct khs_lookup *l);
  * Fills n and count of l->v4 and l->v6, in constant time: what glibc does not give enough room for
  * costs no more than this. The room that a policy needs does not depend on whose turn it is.
  *
- * Return: 0; -ENODATA known to have no address of @family; -ESTALE never resolved or too old.
+ * Return: 0; -ENODATA known to have no address of @family; -ENOENT a pod of which none is known, while the
+ * service does not know all its hosts; -ESTALE never resolved or too old.
  */
 int khs_lookup_choose(struct khs_lookup *l, int family, bool all);
 
@@ -119,7 +120,18 @@ static inline bool khs_lookup_done(const struct khs_lookup *l)
         return khs_found_valid(l->view, &l->found);
 }
 
-/* The row of the i-th address from the first of the run, cyclically, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
+/**
+ * khs_lookup_twins() - make a choice among endpoints instead of addresses
+ *
+ * After khs_lookup_choose() with @all, for who tells endpoints with the same address apart, which is by
+ * their ports; with l->attrs open. Those of a pod's name are endpoints anyhow. Where there are twins, counts
+ * become larger, and only khs_lookup_copy_scattered() copies what then is chosen.
+ *
+ * Return: whether there are any.
+ */
+bool khs_lookup_twins(struct khs_lookup *l);
+
+/* The row of the i-th address or endpoint from the first of the run, cyclically, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
 #define KHS_NO_ROW UINT32_MAX
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i);
 
