@@ -185,7 +185,7 @@ KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int
         for (uint32_t i = 0; i < n; i++)
                 ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
         if (ports->twins)
-                khs_lookup_copy_scattered(l, family, ret[0].addr, sizeof(*ret));
+                khs_lookup_copy_endpoints(l, family, ret[0].addr, sizeof(*ret));
         else
                 khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
         if (ports->attrs)

@@ -237,41 +237,36 @@ int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
         return 0;
 }
 
-/*
- * The row at one place of a run of which not every place is that of an address: a pod's, or one with twins
- * behind the addresses, those of IPv4 ones first. And which of the family's addresses it has.
- */
-static __attribute__((noinline)) uint32_t find_row(const struct khs_lookup *l, bool six, uint32_t place, uint32_t *ret_address)
-{
-        const struct khs_record *record = &l->found.record;
-        uint32_t low = six ? record->n4 : 0, n = six ? record->n6 : record->n4, row, address;
-
-        if (l->n_pod > 0)
-                row = khs_attrs_by_host(l->view, &l->attrs, l->pod_first + (six ? l->v4.n : 0) + place);
-        else
-                row = record->n4 + record->n6 + place - n + (six ? l->v4.n - record->n4 : 0);
-        address = khs_attrs_address(l->view, &l->attrs, row) - low;
-        *ret_address = address;
-        return address < n ? row : KHS_NO_ROW;
-}
-
-/* Whether a place is simply that of an address. */
-static bool is_address(const struct khs_lookup *l, bool six, uint32_t place)
-{
-        return l->n_pod == 0 && place < (six ? l->found.record.n6 : l->found.record.n4);
-}
-
 static uint32_t place_of(const struct khs_run *run, uint32_t i)
 {
         return i < run->n - run->first ? run->first + i : run->first + i - run->n;
 }
 
+/* The row at one place of a pod's run. */
+static uint32_t pod_row(const struct khs_lookup *l, bool six, uint32_t place)
+{
+        return khs_attrs_by_host(l->view, &l->attrs, l->pod_first + (six ? l->v4.n : 0) + place);
+}
+
+/* Which address of the family a row has; what is not one of them: it changes at this moment. */
+static uint32_t address_of(const struct khs_lookup *l, bool six, uint32_t row)
+{
+        return khs_attrs_address(l->view, &l->attrs, row) - (six ? l->found.record.n4 : 0);
+}
+
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
 {
+        const struct khs_record *record = &l->found.record;
         bool six = family == AF_INET6;
-        uint32_t place = place_of(six ? &l->v6 : &l->v4, i);
+        uint32_t n = six ? record->n6 : record->n4, place = place_of(six ? &l->v6 : &l->v4, i), row;
 
-        return is_address(l, six, place) ? place + (six ? l->found.record.n4 : 0) : find_row(l, six, place, &i);
+        if (l->n_pod > 0)
+                row = pod_row(l, six, place);
+        else if (place < n)
+                return place + (six ? record->n4 : 0);
+        else /* twins are behind the addresses, those of IPv4 ones first */
+                row = record->n4 + record->n6 + place - n + (six ? l->v4.n - record->n4 : 0);
+        return address_of(l, six, row) < n ? row : KHS_NO_ROW;
 }
 
 bool khs_lookup_twins(struct khs_lookup *l)
@@ -294,9 +289,12 @@ static __attribute__((noinline)) void copy(const struct khs_lookup *l, int famil
         bool six = family == AF_INET6;
         uint32_t place = place_of(six ? &l->v6 : &l->v4, i);
 
-        if (!is_address(l, six, place) && find_row(l, six, place, &place) == KHS_NO_ROW) { /* it changes at this moment, and khs_lookup_done() will say so */
-                memset(ret, 0, family == AF_INET ? 4 : 16);
-                return;
+        if (l->n_pod > 0) {
+                place = address_of(l, six, pod_row(l, six, place));
+                if (place >= (six ? l->found.record.n6 : l->found.record.n4)) { /* khs_lookup_done() will say so, too */
+                        memset(ret, 0, six ? 16 : 4);
+                        return;
+                }
         }
         /* khs_found_copy() of one */
         if (!l->view->map)
@@ -318,6 +316,21 @@ void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret
                 copy(l, family, (uint32_t)__builtin_ctzll(kept), out);
 }
 
+void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride)
+{
+        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        char *out = ret;
+
+        for (uint32_t i = 0; i < run->count; i++, out += stride) {
+                uint32_t row = khs_lookup_row(l, family, i);
+
+                if (row == KHS_NO_ROW)
+                        memset(out, 0, family == AF_INET ? 4 : 16);
+                else
+                        khs_found_copy(l->view, &l->found, family, address_of(l, family == AF_INET6, row), 1, out, stride);
+        }
+}
+
 /* ---- the choice ---- */
 
 /* Of the i-th address from the first. */
@@ -334,12 +347,14 @@ static __attribute__((noinline)) bool find_winner(struct khs_lookup *l, int fami
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         uint8_t host[16], address[16];
+        uint32_t best = 0, n = family == AF_INET ? l->found.record.n4 : l->found.record.n6;
         uint64_t most = 0;
-        uint32_t best = 0;
 
+        if (n > run->n) /* a pod's; else there are no more than these but twins, which weigh what their address does */
+                n = run->n;
         if (!khs_interfaces_host(&l->interfaces, host))
                 return false;
-        for (uint32_t i = 0; i < run->n; i++) {
+        for (uint32_t i = 0; i < n; i++) {
                 uint64_t weight;
 
                 copy(l, family, i, address);

@@ -103,6 +103,9 @@ void khs_lookup_rotate(struct khs_lookup *l);
 /* Those that do not lie one behind the other: some that were kept, and a pod's. */
 void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride);
 
+/* The chosen addresses after khs_lookup_twins(): one of several endpoints again for each. */
+void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride);
+
 /* Copies the chosen addresses of one family, 4 or 16 bytes each, one every @stride bytes. */
 KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
@@ -125,7 +128,8 @@ static inline bool khs_lookup_done(const struct khs_lookup *l)
  *
  * After khs_lookup_choose() with @all, for who tells endpoints with the same address apart, which is by
  * their ports; with l->attrs open. Those of a pod's name are endpoints anyhow. Where there are twins, counts
- * become larger, and only khs_lookup_copy_scattered() copies what then is chosen.
+ * become larger, and only khs_lookup_copy_endpoints() copies what then is chosen. `sticky` chooses among
+ * addresses all the same.
  *
  * Return: whether there are any.
  */
