@@ -109,7 +109,26 @@ struct ports {
         uint16_t in_set;
 };
 
-/* Whether the attributes can say a port of any endpoint. A pod's are open, and stay what it was found by. */
+/* Whether endpoints may have ports of their own, as far as can be said without a look at them. */
+static bool may_differ(const struct khs_lookup *l, const struct khs_port *wanted)
+{
+        const struct khs_record *record = &l->found.record;
+
+        return wanted->kind != KHS_PORT_NUMBER && record->attrs != 0 &&
+               (wanted->kind != KHS_PORT_NONE || (uint16_t)record->port == 0);
+}
+
+static uint16_t same_port(const struct khs_lookup *l, const struct khs_port *wanted)
+{
+        if (wanted->kind == KHS_PORT_NONE)
+                return (uint16_t)l->found.record.port;
+        return wanted->kind == KHS_PORT_NUMBER ? wanted->number : 0;
+}
+
+/*
+ * Ports out of the attributes, if these can say one of any endpoint. They may be gone, then so is the
+ * record. A pod's are open, and stay what it was found by.
+ */
 static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
 {
         const struct khs_attrs *head = &l->attrs.head;
@@ -118,21 +137,6 @@ static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
                 return false;
         return wanted->kind == KHS_PORT_BASE || head->ports > head->port_sets ||
                (wanted->kind == KHS_PORT_NONE && head->port_base > 0);
-}
-
-/* The same for all, or from each endpoint's attributes. They may be gone, then so is the record. */
-static struct ports choose_ports(struct khs_lookup *l, const struct khs_port *wanted)
-{
-        struct ports ports = { .wanted = wanted, .number = wanted->number };
-
-        if (wanted->kind == KHS_PORT_NUMBER)
-                return ports;
-        ports.number = wanted->kind == KHS_PORT_NONE ? (uint16_t)l->found.record.port : 0;
-        if (ports.number == 0 && open_ports(l, wanted)) {
-                ports.attrs = &l->attrs;
-                ports.twins = khs_lookup_twins(l);
-        }
-        return ports;
 }
 
 static uint16_t based(uint32_t base, int32_t ordinal)
@@ -192,6 +196,34 @@ KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int
                 fill_ports(l, ports, family, n, ret);
 }
 
+/* Return: 0, unless khs_lookup_done() says otherwise; -ENOBUFS. */
+KHS_INLINE int serve(struct khs_lookup *l, struct ports *ports, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+{
+        size_t n = (size_t)l->v4.count + l->v6.count;
+
+        if (n > n_max) {
+                *n_ret = n;
+                return -ENOBUFS;
+        }
+        khs_lookup_rotate(l);
+        fill_family(l, ports, AF_INET6, l->v6.count, ret);
+        fill_family(l, ports, AF_INET, l->v4.count, ret + l->v6.count);
+        return 0;
+}
+
+/* Apart from the common case, in which the port is the same for all. */
+static __attribute__((noinline)) int serve_endpoints(struct khs_lookup *l, const struct khs_port *wanted,
+                                                     struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+{
+        struct ports ports = { .wanted = wanted };
+
+        if (open_ports(l, wanted)) {
+                ports.attrs = &l->attrs;
+                ports.twins = khs_lookup_twins(l);
+        }
+        return serve(l, &ports, ret, n_max, n_ret);
+}
+
 /* Damage and endless change mean the same to a program: this table is of no use now. */
 static int public_error(int r)
 {
@@ -202,8 +234,7 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
                       size_t n_max, size_t *n_ret)
 {
         for (;;) {
-                struct ports ports;
-                size_t n;
+                struct ports same;
                 int r;
 
                 r = khs_lookup_find(l);
@@ -211,17 +242,12 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
                         r = khs_lookup_choose(l, family, true);
                 if (r < 0)
                         return r;
-                ports = choose_ports(l, port);
-                n = (size_t)l->v4.count + l->v6.count;
-                if (n > n_max) {
-                        *n_ret = n;
-                        return -ENOBUFS;
-                }
-                khs_lookup_rotate(l);
-                fill_family(l, &ports, AF_INET6, l->v6.count, ret);
-                fill_family(l, &ports, AF_INET, l->v4.count, ret + l->v6.count);
+                same = (struct ports){ .number = same_port(l, port) };
+                r = may_differ(l, port) ? serve_endpoints(l, port, ret, n_max, n_ret) : serve(l, &same, ret, n_max, n_ret);
+                if (r < 0)
+                        return r;
                 if (khs_lookup_done(l)) {
-                        *n_ret = n;
+                        *n_ret = (size_t)l->v4.count + l->v6.count;
                         return 0;
                 }
         }

@@ -254,19 +254,28 @@ static uint32_t address_of(const struct khs_lookup *l, bool six, uint32_t row)
         return khs_attrs_address(l->view, &l->attrs, row) - (six ? l->found.record.n4 : 0);
 }
 
+/* The row at one place of a run where not every place is that of an address. */
+static __attribute__((noinline)) uint32_t endpoint_row(const struct khs_lookup *l, bool six, uint32_t place)
+{
+        const struct khs_record *record = &l->found.record;
+        uint32_t n = six ? record->n6 : record->n4, row;
+
+        if (l->n_pod > 0)
+                row = pod_row(l, six, place);
+        else /* twins are behind the addresses, those of IPv4 ones first */
+                row = record->n4 + record->n6 + place - n + (six ? l->v4.n - record->n4 : 0);
+        return address_of(l, six, row) < n ? row : KHS_NO_ROW;
+}
+
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
 {
         const struct khs_record *record = &l->found.record;
         bool six = family == AF_INET6;
-        uint32_t n = six ? record->n6 : record->n4, place = place_of(six ? &l->v6 : &l->v4, i), row;
+        uint32_t place = place_of(six ? &l->v6 : &l->v4, i);
 
-        if (l->n_pod > 0)
-                row = pod_row(l, six, place);
-        else if (place < n)
-                return place + (six ? record->n4 : 0);
-        else /* twins are behind the addresses, those of IPv4 ones first */
-                row = record->n4 + record->n6 + place - n + (six ? l->v4.n - record->n4 : 0);
-        return address_of(l, six, row) < n ? row : KHS_NO_ROW;
+        if (l->n_pod > 0 || place >= (six ? record->n6 : record->n4))
+                return endpoint_row(l, six, place);
+        return place + (six ? record->n4 : 0);
 }
 
 bool khs_lookup_twins(struct khs_lookup *l)
