@@ -2,6 +2,8 @@
  * Hosts of a round, see dns-host-map.h.
  *
  *     rows     sorted as the addresses are: found by binary search
+ *     links    which host has which row's address; in no order and with duplicates, until they are put in
+ *              order: by row, then by the host's name
  *     hosts    in the order in which they were heard of; found by a hash table with a random key,
  *              since a server may choose their names
  *     numbers  hosts x ports
@@ -18,23 +20,33 @@
 
 #define NO_HOST    UINT32_MAX
 #define HOSTS_ROOM 16U /* to begin with */
+#define LINKS_ROOM 64U
+#define LINKS_MAX  65536U /* half as many are always taken, which is three for each host and more; most have two */
 
 struct row {
         uint8_t family;
         bool settled; /* it has no host, as far as can be known */
-        bool shared;
+        bool known;   /* it has one */
+        bool whole;   /* all that it has are known */
         uint8_t bytes[16];
-        uint32_t host;
+};
+
+struct link {
+        uint32_t row, host;
 };
 
 struct host {
         char name[KHS_LABEL_MAX + 1];
         bool has[2]; /* an address of that family is known, in a row or not */
+        bool told;   /* SRV brought its addresses with it */
 };
 
 struct dns_host_map {
         uint32_t n_rows, n4, n_open[2];
         struct row *rows;
+        uint32_t n_links, links_room;
+        struct link *links;
+        bool links_full;
         uint32_t n_hosts, n_room; /* room is a power of two */
         struct host *hosts;
         uint32_t *slots; /* 2 x n_room: 1 + host; 0: free */
@@ -71,7 +83,7 @@ int dns_host_map_new(struct dns_host_map **ret, const struct dns_host_addrs addr
                         struct row *row = &map->rows[six ? addrs[0].n + i : i];
                         size_t size = six ? 16 : 4;
 
-                        *row = (struct row){.family = six ? AF_INET6 : AF_INET, .host = NO_HOST};
+                        *row = (struct row){.family = six ? AF_INET6 : AF_INET};
                         memcpy(row->bytes, addrs[six].bytes + i * size, size);
                 }
         }
@@ -84,6 +96,7 @@ struct dns_host_map *dns_host_map_free(struct dns_host_map *map)
 {
         if (map) {
                 free(map->rows);
+                free(map->links);
                 free(map->hosts);
                 free(map->slots);
                 free(map->numbers);
@@ -112,22 +125,69 @@ static struct row *find_row(const struct dns_host_map *map, uint8_t family, cons
 
 static bool is_open(const struct row *row)
 {
-        return row->host == NO_HOST && !row->settled;
-}
-
-/* Of several hosts with one address the first by name is told: the same one each time. */
-static void row_set_host(struct dns_host_map *map, struct row *row, uint32_t host)
-{
-        map->n_open[row->family == AF_INET6] -= is_open(row);
-        row->shared = row->shared || (row->host != NO_HOST && row->host != host);
-        if (row->host == NO_HOST || strcmp(map->hosts[host].name, map->hosts[row->host].name) < 0)
-                row->host = host;
+        return !row->known && !row->settled;
 }
 
 static void row_settle(struct dns_host_map *map, struct row *row)
 {
         map->n_open[row->family == AF_INET6] -= is_open(row);
         row->settled = true;
+}
+
+/* ---- links ---- */
+
+static int compare_links(const void *a, const void *b, void *userdata)
+{
+        const struct dns_host_map *map = userdata;
+        const struct link *x = a, *y = b;
+
+        if (x->row != y->row)
+                return x->row < y->row ? -1 : 1;
+        return x->host == y->host ? 0 : strcmp(map->hosts[x->host].name, map->hosts[y->host].name);
+}
+
+static void order_links(struct dns_host_map *map)
+{
+        uint32_t n = 0;
+
+        if (map->n_links > 0)
+                qsort_r(map->links, map->n_links, sizeof(*map->links), compare_links, map);
+        for (uint32_t i = 0; i < map->n_links; i++)
+                if (n == 0 || compare_links(&map->links[i], &map->links[n - 1], map) != 0)
+                        map->links[n++] = map->links[i];
+        map->n_links = n;
+}
+
+/* By taking duplicates out, or else by twice the room: each link is put in order a few times at most. */
+static int links_make_room(struct dns_host_map *map)
+{
+        uint32_t n_room = map->links_room ? 2 * map->links_room : LINKS_ROOM;
+        struct link *links;
+
+        order_links(map);
+        if (map->links_room > 0 && map->n_links <= map->links_room / 2)
+                return 0;
+        map->links_full = n_room > LINKS_MAX;
+        if (map->links_full)
+                return -E2BIG;
+        links = reallocarray(map->links, n_room, sizeof(*links));
+        if (!links)
+                return -ENOMEM;
+        map->links = links;
+        map->links_room = n_room;
+        return 0;
+}
+
+static int add_link(struct dns_host_map *map, struct row *row, uint32_t host)
+{
+        int r = map->links_full ? -E2BIG : map->n_links == map->links_room ? links_make_room(map) : 0;
+
+        if (r < 0)
+                return r;
+        map->links[map->n_links++] = (struct link){(uint32_t)(row - map->rows), host};
+        map->n_open[row->family == AF_INET6] -= is_open(row);
+        row->known = true;
+        return 0;
 }
 
 /* ---- hosts ---- */
@@ -202,13 +262,12 @@ const char *dns_host_map_name(const struct dns_host_map *map, uint32_t host)
 
 /* ---- answers ---- */
 
-void dns_host_map_take_addr(struct dns_host_map *map, uint32_t host, uint8_t family, const uint8_t *bytes)
+int dns_host_map_take_addr(struct dns_host_map *map, uint32_t host, uint8_t family, const uint8_t *bytes)
 {
         struct row *row = find_row(map, family, bytes);
 
         map->hosts[host].has[family == AF_INET6] = true;
-        if (row)
-                row_set_host(map, row, host);
+        return row ? add_link(map, row, host) : 0;
 }
 
 int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, uint32_t port)
@@ -224,47 +283,71 @@ int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, u
         }
         for (uint32_t i = 0; i < srv->n_addrs; i++) {
                 const struct dns_srv_addr *addr = &srv->addrs[i];
+                uint32_t host = find_host(map, srv->targets[addr->target].host);
+                int r = dns_host_map_take_addr(map, host, addr->family, addr->bytes);
 
-                dns_host_map_take_addr(map, find_host(map, srv->targets[addr->target].host), addr->family, addr->bytes);
+                if (r < 0)
+                        return r;
+                map->hosts[host].told = true;
         }
         return 0;
 }
 
-int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct dns_srv *srv)
+int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct dns_srv *srv, bool whole)
 {
         for (uint32_t i = 0; i < srv->n_targets; i++) {
                 uint32_t host;
                 int r = add_host(map, srv->targets[i].host, &host);
 
+                if (r == 0)
+                        r = dns_host_map_take_addr(map, host, map->rows[row].family, map->rows[row].bytes);
                 if (r < 0)
                         return r;
-                dns_host_map_take_addr(map, host, map->rows[row].family, map->rows[row].bytes);
         }
         if (srv->n_targets == 0)
                 row_settle(map, &map->rows[row]);
+        map->rows[row].whole = whole;
         return 0;
 }
 
-int dns_host_map_take_map(struct dns_host_map *map, const struct dns_host_map *old, bool any_host)
+/* The old hosts of one row; its links are next in the old order. */
+static int take_row(struct dns_host_map *map, struct row *row, const struct dns_host_map *old, const struct row *was,
+                    uint32_t *cursor, bool any_host)
 {
-        for (uint32_t i = 0; i < map->n_rows; i++) {
-                struct row *row = &map->rows[i];
-                const struct row *was = is_open(row) ? find_row(old, row->family, row->bytes) : NULL;
-                uint32_t host = NO_HOST;
-                int r = 0;
+        uint32_t number = (uint32_t)(was - old->rows);
+        bool open = is_open(row);
 
-                if (was && was->host != NO_HOST && any_host)
-                        r = add_host(map, old->hosts[was->host].name, &host);
-                else if (was && was->host != NO_HOST)
-                        host = find_host(map, old->hosts[was->host].name);
+        any_host = any_host && open;
+        while (*cursor < old->n_links && old->links[*cursor].row < number)
+                (*cursor)++;
+        for (; *cursor < old->n_links && old->links[*cursor].row == number; (*cursor)++) {
+                const char *name = old->hosts[old->links[*cursor].host].name;
+                uint32_t host = find_host(map, name);
+                int r = host == NO_HOST && any_host ? add_host(map, name, &host) : 0;
+
+                if (r == 0 && host != NO_HOST && (open || !map->hosts[host].told))
+                        r = dns_host_map_take_addr(map, host, row->family, row->bytes);
                 if (r < 0)
                         return r;
-                if (host != NO_HOST) {
-                        dns_host_map_take_addr(map, host, row->family, row->bytes);
-                        row->shared = was->shared;
-                } else if (was && was->settled && any_host) {
-                        row_settle(map, row);
-                }
+        }
+        if (any_host && was->settled)
+                row_settle(map, row);
+        row->whole = row->whole || (any_host && was->whole);
+        return 0;
+}
+
+int dns_host_map_take_map(struct dns_host_map *map, struct dns_host_map *old, bool any_host)
+{
+        uint32_t cursor = 0;
+
+        order_links(old);
+        for (uint32_t i = 0; i < map->n_rows; i++) {
+                struct row *row = &map->rows[i];
+                const struct row *was = find_row(old, row->family, row->bytes);
+                int r = was ? take_row(map, row, old, was, &cursor, any_host) : 0;
+
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -280,11 +363,13 @@ uint32_t dns_host_map_n_open(const struct dns_host_map *map, uint8_t family)
 
 bool dns_host_map_next_host(const struct dns_host_map *map, uint32_t *cursor, uint32_t *ret_host, uint8_t *ret_family)
 {
+        const uint32_t n_rows[] = {map->n4, map->n_rows - map->n4};
+
         while (*cursor < 2 * map->n_hosts) {
                 uint32_t host = *cursor / 2, six = *cursor % 2;
 
                 (*cursor)++;
-                if (map->n_open[six] == 0 || map->hosts[host].has[six])
+                if (map->hosts[host].has[six] || (map->n_open[six] == 0 && (map->hosts[host].told || n_rows[six] == 0)))
                         continue;
                 *ret_host = host;
                 *ret_family = six ? AF_INET6 : AF_INET;
@@ -339,42 +424,40 @@ static bool same_numbers(const struct dns_host_map *map, uint32_t a, uint32_t b)
                       map->n_ports * sizeof(*map->numbers)) == 0;
 }
 
-int dns_host_map_tell(const struct dns_host_map *map, const struct khs_port *ports, bool ports_complete,
+int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bool hosts_complete, bool ports_complete,
                       struct dns_host_findings *ret)
 {
-        struct dns_host_findings findings = {
-                .endpoints = calloc(map->n_rows ? map->n_rows : 1, sizeof(*findings.endpoints)),
-                .ports = calloc((size_t)(map->n_rows ? map->n_rows : 1) * (map->n_ports ? map->n_ports : 1),
-                                sizeof(*findings.ports)),
-        };
-        const struct source_endpoint *last = NULL; /* with a host */
-        uint32_t n_ports = 0, last_host = NO_HOST;
+        struct dns_host_findings findings = {.n_endpoints = 0};
+        uint32_t n_ports = 0;
 
+        for (uint32_t i = 0; i < map->n_hosts; i++) /* whose address could be any */
+                hosts_complete = hosts_complete && (map->hosts[i].has[0] || map->hosts[i].has[1]);
+        order_links(map);
+        findings.endpoints = calloc(map->n_links ? map->n_links : 1, sizeof(*findings.endpoints));
+        findings.ports = calloc((size_t)(map->n_links ? map->n_links : 1) * (map->n_ports ? map->n_ports : 1),
+                                sizeof(*findings.ports));
         if (!findings.endpoints || !findings.ports) {
                 dns_host_findings_deinit(&findings);
                 return -ENOMEM;
         }
-        for (uint32_t i = 0; i < map->n_rows; i++) {
-                const struct row *row = &map->rows[i];
-                struct source_endpoint *e = &findings.endpoints[findings.n_endpoints];
+        findings.n_endpoints = map->n_links;
+        for (uint32_t i = 0; i < map->n_links; i++) {
+                const struct row *row = &map->rows[map->links[i].row];
+                struct source_endpoint *e = &findings.endpoints[i];
+                uint32_t host = map->links[i].host;
 
-                if (row->host == NO_HOST)
-                        continue;
-                findings.n_endpoints++;
                 *e = (struct source_endpoint){
-                        .family = row->family, .shared = row->shared, .host = map->hosts[row->host].name};
+                        .family = row->family, .others_unknown = !hosts_complete && !row->whole, .host = map->hosts[host].name};
                 memcpy(e->bytes, row->bytes, sizeof(e->bytes));
-                if (last && same_numbers(map, row->host, last_host)) {
-                        e->ports = last->ports;
-                        e->n_ports = last->n_ports;
+                if (i > 0 && same_numbers(map, host, map->links[i - 1].host)) {
+                        e->ports = e[-1].ports;
+                        e->n_ports = e[-1].n_ports;
                 } else {
                         e->ports = findings.ports + n_ports;
-                        e->n_ports = tell_ports(map, row->host, ports, findings.ports + n_ports);
+                        e->n_ports = tell_ports(map, host, ports, findings.ports + n_ports);
                         n_ports += e->n_ports;
                 }
                 e->ports_unknown = !ports_complete && e->n_ports < map->n_ports;
-                last = e;
-                last_host = row->host;
         }
         *ret = findings;
         return 0;

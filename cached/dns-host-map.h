@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * What a round of questions has learned of a service's addresses: which host each of them belongs
- * to, and which ports that host has. Pure; it grows with each answer, and at the end it is told to
+ * What a round of questions has learned of a service's addresses: which hosts each of them belongs
+ * to, more than one where pods are in their node's network, and which ports a host has. Pure; it grows with each answer, and at the end it is told to
  * the service model.
  *
  * Rows are the addresses that the service had when the round began; a host whose address is not
@@ -37,22 +37,23 @@ struct dns_host_map *dns_host_map_free(struct dns_host_map *map);
 
 /* @port: of which named port these are the numbers; >= n_ports: none */
 int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, uint32_t port);
-/* PTR of one row: its hosts, or that it has none. */
-int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct dns_srv *srv);
+/* PTR of one row: its hosts, or that it has none. @whole: these are all */
+int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct dns_srv *srv, bool whole);
 /* One address of a host that is in the map. */
-void dns_host_map_take_addr(struct dns_host_map *map, uint32_t host, uint8_t family, const uint8_t *bytes);
+int dns_host_map_take_addr(struct dns_host_map *map, uint32_t host, uint8_t family, const uint8_t *bytes);
 /*
- * What an earlier round had found out by single questions, for rows of which nothing is known yet.
- * @any_host: also where this round has not heard of the host
+ * What an earlier round had found out by single questions, for hosts that came without an address and for
+ * rows of which nothing is known yet. @any_host: for these also where this round has not heard of the host
  */
-int dns_host_map_take_map(struct dns_host_map *map, const struct dns_host_map *old, bool any_host);
+int dns_host_map_take_map(struct dns_host_map *map, struct dns_host_map *old, bool any_host);
 
 /* Addresses without a host, of either or both (0) families; those known to have none are not counted. */
 uint32_t dns_host_map_n_open(const struct dns_host_map *map, uint8_t family);
 
 /*
  * Cursors over what is left to ask, each moved behind what it returns; false at the end.
- * Hosts of which no address of a family is known, while that family has open rows:
+ * Hosts of which no address of a family is known, while that family has open rows, or has rows at all and
+ * the host came without any address: it may share one.
  */
 bool dns_host_map_next_host(const struct dns_host_map *map, uint32_t *cursor, uint32_t *ret_host, uint8_t *ret_family);
 /* Open rows: */
@@ -69,13 +70,15 @@ struct dns_host_findings {
 };
 
 /*
- * Addresses that are known to have no host are not told: that is no reason to take a name back.
+ * One endpoint for each host of an address. Addresses that are known to have no host are not told: that is
+ * no reason to take a name back.
  *
  * @ports:          n_ports named ones
+ * @hosts_complete: no host was left out
  * @ports_complete: a port that the map has not got of a host, that host has not got either
  *
  * Return: 0; -ENOMEM.
  */
-int dns_host_map_tell(const struct dns_host_map *map, const struct khs_port *ports, bool ports_complete,
+int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bool hosts_complete, bool ports_complete,
                       struct dns_host_findings *ret);
 void dns_host_findings_deinit(struct dns_host_findings *findings);

@@ -4,8 +4,10 @@
  *     IDLE --> PORTS    SRV "_PORT._PROTO.S.N.svc.D", for each port with a name
  *          --> SERVICE  SRV "S.N.svc.D", if addresses are left without a host: CoreDNS has every
  *                       pod there, also where no port has a name
- *          --> HOSTS    A or AAAA "HOST.S.N.svc.D", for hosts that came without an address
- *          --> ROWS     PTR of each address that is left, where SRV had nothing, or had too much to say it all
+ *          --> HOSTS    A or AAAA "HOST.S.N.svc.D", for hosts that came without an address: also where
+ *                       every address has a host, since pods in their node's network share one
+ *          --> ROWS     PTR of each address that is left, where SRV had nothing, had too much to say it all,
+ *                       or is refused by SERVFAIL for good: knot's word for an answer of more than 64 KiB
  *          --> IDLE     the findings are reported; in a long round also once a second
  *
  * A round begins when the addresses have changed (a little later: A and AAAA come one after the
@@ -18,6 +20,8 @@
  * - A failure ends what it stops and takes nothing back: the round reports what it has learned. So
  *   does a negative where there were records before, until it has come three times, 2 s apart: CoreDNS
  *   has been seen to deny names by mistake, see service.h. One of PTR never takes anything back.
+ * - SERVFAIL is for good when it has come three times, 2 s apart, with no answer between, while the
+ *   addresses are answered. SRV is asked for in later rounds all the same.
  * - An answer that was negative or failed may mean that the service model has forgotten addresses,
  *   with their hosts. So the first addresses after it begin a round, even if they are as before.
  */
@@ -36,8 +40,8 @@
 #define WINDOW      4U /* single questions of one service at a time; all of them: DNS_HOST_FLIGHT_MAX */
 #define VAIN_MAX    4U /* single questions without an answer that end a round */
 
-#define NEGATIVES         3U
-#define NEGATIVE_GAP_USEC (2 * USEC_PER_SEC)
+#define TIMES    3U /* so often a negative or SERVFAIL is to be heard */
+#define GAP_USEC (2 * USEC_PER_SEC)
 
 enum step { STEP_IDLE, STEP_PORTS, STEP_SERVICE, STEP_HOSTS, STEP_ROWS };
 
@@ -49,11 +53,16 @@ struct question {
         uint32_t about; /* host or row */
 };
 
+/* What an SRV name has said in a row; only the answers at least so long apart count. */
+struct streak {
+        uint8_t n;
+        uint64_t last_usec;
+};
+
 /* Whether an SRV name has records. */
 struct belief {
         bool had;
-        uint8_t n_negatives; /* in a row */
-        uint64_t last_usec;  /* of them */
+        struct streak negatives, servfails;
 };
 
 struct addresses {
@@ -87,8 +96,9 @@ struct dns_hosts {
         bool again;   /* the addresses have changed since */
         bool failed;  /* something was not answered */
         bool empty;   /* SRV "S.N.svc.D" names no host */
-        bool cut;     /* an answer to SRV was truncated */
+        bool cut;     /* an answer to SRV was truncated, or is too large to be given */
         bool cut_now; /* that to the question at hand, and no whole one came since */
+        bool hosts_complete; /* no host is left out */
         bool ports_complete;
         bool used_kept;
         uint32_t port; /* that is asked for */
@@ -115,14 +125,15 @@ static void hosts_destroy(struct dns_hosts *hosts)
         free(hosts);
 }
 
-/* Return: false if we are gone. */
-static bool hosts_report(struct dns_hosts *hosts)
+/* @last: of the round. Return: false if we are gone. */
+static bool hosts_report(struct dns_hosts *hosts, bool last)
 {
         struct source_result result = {.kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS};
         struct dns_host_findings findings;
 
         hosts->reported_usec = usec_now();
-        if (dns_host_map_tell(hosts->map, hosts->ports, hosts->ports_complete, &findings) < 0) {
+        if (dns_host_map_tell(hosts->map, hosts->ports, last && hosts->hosts_complete, hosts->ports_complete,
+                              &findings) < 0) {
                 hosts->failed = true;
                 return true;
         }
@@ -155,7 +166,7 @@ static int round_begin(struct dns_hosts *hosts)
                 hosts->kept = dns_host_map_free(hosts->kept);
         hosts->step = hosts->n_ports > 0 ? STEP_PORTS : STEP_SERVICE;
         hosts->again = hosts->failed = hosts->empty = hosts->cut = hosts->cut_now = hosts->used_kept = false;
-        hosts->ports_complete = true;
+        hosts->hosts_complete = hosts->ports_complete = true;
         hosts->port = hosts->cursor = hosts->n_single = hosts->n_vain = 0;
         hosts->reported_usec = usec_now();
         return 0;
@@ -187,7 +198,7 @@ static void round_end(struct dns_hosts *hosts)
         bool open;
 
         hosts->step = STEP_IDLE;
-        if (!hosts_report(hosts))
+        if (!hosts_report(hosts, true))
                 return;
         open = hosts->failed || dns_host_map_n_open(hosts->map, 0) > 0;
         hosts->kept = dns_host_map_free(hosts->kept);
@@ -239,17 +250,19 @@ static void go_on_with_singles(struct dns_hosts *hosts)
         if (hosts->step == STEP_ROWS && (!(hosts->empty || hosts->cut) || !ask_singles(hosts)))
                 round_end(hosts);
         else if (usec_now() - hosts->reported_usec >= REPORT_USEC)
-                (void)hosts_report(hosts);
+                (void)hosts_report(hosts, false);
 }
 
 static void begin_singles(struct dns_hosts *hosts)
 {
         bool any_host = hosts->empty || hosts->cut;
 
-        if (hosts->kept && dns_host_map_n_open(hosts->map, 0) > 0) {
+        if (hosts->kept) {
                 hosts->used_kept = true;
-                if (dns_host_map_take_map(hosts->map, hosts->kept, any_host) < 0)
+                if (dns_host_map_take_map(hosts->map, hosts->kept, any_host) < 0) {
                         hosts->failed = true;
+                        hosts->hosts_complete = false;
+                }
         }
         hosts->step = STEP_HOSTS;
         go_on_with_singles(hosts);
@@ -261,8 +274,13 @@ static void single_done(struct question *question, const struct dns_answer *answ
 
         question->asking = false;
         hosts->n_asking--;
-        if (answer->kind == SOURCE_FAILURE)
+        if (answer->kind == SOURCE_FAILURE) {
                 hosts->n_vain++;
+                if (hosts->step == STEP_HOSTS) {
+                        hosts->failed = true;
+                        hosts->hosts_complete = false;
+                }
+        }
         go_on_with_singles(hosts);
 }
 
@@ -274,34 +292,65 @@ static void go_on_with_srv(struct dns_hosts *hosts)
         dns_lookup_put(&hosts->questions[0].lookup, DNS_HOSTS, usec_now());
 }
 
-/* Return: whether that there is nothing may be true. */
-static bool believe(struct belief *belief, const struct dns_answer *answer)
+/* Once more the same. Return: whether it has come often enough. */
+static bool streak_goes_on(struct streak *streak)
 {
         uint64_t now = usec_now();
 
+        if (streak->n < TIMES && (streak->n == 0 || now - streak->last_usec >= GAP_USEC)) {
+                streak->last_usec = now;
+                streak->n++;
+        }
+        return streak->n >= TIMES;
+}
+
+/* Return: whether that there is nothing may be true. */
+static bool believe(struct belief *belief, const struct dns_answer *answer)
+{
         if (answer->kind != SOURCE_NEGATIVE) {
                 if (answer->kind == SOURCE_ANSWER)
                         *belief = (struct belief){.had = true};
                 return true;
         }
-        if (belief->n_negatives == 0 || now - belief->last_usec >= NEGATIVE_GAP_USEC) {
-                belief->last_usec = now;
-                belief->n_negatives++;
-        }
-        if (belief->n_negatives >= NEGATIVES)
+        belief->servfails = (struct streak){.n = 0};
+        if (streak_goes_on(&belief->negatives))
                 belief->had = false;
         return !belief->had;
+}
+
+static bool addresses_are_answered(const struct dns_hosts *hosts)
+{
+        for (size_t i = 0; i < 2; i++)
+                if (hosts->addresses[i].n > 0 && !hosts->addresses[i].missed)
+                        return true;
+        return false;
+}
+
+/* Return: whether the answer is one that the server can't give. */
+static bool is_too_large(const struct dns_hosts *hosts, struct belief *belief, const struct dns_answer *answer)
+{
+        return answer->kind == SOURCE_FAILURE && answer->reason == KHS_REASON_SERVFAIL && addresses_are_answered(hosts) &&
+               streak_goes_on(&belief->servfails);
+}
+
+/* Addresses without a host, or hosts without an address. */
+static bool leaves_questions(const struct dns_hosts *hosts)
+{
+        uint32_t cursor = 0, host;
+        uint8_t family;
+
+        return dns_host_map_n_open(hosts->map, 0) > 0 || dns_host_map_next_host(hosts->map, &cursor, &host, &family);
 }
 
 /* After a failure the next port's turn comes with the next round. */
 static void port_done(struct dns_hosts *hosts, bool answered, bool complete)
 {
         hosts->failed = hosts->failed || !answered;
-        hosts->ports_complete = hosts->ports_complete && complete;
+        hosts->hosts_complete = hosts->ports_complete = hosts->ports_complete && complete;
         hosts->port = answered ? hosts->port + 1 : (uint32_t)hosts->n_ports;
         if (hosts->port < hosts->n_ports) {
                 go_on_with_srv(hosts);
-        } else if (dns_host_map_n_open(hosts->map, 0) > 0) {
+        } else if (leaves_questions(hosts)) {
                 hosts->step = STEP_SERVICE;
                 go_on_with_srv(hosts);
         } else {
@@ -312,7 +361,7 @@ static void port_done(struct dns_hosts *hosts, bool answered, bool complete)
 static void service_done(struct dns_hosts *hosts, bool complete)
 {
         hosts->failed = hosts->failed || !complete;
-        if (complete && dns_host_map_n_open(hosts->map, 0) > 0)
+        if (complete && leaves_questions(hosts))
                 begin_singles(hosts);
         else
                 round_end(hosts);
@@ -321,16 +370,19 @@ static void service_done(struct dns_hosts *hosts, bool complete)
 static void srv_done(struct dns_hosts *hosts, const struct dns_answer *answer)
 {
         struct belief *belief = hosts->step == STEP_PORTS ? &hosts->beliefs[hosts->port] : &hosts->service;
-        bool cut = hosts->cut_now, answered = answer->kind != SOURCE_FAILURE || cut;
-        bool doubtful = !believe(belief, answer);
+        bool cut = hosts->cut_now || is_too_large(hosts, belief, answer);
+        bool answered = answer->kind != SOURCE_FAILURE || cut, doubtful = !believe(belief, answer);
 
         hosts->cut_now = false;
         hosts->cut = hosts->cut || cut;
         hosts->failed = hosts->failed || doubtful;
-        if (hosts->step == STEP_PORTS)
+        if (hosts->step == STEP_PORTS) {
                 port_done(hosts, answered, answered && !doubtful && !cut);
-        else
+        } else {
+                /* It names all hosts, whatever ports they have; where it names none, what ports have said holds. */
+                hosts->hosts_complete = answered && !doubtful && !cut && (hosts->hosts_complete || !hosts->empty);
                 service_done(hosts, answered && !doubtful);
+        }
 }
 
 /* ---- the lookups' side ---- */
@@ -395,19 +447,22 @@ static int read_srv(struct dns_hosts *hosts, const struct dns_answer *answer)
 static int read_ptr(struct question *q, const struct dns_answer *answer)
 {
         struct dns_hosts *hosts = q->hosts;
+        bool whole = answer->kind != SOURCE_FAILURE;
 
-        if (answer->kind == SOURCE_FAILURE && hosts->srv->n_targets == 0)
+        if (!whole && hosts->srv->n_targets == 0)
                 return 0;
-        return dns_host_map_take_ptr(hosts->map, q->about, hosts->srv);
+        return dns_host_map_take_ptr(hosts->map, q->about, hosts->srv, whole);
 }
 
-static void read_host(struct question *q, const struct dns_answer *answer)
+static int read_host(struct question *q, const struct dns_answer *answer)
 {
         const uint8_t *bytes = q->hosts->lookups->addrs;
         size_t size = q->family == AF_INET ? 4 : 16;
+        int r = 0;
 
-        for (uint32_t i = 0; answer->kind == SOURCE_ANSWER && i < answer->n_addrs; i++)
-                dns_host_map_take_addr(q->hosts->map, q->about, q->family, bytes + i * size);
+        for (uint32_t i = 0; r == 0 && answer->kind == SOURCE_ANSWER && i < answer->n_addrs; i++)
+                r = dns_host_map_take_addr(q->hosts->map, q->about, q->family, bytes + i * size);
+        return r;
 }
 
 /* What a reply says is true, whatever becomes of the round. */
@@ -426,7 +481,7 @@ static void read_reply(struct dns_lookup *lookup, const struct dns_question *que
         switch ((enum step)hosts->step) {
         case STEP_HOSTS:
                 dns_answer_read(rules, question, packet, n_packet, ret, lookup->lookups->addrs);
-                read_host(q, ret);
+                r = read_host(q, ret);
                 break;
         case STEP_ROWS:
                 dns_ptr_read(question, &service, packet, n_packet, ret, hosts->srv);
@@ -436,8 +491,10 @@ static void read_reply(struct dns_lookup *lookup, const struct dns_question *que
                 dns_srv_read(rules, question, &service, packet, n_packet, ret, hosts->srv);
                 r = read_srv(hosts, ret);
         }
-        if (r < 0)
+        if (r < 0) {
                 hosts->failed = true;
+                hosts->hosts_complete = false;
+        }
 }
 
 static void done(struct dns_lookup *lookup, const struct dns_answer *answer)

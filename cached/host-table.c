@@ -2,9 +2,10 @@
  * Host names, ordinals and ports, see host-table.h.
  *
  * Making a table walks three sorted lists at once: the addresses that there are now, those of the
- * old table, and those that the source speaks of.
+ * old table, and those that the source speaks of; and of one address, two: its hosts that were known, and
+ * those that are told.
  *
- *     rows     n endpoints; host points into strings, ports into ports
+ *     rows     n endpoints: of the addresses, then twins; host points into strings, ports into ports
  *     strings  each host with its final zero, in the order of the rows
  *     ports    the sets that differ, each of as many as its endpoints point at
  */
@@ -17,7 +18,6 @@
 #include <sys/socket.h>
 
 #include "host-table.h"
-#include "util.h"
 
 /* ---- ordinals ---- */
 
@@ -79,42 +79,98 @@ static int compare(struct address a, struct address b)
 
 struct known {
         const char *host;
-        bool shared;
         const struct khs_row_port *ports;
         uint32_t n_ports;
 };
 
-/* The old table's row of an address; the cursor only ever moves on. */
-static void take_old(const struct host_table *old, const struct host_addrs *addrs, uint32_t *cursor,
-                     struct address address, struct known *ret)
-{
-        const struct khs_row_endpoint *row;
+/* How far the lists have been walked, and what they say of the address at hand. */
+struct walk {
+        const struct host_table *old;
+        const struct host_addrs *old_addrs;
+        const struct source_result *news; /* or NULL */
+        uint32_t old_row, old_twin;       /* the old address's; its twins begin there */
+        uint32_t n_old;                   /* its endpoints: it and its twins; 0: it is new */
+        uint32_t first_news, n_news;
+};
 
-        while (*cursor < old->n && compare(address_at(addrs, *cursor), address) < 0)
-                (*cursor)++;
-        if (*cursor == old->n || compare(address_at(addrs, *cursor), address) != 0)
-                return;
-        row = &old->rows[*cursor];
-        *ret = (struct known){row->host, old->shared[*cursor], row->ports, row->n_ports};
+static void walk_old(struct walk *w, struct address address)
+{
+        uint32_t n_addrs = w->old->n - w->old->n_twins;
+
+        while (w->old_row < n_addrs && compare(address_at(w->old_addrs, w->old_row), address) < 0)
+                w->old_row++;
+        while (w->old_twin < w->old->n_twins && w->old->twins[w->old_twin] < w->old_row)
+                w->old_twin++;
+        w->n_old = w->old_row < n_addrs && compare(address_at(w->old_addrs, w->old_row), address) == 0;
+        while (w->n_old > 0 && w->old_twin + w->n_old - 1 < w->old->n_twins &&
+               w->old->twins[w->old_twin + w->n_old - 1] == w->old_row)
+                w->n_old++;
 }
 
-static void take_news(const struct source_result *news, uint32_t *cursor, struct address address,
-                      struct known *ret)
+static int compare_news(const struct walk *w, uint32_t i, struct address address)
 {
-        const struct source_endpoint *e = news->endpoints;
+        const struct source_endpoint *e = &w->news->endpoints[i];
 
-        while (*cursor < news->n_endpoints &&
-               compare((struct address){e[*cursor].family, e[*cursor].bytes}, address) < 0)
-                (*cursor)++;
-        e += *cursor;
-        if (*cursor == news->n_endpoints || compare((struct address){e->family, e->bytes}, address) != 0)
-                return;
-        ret->host = e->host;
-        ret->shared = e->shared;
-        if (!e->ports_unknown) {
-                ret->ports = e->ports;
-                ret->n_ports = e->n_ports;
+        return compare((struct address){e->family, e->bytes}, address);
+}
+
+static void walk_news(struct walk *w, struct address address)
+{
+        uint32_t n = w->news ? w->news->n_endpoints : 0;
+
+        w->first_news += w->n_news;
+        while (w->first_news < n && compare_news(w, w->first_news, address) < 0)
+                w->first_news++;
+        w->n_news = 0;
+        while (w->first_news + w->n_news < n && compare_news(w, w->first_news + w->n_news, address) == 0)
+                w->n_news++;
+}
+
+static const struct khs_row_endpoint *old_at(const struct walk *w, uint32_t i)
+{
+        return &w->old->rows[i == 0 ? w->old_row : w->old->n - w->old->n_twins + w->old_twin + i - 1];
+}
+
+static const struct source_endpoint *news_at(const struct walk *w, uint32_t i)
+{
+        return &w->news->endpoints[w->first_news + i];
+}
+
+/* Hosts as they are sorted: "none" before all. */
+static int compare_hosts(const char *a, const char *b)
+{
+        return a && b ? strcmp(a, b) : (a != NULL) - (b != NULL);
+}
+
+static struct known known_of_old(const struct khs_row_endpoint *e)
+{
+        return (struct known){e->host, e->ports, e->n_ports};
+}
+
+/* Ports that were not learned are those that the same host had, or an address that has only one. */
+static struct known known_of_news(const struct walk *w, const struct source_endpoint *e, const struct khs_row_endpoint *old)
+{
+        if (!e->ports_unknown)
+                return (struct known){e->host, e->ports, e->n_ports};
+        if (!old && w->n_old == 1 && w->n_news == 1)
+                old = old_at(w, 0);
+        return old ? (struct known){e->host, old->ports, old->n_ports} : (struct known){.host = e->host};
+}
+
+/* Whether the news are a part of what is known, by their own word. */
+static bool is_part(const struct walk *w)
+{
+        uint32_t o = 0;
+
+        if (w->n_news == 0 || !news_at(w, 0)->others_unknown)
+                return false;
+        for (uint32_t i = 0; i < w->n_news; i++, o++) {
+                while (o < w->n_old && compare_hosts(old_at(w, o)->host, news_at(w, i)->host) < 0)
+                        o++;
+                if (o == w->n_old || compare_hosts(old_at(w, o)->host, news_at(w, i)->host) != 0)
+                        return false;
         }
+        return true;
 }
 
 /* ---- ports ---- */
@@ -225,18 +281,21 @@ static int place_ports(struct host_table *table, const struct sets *sets, const 
 void host_table_deinit(struct host_table *table)
 {
         free(table->rows);
-        free(table->shared);
+        free(table->twins);
+        free(table->others_unknown);
         free(table->strings);
         free(table->ports);
         *table = (struct host_table){.n = 0};
 }
 
-static int table_alloc(struct host_table *table, uint32_t n)
+/* Room for the rows of @n_addrs addresses, and as many twins as there can be. */
+static int table_alloc(struct host_table *table, uint32_t n_addrs, uint32_t n_twins)
 {
-        table->n = n;
-        table->rows = calloc(n, sizeof(*table->rows));
-        table->shared = calloc(n, sizeof(*table->shared));
-        return table->rows && table->shared ? 0 : -ENOMEM;
+        table->n = n_addrs;
+        table->rows = calloc((size_t)n_addrs + n_twins, sizeof(*table->rows));
+        table->twins = calloc(n_twins ? n_twins : 1, sizeof(*table->twins));
+        table->others_unknown = calloc(n_addrs, sizeof(*table->others_unknown));
+        return table->rows && table->twins && table->others_unknown ? 0 : -ENOMEM;
 }
 
 /* Rows are given strings of their own instead of those that they were made of. */
@@ -272,61 +331,128 @@ static bool says_something(const struct known *known, const struct khs_port *por
         return any;
 }
 
-/* Rows with hosts that are borrowed from the old table and the news. Return: whether they say anything. */
-static bool fill_rows(struct host_table *table, const struct host_addrs *addrs, const struct host_table *old,
-                      const struct host_addrs *old_addrs, const struct source_result *news, struct sets *sets,
-                      uint32_t *ret_sets)
+/* A table in the making. */
+struct making {
+        struct host_table table;
+        struct walk walk;
+        struct sets sets;
+        uint32_t *set_of_row;
+        uint32_t n_addrs, max_twins;
+        bool any; /* it says something */
+};
+
+/* One endpoint of an address, whose first one has its row. */
+static void add_endpoint(struct making *m, uint32_t i, struct address address, bool first, struct known known)
 {
-        uint32_t old_cursor = 0, news_cursor = 0;
-        bool any = false;
+        uint32_t row = i;
 
-        table->complete = true;
-        for (uint32_t i = 0; i < table->n; i++) {
-                struct address address = address_at(addrs, i);
-                struct known known = {.host = NULL};
-
-                take_old(old, old_addrs, &old_cursor, address, &known);
-                if (news)
-                        take_news(news, &news_cursor, address, &known);
-                table->rows[i] = (struct khs_row_endpoint){
-                        .host = known.host,
-                        .flags = KHS_ATTR_READY | KHS_ATTR_SERVING, /* DNS lists what is ready */
-                        .ordinal = known.host ? host_ordinal(known.host, address.family, address.bytes) : -1,
-                };
-                table->shared[i] = known.shared;
-                table->complete = table->complete && known.host && !known.shared;
-                ret_sets[i] = sets_add(sets, known.ports, known.n_ports);
-                any = any || says_something(&known, sets->config, sets->n_config);
+        if (!first) {
+                if (m->table.n_twins == m->max_twins) {
+                        m->table.complete = false;
+                        return;
+                }
+                m->table.twins[m->table.n_twins++] = (uint16_t)i;
+                row = m->table.n++;
         }
-        return any;
+        m->table.rows[row] = (struct khs_row_endpoint){
+                .host = known.host,
+                .flags = KHS_ATTR_READY | KHS_ATTR_SERVING, /* DNS lists what is ready */
+                .ordinal = known.host ? host_ordinal(known.host, address.family, address.bytes) : -1,
+        };
+        m->table.complete = m->table.complete && known.host;
+        m->set_of_row[row] = sets_add(&m->sets, known.ports, known.n_ports);
+        m->any = m->any || says_something(&known, m->sets.config, m->sets.n_config);
+}
+
+/* What was known of an address, and what is told of the same hosts. */
+static void add_old(struct making *m, uint32_t i, struct address address)
+{
+        const struct walk *w = &m->walk;
+        uint32_t n = 0;
+
+        for (uint32_t o = 0; o < w->n_old; o++) {
+                const struct khs_row_endpoint *old = old_at(w, o);
+                bool told = n < w->n_news && compare_hosts(news_at(w, n)->host, old->host) == 0;
+
+                add_endpoint(m, i, address, o == 0, told ? known_of_news(w, news_at(w, n), old) : known_of_old(old));
+                n += told;
+        }
+        if (w->n_old == 0)
+                add_endpoint(m, i, address, true, (struct known){.host = NULL});
+        m->table.others_unknown[i] = w->n_old > 0 && w->old->others_unknown[w->old_row];
+}
+
+static void add_news(struct making *m, uint32_t i, struct address address)
+{
+        const struct walk *w = &m->walk;
+        uint32_t o = 0;
+
+        for (uint32_t n = 0; n < w->n_news; n++) {
+                const struct source_endpoint *e = news_at(w, n);
+
+                while (o < w->n_old && compare_hosts(old_at(w, o)->host, e->host) < 0)
+                        o++;
+                add_endpoint(m, i, address, n == 0,
+                             known_of_news(w, e, o < w->n_old && compare_hosts(old_at(w, o)->host, e->host) == 0 ? old_at(w, o) : NULL));
+        }
+        m->table.others_unknown[i] = news_at(w, 0)->others_unknown;
+}
+
+/* Rows with hosts that are borrowed from the old table and the news. */
+static void fill_rows(struct making *m, const struct host_addrs *addrs)
+{
+        m->table.complete = true;
+        for (uint32_t i = 0; i < m->n_addrs; i++) {
+                struct address address = address_at(addrs, i);
+
+                walk_old(&m->walk, address);
+                walk_news(&m->walk, address);
+                if (m->walk.n_news == 0 || is_part(&m->walk))
+                        add_old(m, i, address);
+                else
+                        add_news(m, i, address);
+                m->table.complete = m->table.complete && !m->table.others_unknown[i];
+        }
+}
+
+static uint32_t most_twins(uint32_t n_addrs, const struct host_table *old, const struct source_result *news)
+{
+        uint64_t n = (uint64_t)old->n_twins + (news ? news->n_endpoints : 0);
+
+        return n < 2 * KHS_MAX_ADDRS - n_addrs ? (uint32_t)n : 2 * KHS_MAX_ADDRS - n_addrs;
 }
 
 int host_table_make(struct host_table *ret, const struct host_addrs *addrs, const struct host_table *old,
                     const struct host_addrs *old_addrs, const struct source_result *news,
                     const struct khs_port *ports, size_t n_ports)
 {
-        _cleanup_(cleanup_free) uint32_t *set_of_row = NULL;
-        struct host_table table = {.n = 0};
-        struct sets sets;
+        struct making m = {
+                .walk = {.old = old, .old_addrs = old_addrs, .news = news},
+                .n_addrs = addrs->n4 + addrs->n6,
+        };
         int r;
 
-        *ret = table;
-        if (addrs->n4 + addrs->n6 == 0 || (old->n == 0 && !news))
+        *ret = m.table;
+        if (m.n_addrs == 0 || (old->n == 0 && !news))
                 return 0;
-        set_of_row = calloc(addrs->n4 + addrs->n6, sizeof(*set_of_row));
-        r = sets_init(&sets, ports, n_ports);
+        m.max_twins = most_twins(m.n_addrs, old, news);
+        m.set_of_row = calloc((size_t)m.n_addrs + m.max_twins, sizeof(*m.set_of_row));
+        r = sets_init(&m.sets, ports, n_ports);
         if (r == 0)
-                r = set_of_row ? table_alloc(&table, addrs->n4 + addrs->n6) : -ENOMEM;
-        if (r == 0 && fill_rows(&table, addrs, old, old_addrs, news, &sets, set_of_row)) {
-                r = own_hosts(&table);
+                r = m.set_of_row ? table_alloc(&m.table, m.n_addrs, m.max_twins) : -ENOMEM;
+        if (r == 0)
+                fill_rows(&m, addrs);
+        if (r == 0 && m.any) {
+                r = own_hosts(&m.table);
                 if (r == 0)
-                        r = place_ports(&table, &sets, set_of_row);
+                        r = place_ports(&m.table, &m.sets, m.set_of_row);
                 if (r == 0)
-                        *ret = table;
+                        *ret = m.table;
         }
-        free(sets.numbers);
+        free(m.sets.numbers);
+        free(m.set_of_row);
         if (ret->n == 0)
-                host_table_deinit(&table);
+                host_table_deinit(&m.table);
         return r;
 }
 
@@ -348,11 +474,16 @@ static bool same_ports(const struct khs_row_endpoint *a, const struct khs_row_en
 
 bool host_table_equal(const struct host_table *a, const struct host_table *b)
 {
-        if (a->n != b->n || a->complete != b->complete)
+        if (a->n != b->n || a->n_twins != b->n_twins || a->complete != b->complete)
                 return false;
+        for (uint32_t i = 0; i < a->n - a->n_twins; i++)
+                if (a->others_unknown[i] != b->others_unknown[i])
+                        return false;
+        for (uint32_t i = 0; i < a->n_twins; i++)
+                if (a->twins[i] != b->twins[i])
+                        return false;
         for (uint32_t i = 0; i < a->n; i++)
-                if (a->shared[i] != b->shared[i] || !same_string(a->rows[i].host, b->rows[i].host) ||
-                    !same_ports(&a->rows[i], &b->rows[i]))
+                if (!same_string(a->rows[i].host, b->rows[i].host) || !same_ports(&a->rows[i], &b->rows[i]))
                         return false;
         return true;
 }

@@ -1,10 +1,11 @@
 #pragma once
 
 /*
- * What a service knows of its addresses besides them: host names, ordinals, ports.
+ * What a service knows of its endpoints besides their addresses: host names, ordinals, ports.
  *
- * Pure. One row for each address, in the order of a table's row, so that they can be handed on as
- * they are. A table is never changed: another one is made out of it, of the addresses that there
+ * Pure. One row for each address, then one for each twin, in the order of a table's row, so that they can
+ * be handed on as they are: where an address has several hosts, the first of them by name (bytewise) has
+ * its row, and the others are twins. A table is never changed: another one is made out of it, of the addresses that there
  * are now, and of what a source has said. What an address was told to be stays as long as the
  * address does, until a source says otherwise.
  */
@@ -25,11 +26,13 @@ struct host_addrs {
 };
 
 struct host_table {
-        uint32_t n; /* rows: n4 + n6, or 0: nothing is known of any address */
+        uint32_t n; /* rows: n4 + n6 + n_twins, or 0: nothing is known of any address */
         struct khs_row_endpoint *rows;
-        bool complete; /* every address has a host name, and no two hosts share one */
+        uint32_t n_twins;
+        uint16_t *twins; /* for each the number of its address, never falling */
+        bool complete;   /* every address has a host name, and none that is not known */
 
-        uint8_t *shared; /* for each row */
+        uint8_t *others_unknown; /* for each address, as in struct source_endpoint */
         char *strings;
         struct khs_row_port *ports; /* all sets, one after the other */
 };
@@ -39,10 +42,13 @@ struct host_table {
  *
  * @addrs:   that there are now
  * @old, @old_addrs: the table until now, and its addresses
- * @news:    what a source says (SOURCE_ENDPOINTS), or NULL
+ * @news:    what a source says (SOURCE_ENDPOINTS), or NULL. Where it does not know all hosts of an
+ *           address, and those it knows are no others than were known, the rest of these stay
  * @ports:   that the service is configured with; their names must outlive the table. An endpoint has
  *           those that are known of it, in this order; where the first has a name and is not known,
  *           it stands there with the number 0. "3000+" is left to the ordinal.
+ *
+ * Twins for which a record has no room (2 * KHS_MAX_ADDRS rows) are left out; then it is not complete.
  *
  * Return: 0; -ENOMEM.
  */

@@ -25,6 +25,7 @@ struct predecessor {
 
         /* Attributes of the record at hand. */
         struct khs_row_endpoint endpoints[MAX_ROWS];
+        uint16_t twins[MAX_ROWS];
         struct khs_row_port ports[MAX_PORTS];
         uint32_t n_ports;
         struct {
@@ -133,13 +134,28 @@ static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, 
         ret->n_ports = p->port_sets[row->port_set].n;
 }
 
+/* Whose address each twin has. Return: false if they are not in order. */
+static bool load_twins(struct predecessor *p, const struct khs_attrs_at *attrs)
+{
+        uint32_t n_addrs = khs_attrs_n_addresses(attrs);
+
+        for (uint32_t i = 0; i < attrs->head.n_twins; i++) {
+                uint32_t address = khs_attrs_address(&p->file.view, attrs, n_addrs + i);
+
+                if (address >= n_addrs || (i > 0 && address < p->twins[i - 1]))
+                        return false;
+                p->twins[i] = (uint16_t)address;
+        }
+        return true;
+}
+
 /* Host names and ports. Where a pod runs is not what a daemon that speaks DNS could say again. */
-static const struct khs_row_endpoint *load_endpoints(struct predecessor *p, const struct khs_found *found)
+static void load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
 {
         struct khs_attrs_at attrs;
 
-        if (khs_attrs_open(&p->file.view, found, &attrs) < 0)
-                return NULL;
+        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !load_twins(p, &attrs))
+                return;
         p->n_strings = 0;
         p->n_ports = 0;
         memset(p->port_sets, 0, sizeof(p->port_sets));
@@ -154,7 +170,9 @@ static const struct khs_row_endpoint *load_endpoints(struct predecessor *p, cons
                 };
                 load_ports(p, &attrs, &row, &p->endpoints[i]);
         }
-        return p->endpoints;
+        ret->endpoints = p->endpoints;
+        ret->n_twins = attrs.head.n_twins;
+        ret->twins = p->twins;
 }
 
 /* A consistent copy of the key's record, or an error. Its daemon is dead: it does not change. */
@@ -182,12 +200,12 @@ static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
                 .n6 = found.record.n6,
                 .v4 = p->v4,
                 .v6 = p->v6,
-                .endpoints = load_endpoints(p, &found),
                 .stale_until_ds = found.record.stale_until_ds,
                 .version = found.record.version,
                 .status = found.record.status,
                 .ttl_s = found.record.ttl_s,
         };
+        load_endpoints(p, &found, ret);
         return 0;
 }
 

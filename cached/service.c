@@ -225,31 +225,40 @@ static int apply_endpoints(struct service *s, const struct source_result *result
         return SERVICE_CONTENT;
 }
 
+/* What a record says of the endpoint that has the i-th address. */
+static struct source_endpoint seed_endpoint(const struct khs_row *row, uint32_t i, const struct khs_row_endpoint *e)
+{
+        bool six = i >= row->n4;
+        struct source_endpoint ret = {
+                .family = six ? AF_INET6 : AF_INET,
+                .others_unknown = !(row->flags & KHS_REC_HOSTS_COMPLETE),
+                .host = e->host && e->host[0] ? e->host : NULL,
+                .ports = e->ports,
+                .n_ports = e->n_ports,
+        };
+
+        memcpy(ret.bytes, six ? (const uint8_t *)row->v6 + (size_t)(i - row->n4) * 16 : (const uint8_t *)row->v4 + (size_t)i * 4,
+               six ? 16 : 4);
+        return ret;
+}
+
 /*
- * A record that does not vouch for its hosts may have one that was not the only one of its address.
- * So until a source has spoken, none of them is taken for the only one.
+ * A record that does not vouch for its hosts may lack one of any of its addresses. So until a source has
+ * spoken, none of these is taken to have no other.
  */
 static int seed_endpoints(struct service *s, const struct khs_row *row)
 {
-        struct source_endpoint *endpoints = calloc((size_t)row->n4 + row->n6 + 1, sizeof(*endpoints));
-        struct source_result result = { .kind = SOURCE_ENDPOINTS, .n_endpoints = row->n4 + row->n6, .endpoints = endpoints };
+        uint32_t n_addrs = row->n4 + row->n6, twin = 0;
+        struct source_endpoint *endpoints = calloc((size_t)n_addrs + row->n_twins + 1, sizeof(*endpoints));
+        struct source_result result = { .kind = SOURCE_ENDPOINTS, .endpoints = endpoints };
         int r;
 
         if (!endpoints)
                 return -ENOMEM;
-        for (uint32_t i = 0; i < result.n_endpoints; i++) {
-                const struct khs_row_endpoint *e = &row->endpoints[i];
-                bool six = i >= row->n4;
-
-                endpoints[i] = (struct source_endpoint){
-                        .family = six ? AF_INET6 : AF_INET,
-                        .shared = !(row->flags & KHS_REC_HOSTS_COMPLETE),
-                        .host = e->host && e->host[0] ? e->host : NULL,
-                        .ports = e->ports,
-                        .n_ports = e->n_ports,
-                };
-                memcpy(endpoints[i].bytes, six ? (const uint8_t *)row->v6 + (size_t)(i - row->n4) * 16
-                                               : (const uint8_t *)row->v4 + (size_t)i * 4, six ? 16 : 4);
+        for (uint32_t i = 0; i < n_addrs; i++) {
+                endpoints[result.n_endpoints++] = seed_endpoint(row, i, &row->endpoints[i]);
+                for (; twin < row->n_twins && row->twins[twin] == i; twin++)
+                        endpoints[result.n_endpoints++] = seed_endpoint(row, i, &row->endpoints[n_addrs + twin]);
         }
         r = apply_endpoints(s, &result);
         free(endpoints);
@@ -459,6 +468,8 @@ void service_row(const struct service *s, struct khs_row *ret)
                 .v4 = s->v4.addrs,
                 .v6 = s->v6.addrs,
                 .endpoints = s->table.n > 0 ? s->table.rows : NULL,
+                .n_twins = s->table.n_twins,
+                .twins = s->table.twins,
                 .port_base = s->table.n > 0 && kind == KHS_PORT_BASE ? s->ports[0].number : 0,
                 .policy = s->policy,
                 .version = s->version,

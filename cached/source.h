@@ -22,11 +22,14 @@ enum source_kind {
         SOURCE_ENDPOINTS, /* what some addresses are besides; which ones there are is said by the others */
 };
 
-/* What the source says of one address, instead of all that it said of it before. */
+/*
+ * What the source says of one of an address's endpoints. Those that stand here replace all that it said of
+ * their address before.
+ */
 struct source_endpoint {
         uint8_t family; /* AF_INET or AF_INET6 */
         uint8_t bytes[16];
-        bool shared;        /* other hosts have this address, too */
+        bool others_unknown; /* of the address: it may be that of more hosts than are known here */
         bool ports_unknown; /* nothing was learned of its ports: they stay as they were */
         const char *host;   /* one label, lower case; NULL: none */
         const struct khs_row_port *ports; /* those with a name; NULL: none. Equal ones are best shared */
@@ -44,7 +47,7 @@ struct source_result {
 
         /* SOURCE_ENDPOINTS: nothing above counts but source. What is not named here stays as it was. */
         uint32_t n_endpoints;
-        const struct source_endpoint *endpoints; /* IPv4 first, each family sorted, no duplicates; borrowed */
+        const struct source_endpoint *endpoints; /* IPv4 first, each family sorted, then by host (bytewise), no duplicates; borrowed */
 };
 
 /**

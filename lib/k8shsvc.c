@@ -104,21 +104,39 @@ struct ports {
         const struct khs_port *wanted;
         const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
         uint16_t number;
+        bool twins; /* endpoints that share an address are one result each */
         uint8_t set; /* the port set that was looked at last, and the port that was found there */
         uint16_t in_set;
 };
 
-/* The same for all, or from each endpoint's attributes. They may be gone, then so is the record. */
-static struct ports choose_ports(struct khs_lookup *l, const struct khs_port *wanted)
+/* Whether endpoints may have ports of their own, as far as can be said without a look at them. */
+static bool may_differ(const struct khs_lookup *l, const struct khs_port *wanted)
 {
-        struct ports ports = { .wanted = wanted, .number = wanted->number };
+        const struct khs_record *record = &l->found.record;
 
-        if (wanted->kind == KHS_PORT_NUMBER)
-                return ports;
-        ports.number = wanted->kind == KHS_PORT_NONE ? (uint16_t)l->found.record.port : 0;
-        if (ports.number == 0 && khs_attrs_open(l->view, &l->found, &l->attrs) == 0)
-                ports.attrs = &l->attrs;
-        return ports;
+        return wanted->kind != KHS_PORT_NUMBER && record->attrs != 0 &&
+               (wanted->kind != KHS_PORT_NONE || (uint16_t)record->port == 0);
+}
+
+static uint16_t same_port(const struct khs_lookup *l, const struct khs_port *wanted)
+{
+        if (wanted->kind == KHS_PORT_NONE)
+                return (uint16_t)l->found.record.port;
+        return wanted->kind == KHS_PORT_NUMBER ? wanted->number : 0;
+}
+
+/*
+ * Ports out of the attributes, if these can say one of any endpoint. They may be gone, then so is the
+ * record. A pod's are open, and stay what it was found by.
+ */
+static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
+{
+        const struct khs_attrs *head = &l->attrs.head;
+
+        if (l->n_pod == 0 && khs_attrs_open(l->view, &l->found, &l->attrs) < 0)
+                return false;
+        return wanted->kind == KHS_PORT_BASE || head->ports > head->port_sets ||
+               (wanted->kind == KHS_PORT_NONE && head->port_base > 0);
 }
 
 static uint16_t based(uint32_t base, int32_t ordinal)
@@ -143,7 +161,7 @@ static uint16_t port_in_set(const struct khs_lookup *l, struct ports *ports, con
 
 static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int family, uint32_t i)
 {
-        uint32_t number = khs_lookup_row(l, family, i), base = ports->attrs->head.port_base & 0xffff;
+        uint32_t number = khs_lookup_row(l, family, i), base = ports->attrs->head.port_base;
         struct khs_attr_row row;
 
         if (number == KHS_NO_ROW)
@@ -170,17 +188,40 @@ KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int
                 return;
         for (uint32_t i = 0; i < n; i++)
                 ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
-        khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
+        if (ports->twins)
+                khs_lookup_copy_endpoints(l, family, ret[0].addr, sizeof(*ret));
+        else
+                khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
         if (ports->attrs)
                 fill_ports(l, ports, family, n, ret);
 }
 
-KHS_INLINE void fill(struct khs_lookup *l, const struct khs_port *port, struct k8shsvc_addr *ret)
+/* Return: 0, unless khs_lookup_done() says otherwise; -ENOBUFS. */
+KHS_INLINE int serve(struct khs_lookup *l, struct ports *ports, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
 {
-        struct ports ports = choose_ports(l, port);
+        size_t n = (size_t)l->v4.count + l->v6.count;
 
-        fill_family(l, &ports, AF_INET6, l->v6.count, ret);
-        fill_family(l, &ports, AF_INET, l->v4.count, ret + l->v6.count);
+        if (n > n_max) {
+                *n_ret = n;
+                return -ENOBUFS;
+        }
+        khs_lookup_rotate(l);
+        fill_family(l, ports, AF_INET6, l->v6.count, ret);
+        fill_family(l, ports, AF_INET, l->v4.count, ret + l->v6.count);
+        return 0;
+}
+
+/* Apart from the common case, in which the port is the same for all. */
+static __attribute__((noinline)) int serve_endpoints(struct khs_lookup *l, const struct khs_port *wanted,
+                                                     struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+{
+        struct ports ports = { .wanted = wanted };
+
+        if (open_ports(l, wanted)) {
+                ports.attrs = &l->attrs;
+                ports.twins = khs_lookup_twins(l);
+        }
+        return serve(l, &ports, ret, n_max, n_ret);
 }
 
 /* Damage and endless change mean the same to a program: this table is of no use now. */
@@ -193,7 +234,7 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
                       size_t n_max, size_t *n_ret)
 {
         for (;;) {
-                size_t n;
+                struct ports same;
                 int r;
 
                 r = khs_lookup_find(l);
@@ -201,15 +242,12 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
                         r = khs_lookup_choose(l, family, true);
                 if (r < 0)
                         return r;
-                n = (size_t)l->v4.count + l->v6.count;
-                if (n > n_max) {
-                        *n_ret = n;
-                        return -ENOBUFS;
-                }
-                khs_lookup_rotate(l);
-                fill(l, port, ret);
+                same = (struct ports){ .number = same_port(l, port) };
+                r = may_differ(l, port) ? serve_endpoints(l, port, ret, n_max, n_ret) : serve(l, &same, ret, n_max, n_ret);
+                if (r < 0)
+                        return r;
                 if (khs_lookup_done(l)) {
-                        *n_ret = n;
+                        *n_ret = (size_t)l->v4.count + l->v6.count;
                         return 0;
                 }
         }

@@ -64,9 +64,11 @@ void k8shsvc_close(k8shsvc *h);
  * @n_ret:  elements written; with -ENOBUFS the number needed
  *
  * Always every address that is known: a service's `answers` is for getaddrinfo() only. They begin
- * with the one whose turn it is (`order = sticky`: with this host's). The port is the target's, else the service's default, else 0. That
- * of a port's name or of "base+" may differ by endpoint; it is 0 for those of which the source does
- * not know the port or the ordinal.
+ * with the one whose turn it is (`order = sticky`: with this host's address). The port is the target's,
+ * else the service's default, else 0. That of a port's name or of "base+" may differ by endpoint; it is 0
+ * for those of which the source does not know the port or the ordinal. There, pods that share an address
+ * (those in their node's network) are an element each, whose turn comes as often as any other's; where
+ * the port is the same for all, a number or 0, every address is there once.
  *
  * Never blocks or allocates. A successful call advances the rotation of the service by one. On any
  * failure @n_ret is left as it was, but for -ENOBUFS, which sets it; elements of @ret may have been
@@ -89,7 +91,8 @@ int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr
  * The name that the cluster's DNS gives in a PTR record: the pod's host name in the service's domain
  * ("web-0.web.default.svc.cluster.local"), where none is known the address with dashes
  * ("10-244-0-11.user-svc.default.svc.cluster.local").
- * Where several services have the address, one of them. Only with `reverse = yes` in k8shsvc.conf(5).
+ * Where several services have the address, one of them; of several pods of a service the one whose host
+ * name is the first, bytewise. Only with `reverse = yes` in k8shsvc.conf(5).
  *
  * An IPv4 address as ::ffff:a.b.c.d is looked up as what it is.
  *

@@ -194,13 +194,14 @@ static int family_state(uint32_t n, bool wanted, bool unknown)
         return n > 0 ? 0 : -ESTALE;
 }
 
-/* How many addresses of each family a pod has: its IPv4 rows come before its IPv6 ones. */
+/* How many addresses of each family a pod has: its rows with an IPv4 address come before those with an IPv6 one. */
 static __attribute__((noinline)) void count_pod(struct khs_lookup *l)
 {
         uint32_t n4 = 0;
 
         while (n4 < l->n_pod &&
-               khs_attrs_by_host(l->view, &l->attrs, l->pod_first + n4) < l->found.record.n4)
+               khs_attrs_address(l->view, &l->attrs, khs_attrs_by_host(l->view, &l->attrs, l->pod_first + n4)) <
+                       l->found.record.n4)
                 n4++;
         l->v4.n = n4;
         l->v6.n = l->n_pod - n4;
@@ -219,8 +220,12 @@ int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
                 return -ESTALE;
         r4 = family_state(l->v4.n, family != AF_INET6, record->key & KHS_REC_V4_UNKNOWN);
         r6 = family_state(l->v6.n, family != AF_INET, record->key & KHS_REC_V6_UNKNOWN);
-        if (r4 < 0 && r6 < 0)
-                return r4 == -ESTALE || r6 == -ESTALE ? -ESTALE : -ENODATA;
+        if (r4 < 0 && r6 < 0) {
+                if (r4 == -ESTALE || r6 == -ESTALE)
+                        return -ESTALE;
+                /* A pod may have one whose host is not known yet. */
+                return l->n_pod > 0 && !(record->key & KHS_REC_HOSTS_COMPLETE) ? -ENOENT : -ENODATA;
+        }
 
         l->policy = all ? record->policy | KHS_ANSWERS_ALL : record->policy;
         l->v4.count = r4 == 0 ? l->v4.n : 0;
@@ -232,33 +237,73 @@ int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
         return 0;
 }
 
-uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
+static uint32_t place_of(const struct khs_run *run, uint32_t i)
 {
-        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        return i < run->n - run->first ? run->first + i : run->first + i - run->n;
+}
+
+/* The row at one place of a pod's run. */
+static uint32_t pod_row(const struct khs_lookup *l, bool six, uint32_t place)
+{
+        return khs_attrs_by_host(l->view, &l->attrs, l->pod_first + (six ? l->v4.n : 0) + place);
+}
+
+/* Which address of the family a row has; what is not one of them: it changes at this moment. */
+static uint32_t address_of(const struct khs_lookup *l, bool six, uint32_t row)
+{
+        return khs_attrs_address(l->view, &l->attrs, row) - (six ? l->found.record.n4 : 0);
+}
+
+/* The row at one place of a run where not every place is that of an address. */
+static __attribute__((noinline)) uint32_t endpoint_row(const struct khs_lookup *l, bool six, uint32_t place)
+{
         const struct khs_record *record = &l->found.record;
-        uint32_t place = i < run->n - run->first ? run->first + i : run->first + i - run->n;
-        uint32_t low = family == AF_INET ? 0 : record->n4, high = family == AF_INET ? record->n4 : record->n4 + record->n6;
-        uint32_t row = low + place;
+        uint32_t n = six ? record->n6 : record->n4, row;
 
         if (l->n_pod > 0)
-                row = khs_attrs_by_host(l->view, &l->attrs,
-                                        l->pod_first + (family == AF_INET ? 0 : l->v4.n) + place);
-        return row >= low && row < high ? row : KHS_NO_ROW;
+                row = pod_row(l, six, place);
+        else /* twins are behind the addresses, those of IPv4 ones first */
+                row = record->n4 + record->n6 + place - n + (six ? l->v4.n - record->n4 : 0);
+        return address_of(l, six, row) < n ? row : KHS_NO_ROW;
+}
+
+uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
+{
+        const struct khs_record *record = &l->found.record;
+        bool six = family == AF_INET6;
+        uint32_t place = place_of(six ? &l->v6 : &l->v4, i);
+
+        if (l->n_pod > 0 || place >= (six ? record->n6 : record->n4))
+                return endpoint_row(l, six, place);
+        return place + (six ? record->n4 : 0);
+}
+
+bool khs_lookup_twins(struct khs_lookup *l)
+{
+        uint32_t n = l->n_pod > 0 ? 0 : l->attrs.head.n_twins, n4;
+
+        if (n == 0)
+                return false;
+        n4 = khs_attrs_twins_before(l->view, &l->attrs, l->found.record.n4);
+        l->v4.n += n4;
+        l->v6.n += n - n4;
+        l->v4.count = l->v4.count > 0 ? l->v4.n : 0;
+        l->v6.count = l->v6.count > 0 ? l->v6.n : 0;
+        return true;
 }
 
 /* The i-th address from the first. */
 static __attribute__((noinline)) void copy(const struct khs_lookup *l, int family, uint32_t i, void *ret)
 {
-        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
-        uint32_t place = i < run->n - run->first ? run->first + i : run->first + i - run->n, row;
+        bool six = family == AF_INET6;
+        uint32_t place = place_of(six ? &l->v6 : &l->v4, i);
 
         if (l->n_pod > 0) {
-                row = khs_lookup_row(l, family, i);
-                if (row == KHS_NO_ROW) { /* it changes at this moment, and khs_lookup_done() will say so */
-                        memset(ret, 0, family == AF_INET ? 4 : 16);
+                place = address_of(l, six, pod_row(l, six, place));
+                if (place >= (six ? l->found.record.n6 : l->found.record.n4)) { /* khs_lookup_done() will say so, too */
+                        memset(ret, 0, six ? 16 : 4);
                         return;
                 }
-                place = row - (family == AF_INET ? 0 : l->found.record.n4);
         }
         /* khs_found_copy() of one */
         if (!l->view->map)
@@ -280,6 +325,21 @@ void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret
                 copy(l, family, (uint32_t)__builtin_ctzll(kept), out);
 }
 
+void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride)
+{
+        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        char *out = ret;
+
+        for (uint32_t i = 0; i < run->count; i++, out += stride) {
+                uint32_t row = khs_lookup_row(l, family, i);
+
+                if (row == KHS_NO_ROW)
+                        memset(out, 0, family == AF_INET ? 4 : 16);
+                else
+                        khs_found_copy(l->view, &l->found, family, address_of(l, family == AF_INET6, row), 1, out, stride);
+        }
+}
+
 /* ---- the choice ---- */
 
 /* Of the i-th address from the first. */
@@ -296,12 +356,14 @@ static __attribute__((noinline)) bool find_winner(struct khs_lookup *l, int fami
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         uint8_t host[16], address[16];
+        uint32_t best = 0, n = family == AF_INET ? l->found.record.n4 : l->found.record.n6;
         uint64_t most = 0;
-        uint32_t best = 0;
 
+        if (n > run->n) /* a pod's; else there are no more than these but twins, which weigh what their address does */
+                n = run->n;
         if (!khs_interfaces_host(&l->interfaces, host))
                 return false;
-        for (uint32_t i = 0; i < run->n; i++) {
+        for (uint32_t i = 0; i < n; i++) {
                 uint64_t weight;
 
                 copy(l, family, i, address);

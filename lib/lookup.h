@@ -85,7 +85,8 @@ int khs_lookup_find(struct khs_lookup *l);
  * Fills n and count of l->v4 and l->v6, in constant time: what glibc does not give enough room for
  * costs no more than this. The room that a policy needs does not depend on whose turn it is.
  *
- * Return: 0; -ENODATA known to have no address of @family; -ESTALE never resolved or too old.
+ * Return: 0; -ENODATA known to have no address of @family; -ENOENT a pod of which none is known, while the
+ * service does not know all its hosts; -ESTALE never resolved or too old.
  */
 int khs_lookup_choose(struct khs_lookup *l, int family, bool all);
 
@@ -101,6 +102,9 @@ void khs_lookup_rotate(struct khs_lookup *l);
 
 /* Those that do not lie one behind the other: some that were kept, and a pod's. */
 void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride);
+
+/* The chosen addresses after khs_lookup_twins(): one of several endpoints again for each. */
+void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride);
 
 /* Copies the chosen addresses of one family, 4 or 16 bytes each, one every @stride bytes. */
 KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
@@ -119,7 +123,19 @@ static inline bool khs_lookup_done(const struct khs_lookup *l)
         return khs_found_valid(l->view, &l->found);
 }
 
-/* The row of the i-th address from the first of the run, cyclically, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
+/**
+ * khs_lookup_twins() - make a choice among endpoints instead of addresses
+ *
+ * After khs_lookup_choose() with @all, for who tells endpoints with the same address apart, which is by
+ * their ports; with l->attrs open. Those of a pod's name are endpoints anyhow. Where there are twins, counts
+ * become larger, and only khs_lookup_copy_endpoints() copies what then is chosen. `sticky` chooses among
+ * addresses all the same.
+ *
+ * Return: whether there are any.
+ */
+bool khs_lookup_twins(struct khs_lookup *l);
+
+/* The row of the i-th address or endpoint from the first of the run, cyclically, see table-reader-attrs.h; KHS_NO_ROW: the record changes meanwhile. */
 #define KHS_NO_ROW UINT32_MAX
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i);
 

@@ -18,10 +18,14 @@
 #define N_SLOTS   32768 /* for the strings of MAX_ROWS nodes and zones, at most 2/3 full */
 #define MAX_BYTE  255
 
-/* A host name's place in the order: its first bytes behind what all have in common, then the row. */
+/*
+ * A host name's place in the order: its first bytes behind what all have in common, then its address's
+ * row, then its own.
+ */
 struct sort_item {
         uint64_t prefix;
         uint32_t row;
+        uint16_t address;
 };
 
 /* A list that grows until it is full: the offsets of nodes or zones. */
@@ -61,13 +65,18 @@ static size_t length(const char *string)
         return string ? strlen(string) : 0;
 }
 
+static uint32_t n_rows_of(const struct khs_row *row)
+{
+        return row->n4 + row->n6 + row->n_twins;
+}
+
 uint64_t khs_attrs_words_max(const struct khs_row *row)
 {
-        uint64_t n = (uint64_t)row->n4 + row->n6, bytes;
+        uint64_t n = n_rows_of(row), bytes;
 
         if (!row->endpoints)
                 return 0;
-        bytes = sizeof(struct khs_attrs) + n * (sizeof(struct khs_attr_row) + 2) + 2 + 4;
+        bytes = sizeof(struct khs_attrs) + n * (sizeof(struct khs_attr_row) + 2) + row->n_twins * 2ULL + 2 + 4;
         for (uint64_t i = 0; i < n; i++) {
                 const struct khs_row_endpoint *e = &row->endpoints[i];
 
@@ -208,7 +217,9 @@ static bool goes_before(const struct khs_row *row, const struct sort_item *a, co
         if (a->prefix != b->prefix)
                 return a->prefix < b->prefix;
         order = strcmp(row->endpoints[a->row].host, row->endpoints[b->row].host);
-        return order < 0 || (order == 0 && a->row < b->row);
+        if (order != 0)
+                return order < 0;
+        return a->address != b->address ? a->address < b->address : a->row < b->row;
 }
 
 /* Merges the sorted runs from[a..b) and from[b..c). */
@@ -221,18 +232,20 @@ static void merge(const struct khs_row *row, const struct sort_item *from, uint3
                 to[k] = j == c || (i < b && goes_before(row, &from[i], &from[j])) ? from[i++] : from[j++];
 }
 
-/* Rows with a host name, by that and then by their number. Never slower than n log n. */
+/* Rows with a host name, by that and then by their address. Never slower than n log n. */
 static const struct sort_item *sort_hosts(struct khs_attrs_scratch *s, const struct khs_row *row, uint32_t *ret_n)
 {
         struct sort_item *from = s->sorted, *to = s->other, *swap;
         uint32_t n = 0;
         size_t common;
 
-        for (uint32_t i = 0; i < row->n4 + row->n6; i++) {
+        for (uint32_t i = 0; i < n_rows_of(row); i++) {
                 size_t n_host = length(row->endpoints[i].host);
 
-                if (n_host >= 1 && n_host <= MAX_BYTE)
-                        from[n++].row = i;
+                if (n_host < 1 || n_host > MAX_BYTE)
+                        continue;
+                from[n].address = i < row->n4 + row->n6 ? (uint16_t)i : row->twins[i - row->n4 - row->n6];
+                from[n++].row = i;
         }
         *ret_n = n;
         if (n == 0)
@@ -275,11 +288,11 @@ static uint32_t state_of(const struct khs_row_endpoint *e)
         return e->flags | (none ? KHS_ORDINAL_NONE : (uint32_t)e->ordinal) << KHS_ORDINAL_SHIFT;
 }
 
-/* Rows and, behind them, the row numbers by host. */
+/* Rows and, behind them, the row numbers by host, and whose address twins have. */
 static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, struct khs_attr_row *rows,
                         uint16_t *by_host, struct list *nodes, struct list *zones)
 {
-        uint32_t n_rows = row->n4 + row->n6, n_hosts;
+        uint32_t n_rows = n_rows_of(row), n_numbers = n_rows + row->n_twins, n_hosts;
         const struct sort_item *sorted;
         const char *last = NULL;
         uint32_t string = 0;
@@ -304,8 +317,8 @@ static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, 
                 rows[sorted[i].row].host = string;
                 by_host[i] = (uint16_t)sorted[i].row;
         }
-        for (uint32_t i = n_hosts; i < (n_rows + 1) / 2 * 2; i++)
-                by_host[i] = 0xffff;
+        for (uint32_t i = n_hosts; i < (n_numbers + 1) / 2 * 2; i++)
+                by_host[i] = i >= n_rows && i < n_numbers ? row->twins[i - n_rows] : 0xffff;
 }
 
 /* What comes next; NULL when it does not fit any more. */
@@ -334,7 +347,7 @@ static bool append(uint32_t *ret, size_t n_words, uint32_t *next, const void *by
 uint32_t khs_attrs_encode(struct khs_attrs_scratch *s, const struct khs_row *row, uint32_t *ret, size_t n_words)
 {
         struct list nodes = { 0, MAX_ROWS, s->nodes }, zones = { 0, MAX_BYTE, s->zones };
-        uint32_t n_rows = row->n4 + row->n6, next = 0, port_sets[MAX_BYTE];
+        uint32_t n_rows = n_rows_of(row), next = 0, port_sets[MAX_BYTE];
         struct khs_attr_row *rows;
         struct khs_attrs *head;
         uint16_t *by_host;
@@ -343,10 +356,10 @@ uint32_t khs_attrs_encode(struct khs_attrs_scratch *s, const struct khs_row *row
                 return 0;
         begin(s, n_rows);
         head = take(ret, n_words, &next, sizeof(*head));
-        *head = (struct khs_attrs){ .rows = next, .port_base = row->port_base };
+        *head = (struct khs_attrs){ .rows = next, .port_base = row->port_base, .n_twins = (uint16_t)row->n_twins };
         rows = take(ret, n_words, &next, n_rows * sizeof(*rows));
         head->by_host = next;
-        by_host = take(ret, n_words, &next, (size_t)(n_rows + 1) / 2 * 4);
+        by_host = take(ret, n_words, &next, (size_t)(n_rows + row->n_twins + 1) / 2 * 4);
         if (!rows || !by_host)
                 return 0;
         encode_rows(s, row, rows, by_host, &nodes, &zones);

@@ -11,13 +11,14 @@
 #define PIECE_BYTES 64U /* copied at a time: any label of a name */
 #define MAX_PORTS   4096U /* of one endpoint that are looked at */
 
-/* Whether the parts lie in their order in the block, with room for what the addresses ask for. */
+/* Whether the parts lie in their order in the block, with room for what addresses and twins ask for. */
 static bool head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)
 {
         return head->rows >= HEAD_WORDS && head->rows <= head->by_host && head->by_host <= head->nodes &&
                head->nodes <= head->zones && head->zones <= head->port_sets && head->port_sets <= head->ports &&
                head->ports <= head->strings && head->strings <= head->end && head->end <= n_words &&
-               head->by_host - head->rows >= n_rows * ROW_WORDS && (head->nodes - head->by_host) * 2 >= n_rows;
+               n_rows <= 2 * KHS_MAX_ADDRS && head->by_host - head->rows >= n_rows * ROW_WORDS &&
+               (head->nodes - head->by_host) * 2 >= n_rows + head->n_twins;
 }
 
 int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, struct khs_attrs_at *ret)
@@ -28,9 +29,9 @@ int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, s
         if (record->attrs == 0)
                 return -ENOENT;
         ret->word = found->block + record->attrs;
-        ret->n_rows = record->n4 + record->n6;
         if (n_words >= HEAD_WORDS) {
                 khs_view_copy(view, ret->word, &ret->head.rows, HEAD_WORDS);
+                ret->n_rows = record->n4 + record->n6 + ret->head.n_twins;
                 if (head_ok(&ret->head, ret->n_rows, n_words))
                         return 0;
         }
@@ -97,13 +98,39 @@ size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *at
                                 ret);
 }
 
+/* One of the numbers in the part by_host, @place < n_rows + n_twins; n_rows where it is not one of the first @n. */
+static uint32_t number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place, uint32_t n)
+{
+        uint32_t number = khs_view_load(view, attrs->word + attrs->head.by_host + place / 2) >> place % 2 * 16 & 0xffff;
+
+        return number < n ? number : attrs->n_rows;
+}
+
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
 {
-        uint32_t number = 0xffff;
+        return place < attrs->n_rows ? number_at(view, attrs, place, attrs->n_rows) : attrs->n_rows;
+}
 
-        if (place < attrs->n_rows)
-                number = khs_view_load(view, attrs->word + attrs->head.by_host + place / 2) >> place % 2 * 16 & 0xffff;
-        return number < attrs->n_rows ? number : attrs->n_rows;
+uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i)
+{
+        uint32_t n = khs_attrs_n_addresses(attrs);
+
+        return i < n || i >= attrs->n_rows ? i : number_at(view, attrs, attrs->n_rows + i - n, n);
+}
+
+uint32_t khs_attrs_twins_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address)
+{
+        uint32_t n = khs_attrs_n_addresses(attrs), low = 0, high = attrs->head.n_twins;
+
+        while (low < high) {
+                uint32_t middle = low + (high - low) / 2;
+
+                if (khs_attrs_address(view, attrs, n + middle) < address)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
 }
 
 /* Compares a string of the pool with private memory of at most PIECE_BYTES bytes. */

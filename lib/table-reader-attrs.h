@@ -1,11 +1,12 @@
 #pragma once
 
 /*
- * Reading a record's attributes: what is known of each address besides it. As in table-reader.h all
+ * Reading a record's attributes: what is known of each endpoint besides its address. As in table-reader.h all
  * of it is hostile input: every number is checked before it is used, every search is bounded, and
  * what was read counts only if khs_found_valid() says so afterwards.
  *
- * A row number is the address's place in the record: IPv4 addresses first, then IPv6 ones.
+ * A row number is the address's place in the record: IPv4 addresses first, then IPv6 ones, then twins,
+ * which are endpoints that share the address of another row.
  */
 
 #include <stdbool.h>
@@ -18,7 +19,7 @@
 struct khs_attrs_at {
         struct khs_attrs head;
         uint32_t word; /* first word of the head */
-        uint32_t n_rows;
+        uint32_t n_rows; /* of addresses and twins, <= 2 * KHS_MAX_ADDRS */
 };
 
 /**
@@ -27,6 +28,12 @@ struct khs_attrs_at {
  * Return: 0; -ENOENT it has none; -EBUSY it changed meanwhile; -EBADMSG damaged.
  */
 int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, struct khs_attrs_at *ret);
+
+/* Rows that belong to an address of their own; those of twins follow. */
+static inline uint32_t khs_attrs_n_addresses(const struct khs_attrs_at *attrs)
+{
+        return attrs->n_rows - attrs->head.n_twins;
+}
 
 /* One row, @i < n_rows. */
 void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i, struct khs_attr_row *ret);
@@ -65,13 +72,19 @@ size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *at
  * @host:      lower case, private memory, @n_host <= KHS_LABEL_MAX bytes
  * @ret_first: place of the first of them among the rows sorted by host, for khs_attrs_by_host()
  *
- * Return: how many there are; IPv4 ones come first.
+ * Return: how many there are; those with IPv4 addresses come first.
  */
 uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs_at *attrs, const char *host,
                              size_t n_host, uint32_t *ret_first);
 
 /* The number of the row at one place among those sorted by host; n_rows where there is none. */
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place);
+
+/* The row that has the address of row @i: that itself, but for twins; n_rows: there is none, it is damaged. */
+uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i);
+
+/* How many twins, from the first, share addresses of rows before @address. */
+uint32_t khs_attrs_twins_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address);
 
 /* The i-th port of an endpoint, from 0. Return: false: it has not so many. */
 bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,

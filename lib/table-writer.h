@@ -37,7 +37,7 @@ struct khs_row_port {
         uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
 };
 
-/* What is known of one address besides it. A string is NULL or "" where it is unknown, else <= 255 bytes. */
+/* What is known of one endpoint besides its address. A string is NULL or "" where it is unknown, else <= 255 bytes. */
 struct khs_row_endpoint {
         const char *host; /* one label, lower case */
         const char *node, *zone;
@@ -56,7 +56,9 @@ struct khs_row {
         uint32_t flags; /* KHS_REC_*; alias is set by the writer */
         uint32_t n4, n6; /* <= KHS_MAX_ADDRS each */
         const void *v4, *v6; /* network byte order, sorted bytewise, no duplicates */
-        const struct khs_row_endpoint *endpoints; /* n4 + n6, in the order of the addresses; NULL: nothing is known */
+        const struct khs_row_endpoint *endpoints; /* n4 + n6, in the order of the addresses, then n_twins; NULL: nothing is known */
+        uint32_t n_twins;      /* with endpoints: n4 + n6 + n_twins <= 2 * KHS_MAX_ADDRS */
+        const uint16_t *twins; /* for each the number of the address that it shares, < n4 + n6, never falling */
         uint16_t port_base; /* with endpoints: the default port of one with an ordinal is this + ordinal; 0: none */
         uint32_t policy;
         uint32_t fresh_until_ds, stale_until_ds;

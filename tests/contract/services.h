@@ -70,6 +70,7 @@ static const struct service_row {
         { "stale.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, STALE },
         { "pods.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, KNOWN, ALL_HOSTS },
         { "some.sweep", 3, 3, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, KNOWN, FIRST_HOST },
+        { "some4.sweep", 3, 0, KHS_ANSWERS_ALL, KHS_ORDER_ROTATE, KNOWN, FIRST_HOST },
 };
 
 #define N_SERVICES ((uint32_t)(sizeof(service_rows) / sizeof(service_rows[0])))

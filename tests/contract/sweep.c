@@ -138,6 +138,8 @@ static struct wanted want(const struct service *s, int family)
             (no4 && no6 &&
              ((family != AF_INET6 && unknown(s, AF_INET)) || (family != AF_INET && unknown(s, AF_INET6)))))
                 return (struct wanted){ .status = NSS_STATUS_UNAVAIL, .h_error = NO_RECOVERY };
+        if (no4 && no6 && s->pod && s->hosts != ALL_HOSTS) /* it may have one all the same */
+                return (struct wanted){ .status = NSS_STATUS_UNAVAIL, .h_error = HOST_NOT_FOUND };
         if (no4 && no6)
                 return (struct wanted){ .status = NSS_STATUS_NOTFOUND,
                                         .h_error = s->n4 || s->n6 ? NO_DATA : HOST_NOT_FOUND };

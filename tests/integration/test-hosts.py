@@ -45,6 +45,9 @@ hosts = no
 [service auto.default]
 port = 8080
 [service shared.default]
+port = 3000+
+answers = all
+[service huge.default]
 hosts = yes
 [service large.default]
 hosts = yes
@@ -174,15 +177,36 @@ def neither():
     assert gone("x-0.bare.default")
 
 
-@suite.test("two pods with the address of one node: no other name is denied")
+@suite.test("two pods of a StatefulSet on one node: each has its name and its port")
 def shared_address():
-    wait_pod("s-0.shared.default", ["10.244.0.70"])
     wait_pod("s-2.shared.default", ["10.244.0.72"])
+    assert_shared()
+    firsts = {library.endpoints("shared.default:3000+", family="ipv4")[0] for _ in range(30)}
+    assert firsts == set(SHARED_PORTS[:3]), firsts
+    assert set(lookup.getent("ahosts", "s-1.shared.default")[0]) == {"10.244.0.70", "fd00:10:244::46"}
+    for name in "shared.default", "s-1.shared.default":
+        answer = lookup.resolve(name).addresses
+        assert len(set(answer)) == len(answer), f"getaddrinfo has an address twice: {answer}"
     sandbox.nsswitch("k8shsvc [NOTFOUND=return] dns")
     try:
-        assert lookup.addresses("s-1.shared.default.svc.cluster.local") == {"10.244.0.70"}, "dns was not asked"
+        server.set("s-9.shared.default.svc.cluster.local.", ["10.244.0.99"])
+        assert gone("s-9.shared.default.svc.cluster.local"), "dns was asked: not all hosts are known"
     finally:
         sandbox.nsswitch("k8shsvc")
+        server.set("s-9.shared.default.svc.cluster.local.", [])
+
+
+SHARED_PORTS = [("10.244.0.70", 3000), ("10.244.0.70", 3001), ("10.244.0.72", 3002),
+                ("fd00:10:244::46", 3000), ("fd00:10:244::46", 3001)]
+
+
+def assert_shared():
+    for target in "shared.default", "shared.default:3000+":
+        assert sorted(library.endpoints(target)) == SHARED_PORTS, library.endpoints(target)
+    assert sorted(library.endpoints("shared.default:80")) == sorted({(address, 80) for address, _ in SHARED_PORTS})
+    for i, addresses in enumerate(SHARED.values()):
+        assert lookup.addresses(f"s-{i}.shared.default") == set(addresses)
+    assert lookup.addresses("shared.default") == {address for address, _ in SHARED_PORTS}
 
 
 # ---- ports ----
@@ -250,6 +274,9 @@ def changes():
     growing.set({"w-0": ["10.244.0.90"], "w-1": ["10.244.0.81"], "w-2": ["10.244.0.82"]})
     wait_pod("w-0.growing.default", ["10.244.0.90"])
     wait_pod("w-2.growing.default", ["10.244.0.82"])
+    growing.set({"w-0": ["10.244.0.90"], "w-7": ["10.244.0.90"]})
+    wait_pod("w-7.growing.default", ["10.244.0.90"])
+    wait_pod("w-0.growing.default", ["10.244.0.90"])
     growing.set({"w-0": ["10.244.0.90"]})
     sandbox.wait_until(lambda: gone("w-1.growing.default") and gone("w-2.growing.default"), 30, "two are gone")
     wait_pod("w-0.growing.default", ["10.244.0.90"])
@@ -288,6 +315,14 @@ def assert_large(n):
     assert not wrong, wrong[:3]
 
 
+@suite.test("more SRV records than a message has room for, which knot says by SERVFAIL: PTR names the pods")
+def huge():
+    wait_pod("h-0.huge.default", ["10.244.32.0"])
+    names = [f"{host}.huge.default" for host in huge_pods()]
+    sandbox.wait_until(lambda: not any(a.error for a in lookup.resolve_many(names)), 60, "all hosts")
+    assert lookup.addresses(f"h-{LARGER - 1}.huge.default") == set(huge_pods()[f"h-{LARGER - 1}"])
+
+
 @suite.test("an outage takes no name away, nor does a new daemon in the middle of it")
 def outage():
     global running
@@ -303,6 +338,7 @@ def outage():
         wait_pod("p-0.ptr.default", ["10.244.0.40", "fd00:10:244::28"], 0)
         assert library.lookup("grpc.default:grpc")["10.244.0.21"] == 9001
         assert library.lookup("service-b.k8s-example2")["10.244.0.61"] == 3001
+        assert_shared()
     finally:
         server.start()
     growing.set({"w-0": ["10.244.0.91"]})
@@ -332,6 +368,8 @@ def coredns():
         wait_ports("grpc.default:grpc", {"10.244.0.20": 9000, "10.244.0.21": 9001, "10.244.0.22": 0})
         wait_ports("service-b.k8s-example2", {"10.244.0.60": 3000, "10.244.0.61": 3001, "10.244.0.62": 3010})
         assert_large(LARGER)
+        sandbox.wait_until(lambda: sorted(library.endpoints("shared.default")) == SHARED_PORTS, 30, "all of one address")
+        assert_shared()
         changing.set({"w-0": ["10.244.0.90"], "w-2": ["10.244.0.82"]})
         wait_pod("w-0.growing.default", ["10.244.0.90"])
         wait_pod("w-2.growing.default", ["10.244.0.82"])
@@ -342,11 +380,16 @@ def coredns():
 
 # ---- the scene ----
 
+SHARED = {"s-0": ["10.244.0.70", "fd00:10:244::46"], "s-1": ["10.244.0.70", "fd00:10:244::46"], "s-2": ["10.244.0.72"]}
 WEB = {f"web-{i}": [f"10.244.0.{10 + i}", f"fd00:10:244::{10 + i:x}"] for i in range(3)}
 
 
 def large_pods(n):
     return {f"l-{i}": [f"10.244.{16 + i // 256}.{i % 256}"] for i in range(n)}
+
+
+def huge_pods():
+    return {f"h-{i}": [f"10.244.{32 + i // 256}.{i % 256}"] for i in range(LARGER)}
 
 
 def fill(into, n_large=LARGE):
@@ -363,7 +406,9 @@ def fill(into, n_large=LARGE):
     for i, service in enumerate(["auto", "off"]):
         Pods(into, f"{service}.default", ports={"_grpc._tcp": 9000}).set({"x-0": [f"10.244.0.{55 + i}"]})
     Pods(into, "service-b.k8s-example2").set({f"service-b-{n}": [f"10.244.0.{60 + i}"] for i, n in enumerate([0, 1, 10])})
-    Pods(into, "shared.default").set({"s-0": ["10.244.0.70"], "s-1": ["10.244.0.70"], "s-2": ["10.244.0.72"]})
+    Pods(into, "shared.default").set(SHARED)
+    if n_large == LARGE:
+        Pods(into, "huge.default", ptr=True).set(huge_pods())
     Pods(into, "large.default", ptr=n_large > LARGE).set(large_pods(n_large))
 
 

@@ -83,26 +83,39 @@ static void check_row(const struct scene *s, uint32_t i, const struct khs_row_en
         cr_expect_eq(khs_attrs_port(&s->file.view, &s->attrs, &row, "nothing", 7, IPPROTO_TCP), 0);
 }
 
-/* Every host is found with exactly its rows, IPv4 ones first. */
+static uint32_t n_rows(const struct khs_row *row)
+{
+        return row->n4 + row->n6 + row->n_twins;
+}
+
+static uint32_t address_of(const struct khs_row *row, uint32_t i)
+{
+        return i < row->n4 + row->n6 ? i : row->twins[i - row->n4 - row->n6];
+}
+
+/* Every host is found with exactly its rows, in the order of their addresses: IPv4 ones first. */
 static void check_hosts(const struct scene *s, const struct khs_row *row)
 {
-        for (uint32_t i = 0; i < row->n4 + row->n6; i++) {
+        for (uint32_t i = 0; i < n_rows(row); i++) {
                 const char *host = row->endpoints[i].host;
-                uint32_t first = 0, n, n_wanted = 0, last = 0;
+                uint32_t first = 0, n, n_wanted = 0, last = 0, last_address = 0;
 
                 if (!host)
                         continue;
-                for (uint32_t j = 0; j < row->n4 + row->n6; j++)
+                cr_expect_eq(khs_attrs_address(&s->file.view, &s->attrs, i), address_of(row, i));
+                for (uint32_t j = 0; j < n_rows(row); j++)
                         n_wanted += row->endpoints[j].host && strcmp(row->endpoints[j].host, host) == 0;
                 n = khs_attrs_find_host(&s->file.view, &s->attrs, host, strlen(host), &first);
                 cr_assert_eq(n, n_wanted, "%s: %u instead of %u", host, n, n_wanted);
                 for (uint32_t j = 0; j < n; j++) {
                         uint32_t number = khs_attrs_by_host(&s->file.view, &s->attrs, first + j);
 
-                        cr_assert_lt(number, row->n4 + row->n6);
+                        cr_assert_lt(number, n_rows(row));
                         cr_expect_str_eq(row->endpoints[number].host, host);
-                        cr_expect(j == 0 || number > last);
+                        cr_expect(j == 0 || address_of(row, number) > last_address ||
+                                  (address_of(row, number) == last_address && number > last));
                         last = number;
+                        last_address = address_of(row, number);
                 }
         }
 }
@@ -144,6 +157,160 @@ static struct khs_row stateful_set(void)
         row.port = 0;
         row.port_base = 3000;
         return row;
+}
+
+/* The same, of which pods in the network of their node share the addresses of four others. */
+static struct khs_row with_twins(void)
+{
+        static const uint16_t twins[] = { 0, 0, 3, 6, 6 };
+        struct khs_row row = stateful_set();
+
+        for (uint32_t i = 8; i < 13; i++) {
+                uint32_t ordinal = i < 11 ? i - 3 : i - 6; /* 5 and 6 have both families */
+
+                (void)snprintf(hosts[i], sizeof(hosts[i]), "web-%u", ordinal);
+                endpoints[i] = (struct khs_row_endpoint){
+                        .host = i == 10 ? NULL : hosts[i],
+                        .node = "node-c",
+                        .flags = KHS_ATTR_READY,
+                        .ordinal = (int32_t)ordinal,
+                        .ports = i % 2 ? other_ports : udp_ports,
+                        .n_ports = 1,
+                };
+        }
+        row.n_twins = 5;
+        row.twins = twins;
+        return row;
+}
+
+static void check_twins(const struct scene *s, const struct khs_row *row)
+{
+        static const uint32_t before[] = { 0, 2, 2, 2, 3, 3, 3, 5, 5, 5 };
+
+        cr_expect_eq(s->attrs.n_rows, 13);
+        cr_expect_eq(khs_attrs_n_addresses(&s->attrs), 8);
+        for (uint32_t i = 0; i < 13; i++)
+                check_row(s, i, &endpoints[i]);
+        check_hosts(s, row);
+        for (uint32_t i = 0; i < 10; i++)
+                cr_expect_eq(khs_attrs_twins_before(&s->file.view, &s->attrs, i), before[i], "%u", i);
+        cr_expect_eq(khs_attrs_address(&s->file.view, &s->attrs, 13), 13);
+        cr_expect_eq(khs_attrs_by_host(&s->file.view, &s->attrs, 13), 13, "what is behind them is no row by host");
+}
+
+Test(attrs, of_endpoints_that_share_an_address_come_out_as_they_were_put_in)
+{
+        struct khs_row row = with_twins();
+        struct scene s;
+
+        scene_init(&s, &row);
+        cr_assert_eq(look(&s, "web.default"), 0);
+        cr_expect_eq(s.found.record.n4, 5, "an address is there once");
+        cr_expect_eq(s.attrs.head.port_base, 3000);
+        check_twins(&s, &row);
+        khs_table_close(&s.file);
+        cr_assert_eq(khs_table_open(s.f.dir, KHS_OPEN_PREAD, NULL, &s.file), 0);
+        cr_assert_eq(look(&s, "web.default"), 0);
+        check_twins(&s, &row);
+        scene_deinit(&s);
+}
+
+/* One of the parts of an alignment each: as many numbers as rows, and twins, are even and odd. */
+Test(attrs, of_any_number_of_twins_are_found)
+{
+        static uint16_t twins[16];
+
+        for (uint32_t n = 1; n < 5; n++) {
+                for (uint32_t n_twins = 0; n_twins < 16; n_twins++) {
+                        struct khs_row row = fixture_row("any.default", 0, n, 0);
+                        struct scene s;
+
+                        for (uint32_t i = 0; i < n + n_twins; i++) {
+                                (void)snprintf(hosts[i], sizeof(hosts[i]), "pod-%u", i * 7 % 5);
+                                endpoints[i] = (struct khs_row_endpoint){ .host = i % 4 == 3 ? NULL : hosts[i], .ordinal = -1 };
+                        }
+                        for (uint32_t i = 0; i < n_twins; i++)
+                                twins[i] = (uint16_t)(i * n / n_twins);
+                        row.endpoints = endpoints;
+                        row.twins = twins;
+                        row.n_twins = n_twins;
+                        scene_init(&s, &row);
+                        cr_assert_eq(look(&s, "any.default"), 0);
+                        for (uint32_t i = 0; i < n + n_twins; i++)
+                                check_row(&s, i, &endpoints[i]);
+                        check_hosts(&s, &row);
+                        scene_deinit(&s);
+                }
+        }
+}
+
+/* Old and new: a record in which no address is shared is what it has always been. */
+Test(attrs, without_twins_say_nothing_of_them)
+{
+        struct khs_row row = stateful_set();
+        uint32_t words[4];
+        struct scene s;
+
+        scene_init(&s, &row);
+        cr_assert_eq(look(&s, "web.default"), 0);
+        khs_view_copy(&s.file.view, s.attrs.word + 8, words, 1);
+        cr_expect_eq(words[0], 3000, "the whole word is the base");
+        cr_expect_eq(s.attrs.head.nodes - s.attrs.head.by_host, 4);
+        khs_view_copy(&s.file.view, s.attrs.word + s.attrs.head.by_host, words, 4);
+        cr_expect_eq(words[3] >> 16, 0xffff, "one has no host");
+        cr_expect_eq(khs_attrs_twins_before(&s.file.view, &s.attrs, 8), 0);
+        scene_deinit(&s);
+}
+
+Test(attrs, with_twins_in_disorder_are_not_put)
+{
+        static const uint16_t falling[] = { 1, 0 }, beyond[] = { 0, 8 };
+        static uint16_t many[2 * KHS_MAX_ADDRS];
+        struct khs_row row = with_twins(), bad;
+        struct scene s;
+
+        scene_init(&s, &row);
+        row.n_twins = 2;
+        row.twins = falling;
+        cr_expect_eq(khs_writer_put(s.f.writer, &row, fixture_now()), -EINVAL);
+        row.twins = beyond;
+        cr_expect_eq(khs_writer_put(s.f.writer, &row, fixture_now()), -EINVAL);
+        row.twins = many;
+        row.n_twins = 2 * KHS_MAX_ADDRS - 7;
+        cr_expect_eq(khs_writer_put(s.f.writer, &row, fixture_now()), -EINVAL);
+        bad = fixture_row("none.default", 0, 8, 0);
+        bad.n_twins = 1;
+        bad.twins = many;
+        cr_expect_eq(khs_writer_put(s.f.writer, &bad, fixture_now()), -EINVAL, "twins of which nothing is known");
+        cr_assert_eq(look(&s, "web.default"), 0);
+        check_twins(&s, (struct khs_row[]){ with_twins() });
+        scene_deinit(&s);
+}
+
+Test(attrs, of_as_many_twins_as_there_may_be_fit)
+{
+        static uint16_t twins[MAX_ROWS];
+        struct khs_row row = fixture_row("node.default", 0, 1, 1);
+        struct scene s;
+        uint32_t first;
+
+        for (uint32_t i = 0; i < MAX_ROWS; i++) {
+                (void)snprintf(hosts[i], sizeof(hosts[i]), "large-%u", i);
+                endpoints[i] = (struct khs_row_endpoint){ .host = hosts[i], .node = "node", .ordinal = (int32_t)i };
+                twins[i] = i >= MAX_ROWS / 2;
+        }
+        row.endpoints = endpoints;
+        row.twins = twins;
+        row.n_twins = MAX_ROWS - 2;
+        scene_init(&s, &row);
+        cr_assert_eq(look(&s, "node.default"), 0);
+        cr_expect_eq(khs_attrs_twins_before(&s.file.view, &s.attrs, 1), MAX_ROWS / 2);
+        for (uint32_t i = 0; i < MAX_ROWS; i += 7) {
+                check_row(&s, i, &endpoints[i]);
+                cr_assert_eq(khs_attrs_find_host(&s.file.view, &s.attrs, hosts[i], strlen(hosts[i]), &first), 1);
+                cr_expect_eq(khs_attrs_by_host(&s.file.view, &s.attrs, first), i);
+        }
+        scene_deinit(&s);
 }
 
 Test(attrs, come_out_as_they_were_put_in)
@@ -352,7 +519,7 @@ Test(attrs, that_change_alone_are_published_and_those_that_do_not_are_not)
 Test(attrs, outlive_the_writer_and_the_file)
 {
         struct khs_table_params params = fixture_params();
-        struct khs_row row = stateful_set(), more;
+        struct khs_row row = with_twins(), more;
         uint32_t generation;
         struct scene s;
         char key[32];
@@ -370,8 +537,7 @@ Test(attrs, outlive_the_writer_and_the_file)
         fixture_open(&s.f, &s.file);
         cr_expect_gt(s.file.view.generation, generation, "it has grown");
         cr_assert_eq(look(&s, "web.default"), 0);
-        for (uint32_t i = 0; i < 8; i++)
-                check_row(&s, i, &endpoints[i]);
+        check_twins(&s, &row);
         scene_deinit(&s);
 }
 
@@ -382,12 +548,17 @@ static void use_everything(const struct scene *s)
         size_t n_text;
 
         cr_expect_geq(head->by_host - head->rows, 3 * s->attrs.n_rows);
-        cr_expect_geq((head->nodes - head->by_host) * 2, s->attrs.n_rows);
+        cr_expect_geq((head->nodes - head->by_host) * 2, s->attrs.n_rows + head->n_twins);
+        cr_expect_leq(s->attrs.n_rows, 2 * KHS_MAX_ADDRS);
+        cr_expect_eq(khs_attrs_n_addresses(&s->attrs), 8);
+        cr_expect_leq(khs_attrs_twins_before(&s->file.view, &s->attrs, 5), head->n_twins);
         for (uint32_t i = 0; i < s->attrs.n_rows; i++) {
                 struct khs_attr_row row;
                 uint32_t first = 0, n;
 
                 khs_attrs_row(&s->file.view, &s->attrs, i, &row);
+                n = khs_attrs_address(&s->file.view, &s->attrs, i);
+                cr_expect(n < 8 || n == s->attrs.n_rows);
                 n_text = khs_attrs_string(&s->file.view, &s->attrs, row.host, ret);
                 cr_expect(n_text == 0 || row.host + 1 + n_text <= (head->end - head->strings) * 4);
                 n_text = khs_attrs_node(&s->file.view, &s->attrs, row.node, ret);
@@ -417,7 +588,7 @@ static uint32_t *map_writable(const struct scene *s)
 Test(attrs, that_are_damaged_are_refused_or_read_in_their_bounds)
 {
         static const uint32_t values[] = { 0, 1, 9, 0xff, 0xffff, 0x10000, 0x7fffffff, 0xffff0001, 0xffffffff };
-        struct khs_row row = stateful_set();
+        struct khs_row row = with_twins();
         unsigned int n_refused = 0;
         uint32_t *words, at, n_words;
         struct scene s;

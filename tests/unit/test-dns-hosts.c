@@ -41,6 +41,7 @@ static struct zone_record zone[2048];
 static size_t n_zone;
 static bool without_additional; /* as resolvers with minimal responses */
 static enum mode mode_of_srv, mode_of_single;
+static char failing_name[96]; /* SERVFAIL for this one alone */
 static char cut_name[96]; /* only this SRV is answered as mode_of_srv says */
 
 static struct ask flying[DNS_FLIGHT_MAX];
@@ -185,6 +186,8 @@ static void answer_one(const struct ask *ask)
         name_text(&ask->name, text);
         if (is_srv && cut_name[0] && strcmp(text, cut_name) != 0)
                 mode = ANSWER;
+        if (strcmp(text, failing_name) == 0)
+                mode = SERVFAIL;
         ask->query->server = NULL;
         if (mode == LOST) {
                 ask->query->done(ask->query, -ETIMEDOUT, NULL, 0, NULL);
@@ -228,7 +231,7 @@ static void on_report(void *userdata, const struct source_result *result)
                                       e->bytes[e->family == AF_INET ? 3 : 15], e->host ? e->host : "-");
                 for (uint32_t p = 0; p < e->n_ports; p++)
                         n += (size_t)snprintf(told + n, sizeof(told) - n, ":%s=%u", e->ports[p].name, e->ports[p].number);
-                n += (size_t)snprintf(told + n, sizeof(told) - n, "%s", e->ports_unknown ? "?" : "");
+                n += (size_t)snprintf(told + n, sizeof(told) - n, "%s%s", e->ports_unknown ? "?" : "", e->others_unknown ? "!" : "");
         }
         if (free_when_told)
                 hosts = dns_hosts_free(hosts);
@@ -478,6 +481,73 @@ Test(dns_hosts, all_are_asked_for_singly_again_after_their_time)
         }
 }
 
+/* Pods in the network of their node. */
+Test(dns_hosts, hosts_that_share_an_address_are_all_told)
+{
+        add_srv(SERVICE, 80, "web-1");
+        add_srv(SERVICE, 80, "web-0");
+        add_srv(SERVICE, 80, "web-2");
+        add_host("web-1", AF_INET, 1);
+        add_host("web-1", AF_INET6, 1);
+        add_host("web-0", AF_INET, 1);
+        add_host("web-0", AF_INET6, 1);
+        add_host("web-2", AF_INET, 2);
+        tell_addresses(AF_INET, "12");
+        tell_addresses(AF_INET6, "1");
+        run_until_told(1);
+        cr_expect_str_eq(told, "1=web-0 1=web-1 2=web-2 1=web-0 1=web-1");
+        cr_expect_eq(n_asked, 1);
+}
+
+/* Where every address has its host, one that came without an address may be another one's twin. */
+Test(dns_hosts, hosts_that_share_an_address_are_asked_for_singly)
+{
+        without_additional = true;
+        add_srv(SERVICE, 80, "web-2");
+        add_srv(SERVICE, 80, "web-1");
+        add_srv(SERVICE, 80, "web-0");
+        add_host("web-0", AF_INET, 1);
+        add_host("web-1", AF_INET, 1);
+        add_host("web-2", AF_INET, 2);
+        tell_addresses(AF_INET, "12");
+        run_until_told(1);
+        cr_expect_str_eq(told, "1=web-0 1=web-1 2=web-2");
+        cr_expect_eq(n_asked, 4, "%s", asked);
+        cr_expect(next_round() > 200);
+
+        /* Once. */
+        forget_asked();
+        add_srv(SERVICE, 80, "web-3");
+        add_host("web-3", AF_INET, 2);
+        tell_addresses(AF_INET, "1");
+        run_until_told(2);
+        cr_expect_str_eq(told, "1=web-0 1=web-1");
+        forget_asked();
+        tell_addresses(AF_INET, "12");
+        run_until_told(3);
+        cr_expect_str_eq(told, "1=web-0 1=web-1 2=web-2 2=web-3");
+        cr_expect_null(strstr(asked, "web-0"), "%s", asked);
+        cr_expect_null(strstr(asked, "web-1"), "%s", asked);
+}
+
+Test(dns_hosts, question_for_a_twin_that_failed_is_asked_again)
+{
+        without_additional = true;
+        add_srv(SERVICE, 80, "web-0");
+        add_srv(SERVICE, 80, "web-1");
+        add_host("web-0", AF_INET, 1);
+        add_host("web-1", AF_INET, 1);
+        snprintf(failing_name, sizeof(failing_name), "web-1." SERVICE);
+        tell_addresses(AF_INET, "1");
+        run_until_told(1);
+        cr_expect_str_eq(told, "1=web-0!", "there may be others");
+        cr_expect(next_round() < 1.2, "%f", next_round());
+        failing_name[0] = '\0';
+        run_until_told(2);
+        cr_expect_str_eq(told, "1=web-0 1=web-1");
+        cr_expect(next_round() > 200);
+}
+
 Test(dns_hosts, ptr_where_srv_is_empty)
 {
         add_ptr(1, "web-0." SERVICE);
@@ -528,7 +598,7 @@ Test(dns_hosts, truncated_srv_is_completed_by_ptr)
         add_ptr(2, "web-1." SERVICE);
         tell_addresses(AF_INET, "123");
         run_until_told(1);
-        cr_expect_str_eq(told, "1=web-0 2=web-1");
+        cr_expect_str_eq(told, "1=web-0! 2=web-1", "PTR names all hosts of an address, half of SRV does not");
         cr_expect_eq(n_asked, 3);
         cr_expect(next_round() > 200);
 }
@@ -546,7 +616,7 @@ Test(dns_hosts, truncated_ports_are_unknown_where_they_are_missing)
         add_host("web-1", AF_INET, 2);
         tell_addresses(AF_INET, "12");
         run_until_told(1);
-        cr_expect_str_eq(told, "1=web-0:grpc=9000:http=80 2=web-1:http=80?");
+        cr_expect_str_eq(told, "1=web-0:grpc=9000:http=80! 2=web-1:http=80?!");
 }
 
 Test(dns_hosts, failure_takes_nothing_back_and_is_tried_again)
@@ -571,6 +641,76 @@ Test(dns_hosts, failure_takes_nothing_back_and_is_tried_again)
         run_until_told(2);
         cr_expect_str_eq(told, "1=web-0:grpc=9000");
         cr_expect(next_round() > 200);
+}
+
+static unsigned int count_asked(const char *what)
+{
+        unsigned int n = 0;
+
+        for (const char *at = asked; (at = strstr(at, what)) != NULL; at++)
+                n++;
+        return n;
+}
+
+/* knot's word for an answer that does not fit into 64 KiB. */
+Test(dns_hosts, srv_that_always_fails_is_replaced_by_ptr)
+{
+        cr_assert_eq(dns_hosts_set_ports(hosts, &grpc, 1), 0);
+        mode_of_srv = SERVFAIL;
+        add_ptr(1, "web-0." SERVICE);
+        add_ptr(1, "web-1." SERVICE);
+        add_ptr(2, "web-2." SERVICE);
+        tell_addresses(AF_INET, "12");
+        run_until_told(1);
+        cr_expect_str_eq(told, "1=web-0? 1=web-1? 2=web-2?");
+        cr_expect_geq(count_asked("SRV " SERVICE), 3, "%s", asked);
+        cr_expect_geq(count_asked("SRV _grpc"), 3, "%s", asked);
+        cr_expect_eq(count_asked("PTR"), 2);
+        cr_expect_null(strstr(strstr(asked, "PTR"), "SRV"));
+        cr_expect(next_round() > 200, "%f", next_round());
+
+        /* From now on at once, and what is known is not asked for again; SRV is. */
+        forget_asked();
+        add_ptr(3, "web-3." SERVICE);
+        tell_addresses(AF_INET, "123");
+        run_until_told(2);
+        cr_expect_str_eq(told, "1=web-0? 1=web-1? 2=web-2? 3=web-3?");
+        cr_expect_str_eq(asked, "SRV _grpc._tcp." SERVICE "\nSRV " SERVICE "\nPTR 3.0.0.10.in-addr.arpa");
+
+        /* Once it answers, it is believed as ever, and the next failures are failures again. */
+        mode_of_srv = ANSWER;
+        add_srv("_grpc._tcp." SERVICE, 9000, "web-5");
+        add_srv(SERVICE, 80, "web-5");
+        add_host("web-5", AF_INET, 2);
+        forget_asked();
+        tell_addresses(AF_INET, "2");
+        run_until_told(3);
+        cr_expect_str_eq(told, "2=web-5:grpc=9000");
+        tell_addresses(AF_INET, "23");
+        run_until_told(4);
+        cr_expect_str_eq(told, "2=web-5:grpc=9000", "of the other nothing is known");
+        mode_of_srv = SERVFAIL;
+        forget_asked();
+        tell_addresses(AF_INET, "12");
+        run_for(SEC / 4);
+        cr_expect_eq(n_told, 4);
+        cr_expect_eq(count_asked("PTR"), 0, "%s", asked);
+}
+
+/* A server that answers nothing is asked for nothing more. */
+Test(dns_hosts, srv_that_fails_like_everything_else_is_not_replaced)
+{
+        const struct source_result failure = {.family = AF_INET, .kind = SOURCE_FAILURE, .reason = KHS_REASON_SERVFAIL};
+
+        mode_of_srv = SERVFAIL;
+        add_ptr(1, "web-0." SERVICE);
+        tell_addresses(AF_INET, "1");
+        dns_hosts_addresses(hosts, &failure);
+        for (uint64_t end = usec_now() + 50 * SEC; count_asked("SRV") < 5 && usec_now() < end;)
+                run_once();
+        cr_expect_geq(count_asked("SRV"), 5);
+        cr_expect_eq(count_asked("PTR"), 0);
+        cr_expect_eq(n_told, 0);
 }
 
 Test(dns_hosts, single_questions_without_answer_end_the_round)
@@ -607,7 +747,7 @@ Test(dns_hosts, negatives_are_believed_when_they_have_come_three_times)
         tell_addresses(AF_INET6, "1");
         start = usec_now();
         run_until_told(2);
-        cr_expect_str_eq(told, "1=web-0:http=80? 1=web-0:http=80?", "no reason to forget a port");
+        cr_expect_str_eq(told, "1=web-0:http=80?! 1=web-0:http=80?!", "no reason to forget a port");
         cr_expect(next_round() < 1.2, "%f", next_round());
         while (strchr(told, '?'))
                 run_until_told(n_told + 1);

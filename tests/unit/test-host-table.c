@@ -176,14 +176,151 @@ Test(host_table, attributes_live_as_long_as_their_addresses)
         host_table_deinit(&b);
 }
 
-/* Two pods on the network of one node: a record has one host for an address. */
-Test(host_table, shared_address_is_never_complete)
+/* "web-1@0 web-2@0": twins with the number of their address. */
+static const char *twins(const struct host_table *table)
+{
+        static char text[1024];
+        size_t n = 0;
+
+        text[0] = '\0';
+        for (uint32_t i = 0; i < table->n_twins; i++)
+                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s@%u", i ? " " : "",
+                                      table->rows[table->n - table->n_twins + i].host, table->twins[i]);
+        return text;
+}
+
+/* Pods in the network of their node: the first by name has the row of the address. */
+Test(host_table, hosts_of_one_address_are_twins)
+{
+        const struct source_endpoint news[] = {
+                endpoint(false, 1, "web-0"), endpoint(false, 1, "web-10"), endpoint(false, 1, "web-2"),
+                endpoint(false, 2, "web-1"), endpoint(true, 1, "web-0"),   endpoint(true, 1, "web-2"),
+        };
+        const struct source_endpoint later[] = {
+                endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1"), endpoint(false, 2, "web-9")};
+        struct host_table a, b, c;
+        struct pods p, q;
+
+        a = make(pods(&p, "123", "1"), NULL, NULL, news, 6, NULL, 0);
+        cr_expect_str_eq(hosts(&a), "web-0 web-1 - web-0 web-10 web-2 web-2");
+        cr_expect_str_eq(twins(&a), "web-10@0 web-2@0 web-2@3");
+        cr_expect_eq(a.rows[4].ordinal, 10);
+        cr_expect_not(a.complete);
+        b = make(pods(&q, "12", "1"), &a, &p.addrs, NULL, 0, NULL, 0);
+        cr_expect_str_eq(twins(&b), "web-10@0 web-2@0 web-2@2");
+        cr_expect(b.complete, "sharing is no gap");
+        cr_expect_not(host_table_equal(&a, &b));
+
+        /* What is told of an address is all there is. */
+        c = make(&q.addrs, &b, &q.addrs, later, 3, NULL, 0);
+        cr_expect_str_eq(hosts(&c), "web-2 web-1 web-0 web-9 web-2");
+        cr_expect_str_eq(twins(&c), "web-9@1 web-2@2");
+        host_table_deinit(&a);
+        a = make(pods(&p, "2", ""), &c, &q.addrs, NULL, 0, NULL, 0);
+        cr_expect_str_eq(hosts(&a), "web-1 web-9");
+        cr_expect_str_eq(twins(&a), "web-9@0");
+        host_table_deinit(&a);
+        host_table_deinit(&b);
+        host_table_deinit(&c);
+}
+
+Test(host_table, twins_have_ports_of_their_own)
+{
+        const struct khs_row_port first[] = {{"grpc", 9000, IPPROTO_TCP}}, second[] = {{"grpc", 9001, IPPROTO_TCP}};
+        struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1")};
+        struct host_table a, b;
+        struct pods p;
+
+        news[0].ports = first;
+        news[1].ports = second;
+        news[0].n_ports = news[1].n_ports = 1;
+        a = make(pods(&p, "1", ""), NULL, NULL, news, 2, &grpc, 1);
+        cr_assert_eq(a.n, 2);
+        cr_expect_eq(a.rows[0].ports[0].number, 9000);
+        cr_expect_eq(a.rows[1].ports[0].number, 9001);
+
+        /* Those of a host stay with it, and do not become another one's. */
+        news[0] = endpoint(false, 1, "web-1");
+        news[1] = endpoint(false, 1, "web-7");
+        news[0].ports_unknown = news[1].ports_unknown = true;
+        b = make(&p.addrs, &a, &p.addrs, news, 2, &grpc, 1);
+        cr_expect_str_eq(hosts(&b), "web-1 web-7");
+        cr_expect_eq(b.rows[0].ports[0].number, 9001);
+        cr_expect_eq(b.rows[1].n_ports, 0);
+        cr_expect_not(host_table_equal(&a, &b));
+        host_table_deinit(&a);
+        host_table_deinit(&b);
+}
+
+/* Half a round must not take back what a whole one has found; but it does say what is another host. */
+Test(host_table, part_of_the_hosts_is_no_reason_to_forget_the_others)
+{
+        const struct khs_row_port port[] = {{"grpc", 9000, IPPROTO_TCP}};
+        struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1"), endpoint(false, 1, "web-2")};
+        struct host_table a, b;
+        struct pods p;
+
+        a = make(pods(&p, "1", ""), NULL, NULL, news, 3, &grpc, 1);
+        news[1].others_unknown = true;
+        news[1].ports = port;
+        news[1].n_ports = 1;
+        b = make(&p.addrs, &a, &p.addrs, news + 1, 1, &grpc, 1);
+        cr_expect_str_eq(hosts(&b), "web-0 web-1 web-2");
+        cr_expect_eq(b.rows[1].n_ports, 1, "what it does say counts");
+        cr_expect(b.complete);
+        host_table_deinit(&b);
+
+        news[1].host = "web-11";
+        b = make(&p.addrs, &a, &p.addrs, news + 1, 1, &grpc, 1);
+        cr_expect_str_eq(hosts(&b), "web-11");
+        cr_expect_not(b.complete);
+        host_table_deinit(&a);
+
+        /* Nor does it make a table complete that was not. */
+        a = make(&p.addrs, &b, &p.addrs, news + 1, 1, &grpc, 1);
+        cr_expect_not(a.complete);
+        cr_expect(host_table_equal(&a, &b));
+        host_table_deinit(&a);
+        news[1].others_unknown = false;
+        a = make(&p.addrs, &b, &p.addrs, news + 1, 1, &grpc, 1);
+        cr_expect(a.complete);
+        host_table_deinit(&a);
+        host_table_deinit(&b);
+}
+
+Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
+{
+        const uint32_t n = 2 * KHS_MAX_ADDRS + 5;
+        struct source_endpoint *news = calloc(n, sizeof(*news));
+        char (*names)[16] = calloc(n, sizeof(*names));
+        struct host_table a, b;
+        struct pods p;
+
+        for (uint32_t i = 0; i < n; i++) {
+                snprintf(names[i], sizeof(names[i]), "web-%05u", i);
+                news[i] = endpoint(false, i < n - 1 ? 1 : 2, names[i]);
+        }
+        a = make(pods(&p, "12", ""), NULL, NULL, news, n, NULL, 0);
+        cr_expect_eq(a.n, 2 * KHS_MAX_ADDRS);
+        cr_expect_eq(a.n_twins, a.n - 2);
+        cr_expect_str_eq(a.rows[1].host, names[n - 1], "addresses come first");
+        cr_expect_str_eq(a.rows[a.n - 1].host, names[a.n_twins]);
+        cr_expect_not(a.complete);
+        b = make(&p.addrs, &a, &p.addrs, news + n - 1, 1, NULL, 0);
+        cr_expect_eq(b.n, a.n);
+        host_table_deinit(&a);
+        host_table_deinit(&b);
+        free(news);
+        free(names);
+}
+
+Test(host_table, hosts_that_are_not_known_keep_it_from_being_complete)
 {
         struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 2, "web-2")};
         struct host_table a, b;
         struct pods p;
 
-        news[0].shared = true;
+        news[0].others_unknown = true;
         a = make(pods(&p, "12", ""), NULL, NULL, news, 2, NULL, 0);
         cr_expect_str_eq(hosts(&a), "web-0 web-2");
         cr_expect_not(a.complete);
@@ -191,7 +328,7 @@ Test(host_table, shared_address_is_never_complete)
         cr_expect_not(b.complete);
         cr_expect(host_table_equal(&a, &b));
         host_table_deinit(&a);
-        news[0].shared = false;
+        news[0].others_unknown = false;
         a = make(&p.addrs, &b, &p.addrs, news, 1, NULL, 0);
         cr_expect(a.complete);
         cr_expect_not(host_table_equal(&a, &b));
@@ -201,7 +338,7 @@ Test(host_table, shared_address_is_never_complete)
         /* It is another table even where an address without a host keeps both from being complete. */
         news[1].host = NULL;
         a = make(&p.addrs, NULL, NULL, news, 2, NULL, 0);
-        news[0].shared = true;
+        news[0].others_unknown = true;
         b = make(&p.addrs, NULL, NULL, news, 2, NULL, 0);
         cr_expect_not(host_table_equal(&a, &b));
         host_table_deinit(&a);

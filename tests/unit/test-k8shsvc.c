@@ -142,6 +142,15 @@ static void put_web(struct fixture *f, uint32_t flags, uint16_t port_base)
         cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
 }
 
+static int compare_addrs(const void *a, const void *b)
+{
+        const struct k8shsvc_addr *x = a, *y = b;
+        int order = x->family != y->family ? (x->family > y->family) - (x->family < y->family)
+                                           : memcmp(x->addr, y->addr, sizeof(x->addr));
+
+        return order ? order : x->port - y->port;
+}
+
 /* The name's addresses by their last byte and port, sorted: "4/1:80 6/0:80". */
 static const char *answer(k8shsvc *h, const char *name, int family)
 {
@@ -156,14 +165,12 @@ static const char *answer(k8shsvc *h, const char *name, int family)
                 (void)snprintf(text, sizeof(text), "%s", strerrorname_np(-r));
                 return text;
         }
-        for (unsigned int low = 0; low < 32; low++) {
-                for (size_t i = 0; i < n; i++) {
-                        bool v4 = addrs[i].family == AF_INET;
+        qsort(addrs, n, sizeof(addrs[0]), compare_addrs);
+        for (size_t i = 0; i < n; i++) {
+                bool v4 = addrs[i].family == AF_INET;
 
-                        if ((unsigned int)addrs[i].addr[v4 ? 3 : 15] + (v4 ? 0U : 16U) == low)
-                                end += sprintf(end, "%s%c/%u:%u", end == text ? "" : " ", v4 ? '4' : '6', low % 16,
-                                               addrs[i].port);
-                }
+                end += sprintf(end, "%s%c/%u:%u", end == text ? "" : " ", v4 ? '4' : '6', addrs[i].addr[v4 ? 3 : 15],
+                               addrs[i].port);
         }
         return text;
 }
@@ -179,9 +186,9 @@ Test(k8shsvc, finds_pods_by_their_names)
                 { "WEB-0.web.default.svc", AF_UNSPEC, "4/1:50050 6/1:50050" },
                 { "web-0.web.default.svc.cluster.local.", AF_INET, "4/1:50050" },
                 { "web-1.web.default.svc.cluster.local", AF_UNSPEC, "4/0:50051" },
-                { "web-1.web.default.svc.cluster.local", AF_INET6, "ENODATA" },
+                { "web-1.web.default.svc.cluster.local", AF_INET6, "ENOENT" },
                 { "web-2.web.default", AF_INET6, "6/0:50050" },
-                { "web-2.web.default", AF_INET, "ENODATA" },
+                { "web-2.web.default", AF_INET, "ENOENT" },
                 { "web-3.web.default", AF_UNSPEC, "ENOENT" },
                 { "web-0.web.other", AF_UNSPEC, "ENOENT" },
                 { "web-0.users.internal", AF_UNSPEC, "ENOENT" },
@@ -203,6 +210,144 @@ Test(k8shsvc, finds_pods_by_their_names)
         put_web(&f, KHS_REC_HOSTS_COMPLETE, 0);
         cr_expect_str_eq(answer(h, "web-3.web.default", AF_UNSPEC), "ENODATA", "all hosts are known");
         cr_expect_str_eq(answer(h, "web-0.web.default", AF_INET), "4/1:50050");
+        k8shsvc_close(h);
+}
+
+/*
+ * set.default: set-0 and set-1 in the network of one node, of both families, set-2 in that of another
+ * one, of IPv4, set-3 and set-4 of one more.
+ */
+static void put_set(struct fixture *f, uint32_t flags, uint16_t port, uint16_t port_base)
+{
+        static const struct khs_row_port ports[][1] = {
+                { { "grpc", 7000, IPPROTO_TCP } }, { { "grpc", 7001, IPPROTO_TCP } }, { { "grpc", 7002, IPPROTO_TCP } },
+                { { "grpc", 7003, IPPROTO_TCP } }, { { "grpc", 7004, IPPROTO_TCP } },
+        };
+        static const uint16_t twins[] = { 0, 2, 3 };
+        static const char *const hosts[] = { "set-0", "set-2", "set-3", "set-0", "set-1", "set-4", "set-1" };
+        struct khs_row_endpoint endpoints[7];
+        struct khs_row row = fixture_row("set.default", 0, 3, 1);
+
+        for (int i = 0; i < 7; i++)
+                endpoints[i] = endpoint(hosts[i], hosts[i][4] - '0', ports[hosts[i][4] - '0'], 1);
+        row.flags = flags;
+        row.port = port;
+        row.port_base = port_base;
+        row.endpoints = endpoints;
+        row.n_twins = 3;
+        row.twins = twins;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+}
+
+Test(k8shsvc, gives_each_endpoint_of_one_address_where_ports_tell_them_apart)
+{
+        static const struct {
+                const char *target;
+                int family;
+                const char *answer;
+        } cases[] = {
+                { "set.default:3000+", AF_INET, "4/0:3000 4/0:3001 4/1:3002 4/2:3003 4/2:3004" },
+                { "set.default:3000+", AF_INET6, "6/0:3000 6/0:3001" },
+                { "set.default:3000+", AF_UNSPEC, "4/0:3000 4/0:3001 4/1:3002 4/2:3003 4/2:3004 6/0:3000 6/0:3001" },
+                { "set.default:grpc", AF_INET, "4/0:7000 4/0:7001 4/1:7002 4/2:7003 4/2:7004" },
+                { "set.default:80", AF_UNSPEC, "4/0:80 4/1:80 4/2:80 6/0:80" },
+                { "set-0.set.default:3000+", AF_UNSPEC, "4/0:3000 6/0:3000" },
+                { "set-1.set.default:3000+", AF_UNSPEC, "4/0:3001 6/0:3001" },
+                { "set-2.set.default:3000+", AF_UNSPEC, "4/1:3002" },
+                { "set-3.set.default:grpc", AF_INET, "4/2:7003" },
+                { "set-4.set.default:80", AF_UNSPEC, "4/2:80" },
+                { "set-4.set.default", AF_INET6, "ENODATA" },
+                { "set-5.set.default", AF_UNSPEC, "ENODATA" },
+        };
+        k8shsvc *h = handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        put_set(&f, KHS_REC_HOSTS_COMPLETE, 0, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        for (int turn = 0; turn < 7; turn++) {
+                for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+                        cr_expect_str_eq(answer(h, cases[i].target, cases[i].family), cases[i].answer, "%s: %s",
+                                         cases[i].target, answer(h, cases[i].target, cases[i].family));
+        }
+
+        /* The same by the default port: of the base, the first of the endpoint's own, one for all. */
+        put_set(&f, 0, 0, 4000);
+        cr_expect_str_eq(answer(h, "set.default", AF_INET), "4/0:4000 4/0:4001 4/1:4002 4/2:4003 4/2:4004");
+        put_set(&f, 0, 0, 0);
+        cr_expect_str_eq(answer(h, "set.default", AF_INET), "4/0:7000 4/0:7001 4/1:7002 4/2:7003 4/2:7004");
+        put_set(&f, 0, 8080, 0);
+        cr_expect_str_eq(answer(h, "set.default", AF_INET), "4/0:8080 4/1:8080 4/2:8080");
+        k8shsvc_close(h);
+}
+
+/* Where no endpoint can have a port, there is nothing to tell those of one address apart by. */
+Test(k8shsvc, gives_an_address_once_where_no_port_is_known)
+{
+        static const uint16_t twins[] = { 0 };
+        const struct khs_row_endpoint endpoints[] = { { .host = "x", .ordinal = -1 }, { .host = "y", .ordinal = -1 },
+                                                      { .host = "z", .ordinal = -1 } };
+        struct khs_row row = fixture_row("plain.default", 0, 2, 0);
+        k8shsvc *h = handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        row.port = 0;
+        row.endpoints = endpoints;
+        row.n_twins = 1;
+        row.twins = twins;
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_expect_str_eq(answer(h, "plain.default", AF_INET), "4/0:0 4/1:0");
+        cr_expect_str_eq(answer(h, "plain.default:grpc", AF_INET), "4/0:0 4/1:0");
+        cr_expect_str_eq(answer(h, "z.plain.default", AF_INET), "4/0:0");
+        k8shsvc_close(h);
+}
+
+/* A turn for each endpoint, not for each address. */
+Test(k8shsvc, rotates_over_the_endpoints_of_all_addresses)
+{
+        unsigned int first[5] = { 0 }, first6[2] = { 0 };
+        struct k8shsvc_addr addrs[7];
+        k8shsvc *h = handle();
+        struct fixture f;
+        size_t n;
+
+        rundir_init(&f);
+        put_set(&f, 0, 0, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_expect_eq(k8shsvc_lookup(h, "set.default:3000+", AF_UNSPEC, addrs, 6, &n), -ENOBUFS);
+        cr_expect_eq(n, 7);
+        for (int i = 0; i < 1000; i++) {
+                cr_assert_eq(k8shsvc_lookup(h, "set.default:3000+", AF_UNSPEC, addrs, 7, &n), 0);
+                cr_assert_eq(n, 7);
+                cr_assert_eq(addrs[0].family, AF_INET6);
+                cr_assert_eq(addrs[2].family, AF_INET);
+                first6[addrs[0].port - 3000]++;
+                first[addrs[2].port - 3000]++;
+        }
+        for (int i = 0; i < 5; i++)
+                cr_expect(first[i] > 190 && first[i] < 210, "%d: %u", i, first[i]);
+        for (int i = 0; i < 2; i++)
+                cr_expect(first6[i] > 490 && first6[i] < 510, "%d: %u", i, first6[i]);
+        k8shsvc_close(h);
+}
+
+/* It has an IPv4 address; whether it has an IPv6 one is not known as long as not all hosts are. */
+Test(k8shsvc, does_not_know_a_pod_of_which_it_knows_the_other_family)
+{
+        k8shsvc *h = handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        put_web(&f, 0, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_expect_str_eq(answer(h, "web-1.web.default", AF_INET), "4/0:50051");
+        cr_expect_str_eq(answer(h, "web-1.web.default", AF_INET6), "ENOENT");
+        put_web(&f, KHS_REC_HOSTS_COMPLETE, 0);
+        cr_expect_str_eq(answer(h, "web-1.web.default", AF_INET6), "ENODATA");
+        put_web(&f, KHS_REC_V6_UNKNOWN, 0);
+        cr_expect_str_eq(answer(h, "web-1.web.default", AF_INET6), "ESTALE");
         k8shsvc_close(h);
 }
 

@@ -7,7 +7,9 @@
 #include "crc32c.h"
 #include "predecessor.h"
 #include "service-fixture.h"
+#include "table-crc.h"
 #include "table-fixture.h"
+#include "table-reader-attrs.h"
 
 #define HOUR_USEC 3600000000ULL
 
@@ -140,6 +142,104 @@ Test(predecessor, knows_the_pods_names_and_ports)
         predecessor_close(p);
         fixture_deinit(&f);
         service_free(s);
+}
+
+/* web-0 and web-1 on one node, web-2 on another; both families. */
+static void leave_twins(struct fixture *f)
+{
+        static const struct khs_row_endpoint endpoints[] = {
+                { .host = "web-2", .ordinal = 2 }, { .host = "web-0", .ordinal = 0 }, { .host = "web-0", .ordinal = 0 },
+                { .host = "web-1", .ordinal = 1 }, { .host = "web-1", .ordinal = 1 },
+        };
+        static const uint16_t twins[] = { 1, 2 };
+        struct khs_row row = fixture_row("web.b", 1, 2, 1);
+
+        fixture_init(f, NULL);
+        row.flags = KHS_REC_HOSTS_COMPLETE;
+        row.endpoints = endpoints;
+        row.n_twins = 2;
+        row.twins = twins;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f->writer), 0);
+}
+
+Test(predecessor, knows_the_pods_that_share_an_address)
+{
+        static const char *const hosts[] = { "web-2", "web-0", "web-0", "web-1", "web-1" };
+        const struct khs_port base = { .kind = KHS_PORT_BASE, .number = 3000 };
+        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
+                                                 .ports = &base, .n_ports = 1, .hosts = true };
+        struct service *s = make_service("web.b");
+        struct predecessor *p;
+        struct fixture f;
+        struct khs_row row;
+
+        leave_twins(&f);
+        cr_assert_geq(service_configure(s, &options), 0);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+        service_row(s, &row);
+        cr_assert_not_null(row.endpoints);
+        cr_expect_eq(row.flags, KHS_REC_HOSTS_COMPLETE);
+        cr_assert_eq(row.n_twins, 2);
+        cr_expect_eq(row.twins[0], 1);
+        cr_expect_eq(row.twins[1], 2);
+        for (uint32_t i = 0; i < 5; i++) {
+                cr_expect_str_eq(row.endpoints[i].host, hosts[i]);
+                cr_expect_eq(row.endpoints[i].ordinal, hosts[i][4] - '0');
+        }
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+}
+
+/* Under a good CRC, as a daemon with a fault might leave them: addresses are taken, hosts are learned anew. */
+Test(predecessor, takes_no_twins_in_disorder)
+{
+        const struct khs_port base = { .kind = KHS_PORT_BASE, .number = 3000 };
+        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
+                                                 .ports = &base, .n_ports = 1, .hosts = true };
+        static const uint32_t bad[] = { 2 | 1U << 16, 1 | 3U << 16, 5 | 5U << 16 };
+
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                struct service *s = make_service("web.b");
+                struct khs_table_file file;
+                struct khs_attrs_at attrs;
+                struct predecessor *p;
+                struct khs_found found;
+                uint32_t *block, at;
+                struct fixture f;
+                int fd;
+
+                leave_twins(&f);
+                fixture_open(&f, &file);
+                cr_assert_eq(khs_view_find(&file.view, "web.b", 5, &found), 0);
+                cr_assert_eq(khs_attrs_open(&file.view, &found, &attrs), 0);
+                cr_assert_eq(attrs.n_rows, 5);
+                at = attrs.word + attrs.head.by_host - found.block;
+                block = malloc(found.record.units * KHS_UNIT);
+                fd = openat(f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+                cr_assert_eq(pread(fd, block, found.record.units * KHS_UNIT, (off_t)found.block * 4), (ssize_t)(found.record.units * KHS_UNIT));
+                /* Five numbers by host, then two of addresses: the sixth and the seventh. */
+                cr_assert_eq(block[at + 2] >> 16, 1);
+                cr_assert_eq(block[at + 3] & 0xffff, 2);
+                block[at + 2] = (block[at + 2] & 0xffff) | bad[i] << 16;
+                block[at + 3] = bad[i] >> 16 | 0xffff0000;
+                ((struct khs_record *)block)->crc = khs_record_crc((struct khs_record *)block);
+                cr_assert_eq(pwrite(fd, block, found.record.units * KHS_UNIT, (off_t)found.block * 4), (ssize_t)(found.record.units * KHS_UNIT));
+                (void)close(fd);
+                free(block);
+                khs_table_close(&file);
+
+                cr_assert_geq(service_configure(s, &options), 0);
+                cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+                cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+                cr_expect_eq(s->v4.n, 2);
+                cr_expect_eq(s->table.n, 0);
+                predecessor_close(p);
+                fixture_deinit(&f);
+                service_free(s);
+        }
 }
 
 Test(predecessor, passes_over_a_damaged_record)

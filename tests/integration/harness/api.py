@@ -25,11 +25,16 @@ class Api:
 
     def lookup(self, target, family="any"):
         """{address: port} of a target; or the name of the error, "ENOENT"."""
+        found = self.endpoints(target, family)
+        return found if isinstance(found, str) else dict(found)
+
+    def endpoints(self, target, family="any"):
+        """The same as a list of (address, port), in serving order: an address may be that of several pods."""
         found = (_Address * 10000)()
         count = ctypes.c_size_t()
         result = self._library.k8shsvc_lookup(self._handle, target.encode(), _FAMILY[family], found,
                                               ctypes.c_size_t(len(found)), ctypes.byref(count))
         if result < 0:
             return errno.errorcode[-result]
-        return {socket.inet_ntop(a.family, bytes(a.addr)[:4 if a.family == socket.AF_INET else 16]): a.port
-                for a in found[:count.value]}
+        return [(socket.inet_ntop(a.family, bytes(a.addr)[:4 if a.family == socket.AF_INET else 16]), a.port)
+                for a in found[:count.value]]
