@@ -7,8 +7,8 @@
  *
  * From 1.20 on it reads every answer before it hands it out. One that it can't read belongs to nobody:
  * it closes the socket, asks again what was in flight on it, and gives up with ARES_EBADRESP. One that
- * it can read but not write again, which it does to hand it out, is ARES_EBADQUERY. Neither is a word on
- * the server's health: -EBADMSG.
+ * it can read but not write again, which it does to hand it out as bytes, is ARES_EBADQUERY: from 1.28
+ * on we take what it has read, see dns-rewrite.c. Neither is a word on the server's health: -EBADMSG.
  *
  * c-ares can't cancel one query. A struct dns_flight is therefore the heap's and c-ares's: it ends
  * when c-ares says so, and `slot` tells whether anybody still wants to hear of it.
@@ -28,10 +28,8 @@
 #include <sys/ioctl.h>
 #include <sys/queue.h>
 
-#define CARES_NO_DEPRECATED /* ares_send() is what 1.18 has */
-#include <ares.h>
-
 #include "dns-channel.h"
+#include "dns-rewrite.h"
 #include "util.h"
 
 #define SOCKETS_MAX     8 /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
@@ -211,6 +209,40 @@ static int error_of(int status)
         }
 }
 
+#if DNS_HAVE_RECORDS
+
+static void on_ares(void *userdata, ares_status_t status, size_t n_timeouts, const ares_dns_record_t *reply)
+{
+        struct dns_flight *flight = userdata;
+        uint8_t *packet = NULL;
+        size_t n_packet = 0;
+        int r = -EIO;
+
+        (void)n_timeouts;
+        flight->channel->n_flights--;
+        if (status != ARES_SUCCESS)
+                r = error_of((int)status);
+        else if (reply && flight->slot)
+                r = dns_rewrite(reply, &packet, &n_packet);
+        flight_end(flight, r, packet, n_packet);
+        free(packet);
+        free(flight);
+}
+
+static void ares_ask(struct dns_channel *channel, struct dns_flight *flight)
+{
+        ares_dns_record_t *question = NULL;
+        ares_status_t status = ares_dns_parse(flight->question.packet, flight->question.n, 0, &question);
+
+        if (status == ARES_SUCCESS)
+                (void)ares_send_dnsrec(channel->ares, question, on_ares, flight, NULL); /* it calls whatever happens */
+        else
+                on_ares(flight, status, 0, NULL);
+        ares_dns_record_destroy(question);
+}
+
+#else
+
 static void on_ares(void *userdata, int status, int n_timeouts, unsigned char *packet, int n_packet)
 {
         struct dns_flight *flight = userdata;
@@ -223,6 +255,13 @@ static void on_ares(void *userdata, int status, int n_timeouts, unsigned char *p
                 flight_end(flight, status == ARES_SUCCESS ? -EIO : error_of(status), NULL, 0);
         free(flight);
 }
+
+static void ares_ask(struct dns_channel *channel, struct dns_flight *flight)
+{
+        ares_send(channel->ares, flight->question.packet, flight->question.n, on_ares, flight);
+}
+
+#endif
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -368,7 +407,7 @@ int dns_channel_send(struct dns_channel *channel, const struct dns_question *que
         channel->n_flights++;
 
         channel_enter(channel);
-        ares_send(channel->ares, flight->question.packet, flight->question.n, on_ares, flight);
+        ares_ask(channel, flight);
         channel_leave(channel);
         return 0;
 }

@@ -187,8 +187,8 @@ static void lookup_next_attempt(struct dns_lookup *lookup, enum khs_reason reaso
                 lookup->reason = (uint8_t)reason;
         lookup->transport = transport;
         if (transport == DNS_ANY) {
-                lookup->tried |= 1U << lookup->server;
-                if (dns_pool_choose(pool, lookup->tried) < 0)
+                lookup->tried |= dns_server_bit(lookup->server);
+                if (!dns_pool_choose(pool, lookup->tried))
                         lookup->n_attempts = ATTEMPTS_MAX;
         }
         if (lookup->n_attempts >= ATTEMPTS_MAX) {
@@ -213,10 +213,10 @@ static enum khs_reason reason_of(int error)
 static void lookup_no_reply(struct dns_lookup *lookup, int error)
 {
         const struct dns_pool *pool = lookup->lookups->pool;
-        const struct dns_server *server = pool->servers[lookup->server];
+        const struct dns_server *server = lookup->server;
         bool was_tcp = lookup->query.transport == DNS_TCP;
         bool give_up = error == -ETIMEDOUT && !dns_server_has_answered(server) &&
-                       dns_pool_choose(pool, lookup->tried | 1U << lookup->server) >= 0;
+                       dns_pool_choose(pool, lookup->tried | dns_server_bit(server));
 
         if (was_tcp && lookup->transport == DNS_ANY && dns_server_is_up(server) && !give_up)
                 lookup_next_attempt(lookup, reason_of(error), DNS_UDP);
@@ -226,7 +226,7 @@ static void lookup_no_reply(struct dns_lookup *lookup, int error)
 
 static void lookup_judge(struct dns_lookup *lookup, const struct dns_answer *answer)
 {
-        struct dns_server *server = lookup->lookups->pool->servers[lookup->server];
+        struct dns_server *server = lookup->server;
 
         lookup->lookups->stats.n_dropped += answer->n_dropped;
         if (answer->kind != SOURCE_FAILURE) {
@@ -299,8 +299,7 @@ static void lookup_ask(struct dns_lookup *lookup)
         lookups->stats.n_host_queries += lookup->class->hosts;
         r = lookup->class->question(lookup, &name, &type);
         if (r >= 0)
-                r = dns_server_ask(lookups->pool->servers[lookup->server], &lookup->query, &name, type,
-                                   lookup->transport);
+                r = dns_server_ask(lookup->server, &lookup->query, &name, type, lookup->transport);
         if (r < 0) {
                 lookups->n_flying--;
                 lookup_next_attempt(lookup, r == -EINVAL ? KHS_REASON_MALFORMED : KHS_REASON_TIMEOUT,
@@ -329,8 +328,8 @@ static struct dns_lookup *lookups_take(struct dns_lookups *lookups, uint64_t now
         enum dns_queue queue = lookups_turn(lookups, now);
         bool urgent = queue == DNS_URGENT;
         struct dns_lookup *lookup;
+        struct dns_server *server;
         struct due_item *item;
-        int server;
 
         if (queue == DNS_N_QUEUES)
                 return NULL;
@@ -338,15 +337,15 @@ static struct dns_lookup *lookups_take(struct dns_lookups *lookups, uint64_t now
         lookup = container_of(item, struct dns_lookup, due);
         server = dns_pool_choose(lookups->pool, lookup->tried);
         /* Room before token: a token that is not used would be lost. */
-        if (server >= 0 && !dns_server_has_room(lookups->pool->servers[server], lookup->transport)) {
+        if (server && !dns_server_has_room(server, lookup->transport)) {
                 lookups->blocked = true;
                 return NULL;
         }
         /* A question that can't be sent needs no token. */
-        if (server >= 0 && !urgent && !dns_bucket_take(&lookups->bucket, lookups_rate(lookups), now))
+        if (server && !urgent && !dns_bucket_take(&lookups->bucket, lookups_rate(lookups), now))
                 return NULL;
         /* What an outage interrupts is the refreshing; the burst of a start is no measure of it. */
-        if (server >= 0 && !urgent)
+        if (server && !urgent)
                 dns_meter_add(&lookups->meter, now);
         if (!urgent)
                 lookups->hosts_turn = queue == DNS_PACED;
@@ -370,7 +369,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
                 if (!lookup)
                         break;
-                if (lookup->server < 0)
+                if (!lookup->server)
                         lookup_no_server(lookup);
                 else
                         lookup_ask(lookup);

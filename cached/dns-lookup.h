@@ -67,8 +67,8 @@ struct dns_lookup {
         uint8_t n_attempts;
         uint8_t transport; /* enum dns_transport, of the next attempt */
         uint8_t reason;    /* enum khs_reason, of the first failed attempt */
-        uint32_t tried;    /* servers that failed; bit i of the pool */
-        int server;        /* of the current attempt */
+        uint32_t tried;    /* servers that failed, by their bits */
+        struct dns_server *server; /* of the current attempt: lives as long as that is in flight */
 };
 
 struct dns_lookup_stats {

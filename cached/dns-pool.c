@@ -29,6 +29,22 @@ static bool address_equal(const struct config_address *a, const struct config_ad
                memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16) == 0;
 }
 
+/* Whoever tried a server that is gone since must not take a new one for it: so the oldest bit of all. */
+static uint32_t pool_next_bit(const struct dns_pool *pool, struct dns_pool *next)
+{
+        uint32_t used = 0;
+
+        for (size_t i = 0; i < pool->n_servers; i++)
+                used |= dns_server_bit(pool->servers[i]);
+        for (size_t i = 0; i < next->n_servers; i++)
+                used |= dns_server_bit(next->servers[i]);
+        /* Twice DNS_POOL_MAX are more than the old and the new need together. */
+        do
+                next->last_bit = (next->last_bit + 1) % (2 * DNS_POOL_MAX);
+        while (used >> next->last_bit & 1U);
+        return 1U << next->last_bit;
+}
+
 static int pool_find(const struct dns_pool *pool, const struct config_address *address)
 {
         for (size_t i = 0; i < pool->n_servers; i++)
@@ -49,7 +65,7 @@ static int pool_plan(const struct dns_pool *pool, struct dns_pool *next,
                 if (old >= 0)
                         next->servers[next->n_servers] = pool->servers[old];
                 else if ((r = dns_server_new(&next->servers[next->n_servers], pool->context,
-                                             &addresses[i])) < 0)
+                                             &addresses[i], pool_next_bit(pool, next))) < 0)
                         return r;
                 next->n_servers++;
         }
@@ -72,6 +88,7 @@ int dns_pool_set(struct dns_pool *pool, const struct config_address *addresses, 
         int r;
 
         dns_pool_init(&next, pool->context);
+        next.last_bit = pool->last_bit;
         r = pool_plan(pool, &next, addresses, n_addresses);
         if (r < 0) {
                 pool_free_except(&next, pool);
@@ -84,24 +101,26 @@ int dns_pool_set(struct dns_pool *pool, const struct config_address *addresses, 
         return 0;
 }
 
-int dns_pool_choose(const struct dns_pool *pool, uint32_t tried)
+struct dns_server *dns_pool_choose(const struct dns_pool *pool, uint32_t tried)
 {
-        int second = -1;
+        struct dns_server *second = NULL;
 
         for (size_t i = 0; i < pool->n_servers; i++) {
-                if ((tried >> i & 1U) || !dns_server_is_up(pool->servers[i]))
+                struct dns_server *server = pool->servers[i];
+
+                if ((tried & dns_server_bit(server)) || !dns_server_is_up(server))
                         continue;
-                if (dns_server_knows_cluster(pool->servers[i]))
-                        return (int)i;
-                if (second < 0)
-                        second = (int)i;
+                if (dns_server_knows_cluster(server))
+                        return server;
+                if (!second)
+                        second = server;
         }
         return second;
 }
 
 bool dns_pool_any_up(const struct dns_pool *pool)
 {
-        return dns_pool_choose(pool, 0) >= 0;
+        return dns_pool_choose(pool, 0);
 }
 
 int dns_pool_error(const struct dns_pool *pool)

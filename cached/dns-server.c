@@ -62,6 +62,7 @@ struct dns_path {
 struct dns_server {
         const struct dns_server_context *context;
         struct config_address address;
+        uint32_t bit;
         char text[INET6_ADDRSTRLEN + 8];
         struct dns_path paths[2]; /* DNS_TCP, DNS_UDP */
         bool up, foreign;
@@ -374,7 +375,7 @@ static void address_print(const struct config_address *address, char *text, size
 }
 
 int dns_server_new(struct dns_server **ret, const struct dns_server_context *context,
-                   const struct config_address *address)
+                   const struct config_address *address, uint32_t bit)
 {
         struct dns_server *server = calloc(1, sizeof(*server));
         int r;
@@ -383,6 +384,7 @@ int dns_server_new(struct dns_server **ret, const struct dns_server_context *con
                 return -ENOMEM;
         server->context = context;
         server->address = *address;
+        server->bit = bit;
         server->up = true;
         address_print(address, server->text, sizeof(server->text));
         for (size_t i = 0; i < 2; i++) {
@@ -419,6 +421,11 @@ struct dns_server *dns_server_free(struct dns_server *server)
 const struct config_address *dns_server_address(const struct dns_server *server)
 {
         return &server->address;
+}
+
+uint32_t dns_server_bit(const struct dns_server *server)
+{
+        return server->bit;
 }
 
 const char *dns_server_text(const struct dns_server *server)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "util.h"
 
 #define EXIT_USAGE 2
 
@@ -52,7 +53,7 @@ int main(int argc, char **argv)
                 { "help", no_argument, NULL, OPT_HELP },           { NULL, 0, NULL, 0 },
         };
         struct daemon_options options = { .env_services = getenv("K8SHSVC_SERVICES") };
-        const char **services = calloc((size_t)argc, sizeof(*services));
+        _cleanup_(cleanup_free) const char **services = calloc((size_t)argc, sizeof(*services));
         bool check = false;
         int option, status;
 
@@ -92,6 +93,5 @@ int main(int argc, char **argv)
         status = check ? daemon_check_config(&options) : daemon_run(&options);
         if (status == EXIT_USAGE)
                 usage(stderr);
-        free(services);
         return status;
 }

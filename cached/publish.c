@@ -18,7 +18,7 @@
 
 struct publisher {
         struct khs_writer *writer;
-        bool adopted; /* the file already had its name */
+        bool open; /* the file has its name: readers look at it */
         sd_event_source *timer, *wake_timer, *slice;
         uint64_t last_wake;
         struct khs_table_params params; /* strings owned */
@@ -181,8 +181,11 @@ static int put(struct publisher *p, struct publication *pub)
         return khs_writer_put(p->writer, &row, now_ds());
 }
 
+/* A file without a name has no readers, and must have all that is known before it gets one. */
 static bool window_has_room(struct publisher *p, uint64_t now)
 {
+        if (!p->open)
+                return true;
         if (now - p->window_start >= JOIN_USEC) {
                 p->window_start = now;
                 p->n_window = 0;
@@ -288,7 +291,7 @@ static int new_writer(struct publisher *p, int dir_fd, const struct khs_table_pa
 {
         int r = khs_writer_adopt(&p->writer, dir_fd, params, now_ds());
 
-        p->adopted = r == 0;
+        p->open = r == 0;
         if (r == 0 || r == -ENOMEM)
                 return r;
         if (r != -ENOENT)
@@ -354,7 +357,10 @@ void publisher_retain(struct publisher *p, bool (*keep)(void *userdata, const ch
 
 int publisher_open(struct publisher *p)
 {
-        return p->adopted ? 0 : khs_writer_publish(p->writer);
+        int r = p->open ? 0 : khs_writer_publish(p->writer);
+
+        p->open = r == 0;
+        return r;
 }
 
 int publisher_set_params(struct publisher *p, const struct khs_table_params *params)

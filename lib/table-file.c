@@ -98,6 +98,8 @@ int khs_file_map(struct khs_file *file, int fd, const struct stat *stat)
 
         if (map == MAP_FAILED)
                 return -errno;
+        /* Swapped out, it would make its readers wait for a disk. Where that is not allowed: RLIMIT_MEMLOCK. */
+        (void)mlock2(map, (size_t)stat->st_size, MLOCK_ONFAULT);
         file->map = map;
         file->size = (uint64_t)stat->st_size;
         file->device = stat->st_dev;

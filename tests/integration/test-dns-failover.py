@@ -125,6 +125,32 @@ def resolv_conf():
     sandbox.resolv_conf()
 
 
+@suite.test("the list of servers changes while an answer is on its way: it counts for the server that gives it")
+def another_place():
+    first, second = Server(), Server(SECOND)
+    held = []
+    sandbox.resolv_conf(servers=[first.address, SECOND])
+    with Scene(services(2), first, second, listed="") as scene:
+        scene.wait()
+        first.close()
+        scene.wait_asked(second, 4)
+        for servers in [SECOND], [first.address, SECOND], [SECOND]:
+            n_asked = len(second.log)
+            second.script = lambda server, question: held.append(question)
+            sandbox.wait_until(lambda: held, 30, "a question is held")
+            # the file is looked at every second, the question is given up after two
+            sandbox.write("/etc/resolv.conf", "".join(f"nameserver {s}\n" for s in servers))
+            scene.wait_logged("has changed")
+            second.script = None
+            for question in held:
+                question.reply(second.answer(question))
+            held.clear()
+            scene.wait_asked(second, n_asked + 6)
+            assert scene.daemon.alive, scene.daemon.log()[-2000:]
+        scene.assert_quiet(f"{first.address}:53")
+    sandbox.resolv_conf()
+
+
 if __name__ == "__main__":
     sandbox.enter()
     sandbox.nsswitch("k8shsvc")

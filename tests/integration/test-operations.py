@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -317,6 +318,39 @@ def starved():
                 process.kill()
                 process.wait()
             server.set_service("first-svc.default", [A])
+
+
+def locked_kib(running):
+    """What it has locked, and the table's size."""
+    return running.status_kib("VmLck"), os.stat(sandbox.TABLE).st_size // 1024
+
+
+@suite.test("fault 55: the table is kept from being swapped out, also one that was taken over")
+def locked():
+    fresh()
+    for _ in range(2):
+        with daemon.Daemon() as running:
+            running.wait_log("ready: ", NEVER)
+            kib, size = locked_kib(running)
+            assert kib >= size > 0, f"{kib} of {size} KiB"
+
+
+@suite.test("fault 55: where nothing may be locked, the daemon does without")
+def not_locked():
+    fresh()
+    sandbox.remove_table()
+    sandbox.make_rundir()
+    # root may lock whatever the limit says
+    os.chown(sandbox.RUNDIR, sandbox.NOBODY, sandbox.NOBODY)
+    limits = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, limits[1]))
+    try:
+        with daemon.Daemon(user=sandbox.NOBODY) as running:
+            sandbox.wait_until(lambda: lookup.addresses(FIRST) == {A}, NEVER, "the table answers")
+            assert locked_kib(running)[0] == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, limits)
+        sandbox.remove_table()
 
 
 def set_up():

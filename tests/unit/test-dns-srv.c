@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dns-fixture.h"
+#include "dns-rewrite.h"
 #include "dns-srv.h"
 #include "dns-wire.h"
 
@@ -456,3 +457,122 @@ Test(dns_srv, every_cut_and_every_flipped_bit_is_survived)
                         names.packet[i] ^= (uint8_t)(1U << bit);
                 }
 }
+
+#if DNS_HAVE_RECORDS
+
+/* Return: whether c-ares can read it, and we write what it has read. */
+static bool rewrite(const struct reply *reply, struct reply *ret)
+{
+        ares_dns_record_t *records = NULL;
+        int r = -EBADMSG;
+
+        if (ares_dns_parse(reply->packet, reply->n, 0, &records) == ARES_SUCCESS)
+                r = dns_rewrite(records, &ret->packet, &ret->n);
+        ares_dns_record_destroy(records);
+        cr_assert(r == 0 || r == -EBADMSG);
+        return r == 0;
+}
+
+static void says_the_same(const struct dns_question *question, const struct reply *reply)
+{
+        static struct dns_srv before;
+        struct dns_answer expected = judge(question, reply), answer;
+        struct reply again;
+
+        before = srv;
+        cr_assert(rewrite(reply, &again));
+        answer = judge(question, &again);
+        free(again.packet);
+        cr_expect_eq(answer.kind, expected.kind);
+        cr_expect_eq(answer.reason, expected.reason);
+        cr_expect_eq(answer.ttl_s, expected.ttl_s);
+        cr_assert_eq(srv.n_targets, before.n_targets);
+        cr_assert_eq(srv.n_addrs, before.n_addrs);
+        for (uint32_t i = 0; i < srv.n_targets; i++) {
+                cr_assert_str_eq(srv.targets[i].host, before.targets[i].host);
+                cr_assert_eq(srv.targets[i].port, before.targets[i].port);
+        }
+        cr_expect_eq(memcmp(srv.addrs, before.addrs, srv.n_addrs * sizeof(srv.addrs[0])), 0);
+}
+
+/* Both families: in the bytes that c-ares makes of it, the second address of a host has a name out of nowhere. */
+Test(dns_srv, full_answers_of_cares_records_say_the_same)
+{
+        struct dns_question question = question_of(SERVICE, DNS_TYPE_SRV, false);
+        struct reply reply = begin(&question, 0);
+        char name[64];
+
+        for (int i = 0; i < 450; i++) {
+                (void)snprintf(name, sizeof(name), "web-%d.%s", i, SERVICE);
+                target(&reply, NULL, 80, name);
+        }
+        for (int i = 0; i < 450; i++) {
+                (void)snprintf(name, sizeof(name), "web-%d.%s", i, SERVICE);
+                record(&reply, 2, name, DNS_TYPE_A, 30, (uint8_t[]){10, 1, (uint8_t)(i >> 8), (uint8_t)i}, 4);
+                if (i < 200)
+                        record(&reply, 2, name, DNS_TYPE_AAAA, 30, six, 16);
+        }
+        cr_assert_leq(reply.n, 65535);
+        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(srv.n_addrs, 650);
+        says_the_same(&question, &reply);
+}
+
+Test(dns_srv, other_answers_of_cares_records_say_the_same)
+{
+        struct dns_question question = question_of(SERVICE, DNS_TYPE_SRV, false), ptr = question_of(PTR, DNS_TYPE_PTR, false);
+        struct reply reply = begin(&question, 3);
+
+        soa(&reply, "cluster.local", 30, 5);
+        says_the_same(&question, &reply);
+        reply = begin(&question, 0);
+        soa(&reply, "cluster.local", 30, 5);
+        says_the_same(&question, &reply);
+        reply = begin(&question, 2);
+        says_the_same(&question, &reply);
+        reply = begin(&question, 0);
+        reply.packet[2] |= 0x02;
+        target(&reply, NULL, 80, "web-0." SERVICE);
+        says_the_same(&question, &reply);
+        reply = begin(&question, 0);
+        record(&reply, 0, NULL, 5, 30, "\0", 1); /* CNAME, DNAME */
+        says_the_same(&question, &reply);
+        reply = begin(&question, 0);
+        record(&reply, 0, "cluster.local", 39, 30, "\0", 1);
+        says_the_same(&question, &reply);
+        /* bytes that a name's text has to escape */
+        reply = begin(&question, 0);
+        record(&reply, 0, NULL, DNS_TYPE_SRV, 30, "\0\0\0\0\0\x50\x03" "a.b\xc0\x0c", 12);
+        record(&reply, 0, NULL, DNS_TYPE_SRV, 30, "\0\0\0\0\0\x50\x04" "\x01\\\xff(\xc0\x0c", 13);
+        target(&reply, NULL, 80, "web-0." SERVICE);
+        says_the_same(&question, &reply);
+        cr_expect_eq(srv.n_targets, 1);
+
+        reply = begin(&ptr, 0);
+        points_to(&reply, "web-0." SERVICE);
+        says_the_same(&ptr, &reply);
+        cr_expect_eq(srv.n_targets, 1);
+}
+
+Test(dns_srv, every_flipped_bit_is_survived_by_way_of_cares_records)
+{
+        struct dns_question question = question_of(GRPC, DNS_TYPE_SRV, false);
+        struct reply reply = begin(&question, 0), again;
+        unsigned int n = 0;
+
+        target(&reply, NULL, 9000, "web-0." SERVICE);
+        soa(&reply, "cluster.local", 5, 5);
+        record(&reply, 2, "web-0." SERVICE, DNS_TYPE_A, 30, pod0, 4);
+        for (size_t i = 0; i < reply.n * 8; i++) {
+                reply.packet[i / 8] ^= (uint8_t)(1U << i % 8);
+                if (rewrite(&reply, &again)) {
+                        (void)judge(&question, &again);
+                        free(again.packet);
+                        n++;
+                }
+                reply.packet[i / 8] ^= (uint8_t)(1U << i % 8);
+        }
+        cr_expect_gt(n, 100);
+}
+
+#endif

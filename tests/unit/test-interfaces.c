@@ -282,7 +282,7 @@ static int child_status(pid_t pid)
         int status;
 
         cr_assert_eq(waitpid(pid, &status, 0), pid);
-        cr_assert(WIFEXITED(status), "%#x", status);
+        cr_assert(WIFEXITED(status), "%#x", (unsigned int)status);
         return WEXITSTATUS(status);
 }
 

@@ -246,7 +246,7 @@ static void check_sticky(int family)
         }
         /* 11 degrees of freedom: 49.8 is p = 1e-6. The hash is always the same: so is the result. */
         cr_expect_lt(chi2, 49.8, "hosts are not spread evenly over pods: %f", chi2);
-        cr_expect(n_moved > N_HOSTS / N_PODS / 2 && n_moved < N_HOSTS / N_PODS * 2, "%u of %u hosts move to a new pod",
+        cr_expect(n_moved > N_HOSTS / N_PODS / 2 && n_moved < N_HOSTS / N_PODS * 2, "%u of %d hosts move to a new pod",
                   n_moved, N_HOSTS);
 }
 

@@ -48,6 +48,11 @@ class Scene:
     def wait_asked(self, server, n, seconds=30, **which):
         sandbox.wait_until(lambda: len(server.asked(**which)) >= n, seconds, f"{n} questions {which}")
 
+    def wait_logged(self, text, seconds=30):
+        """Once more than so far."""
+        n = self.daemon.log().count(text)
+        sandbox.wait_until(lambda: self.daemon.log().count(text) > n, seconds, f"'{text}' in the log")
+
     def assert_quiet(self, *patterns):
         """Nothing was said of servers, nor of services that are stale."""
         loud = [line for line in self.daemon.log().splitlines() if re.search(r"dns server|: stale,|^<[0-4]>", line)]
