@@ -150,10 +150,15 @@ static void on_pulse(void *userdata)
 {
         struct daemon *d = userdata;
 
-        if (!d->publisher || usec_now() - d->alive_usec < BEAT_USEC)
+        if (usec_now() - d->alive_usec < BEAT_USEC)
                 return;
-        notify_alive(d->notify);
-        (void)beat(d);
+        if (d->publisher) {
+                notify_alive(d->notify);
+                (void)beat(d);
+        } else {
+                notify_starting(d->notify);
+                d->alive_usec = usec_now();
+        }
 }
 
 static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
@@ -377,6 +382,7 @@ static int start(struct daemon *d)
         log_set_level(config_live_get(d->config)->log_level);
         tell_unserved(d, config_live_get(d->config));
         r = take_directory(d);
+        notify_status(d->notify, "filling the table");
         if (r == 0)
                 r = start_dns(d);
         if (r == 0)
@@ -408,6 +414,7 @@ static int run(struct daemon *d, const struct daemon_options *options)
 
         if (r < 0)
                 return EXIT_FAILURE;
+        notify_status(d->notify, "reading the configuration");
         r = config_live_new(&d->config, d->event, &live, on_config, on_pulse, d);
         if (r == -EINVAL)
                 return EXIT_USAGE;

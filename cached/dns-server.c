@@ -307,22 +307,30 @@ static int path_send(struct dns_server *server, enum dns_transport transport, st
         return r;
 }
 
-/* One probe a second; each has the time of two to be answered. TCP begins with a new connection. */
+/*
+ * One probe a second. Each has the time of two to be answered and begins with a new connection; where
+ * UDP alone is asked, two share a socket, so that a slow server is heard.
+ */
 static int on_probe_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct dns_server *server = userdata;
         bool udp_only = server->context->transport == CONFIG_TRANSPORT_UDP;
-        uint8_t transport = udp_only ? DNS_UDP : server->probe_next;
+        uint8_t turn = server->probe_next, transport = udp_only ? DNS_UDP : turn;
         struct dns_path *path = &server->paths[transport];
+        struct dns_query *probe = &server->paths[turn].probe;
 
         (void)source;
         (void)usec;
         probe_arm(server);
-        server->probe_next = 1 - transport;
-        dns_query_cancel(&path->probe);
-        path->channel = dns_channel_free(path->channel);
-        path->probe.done = on_probe_done;
-        (void)path_send(server, transport, &path->probe, &server->context->domain, DNS_TYPE_SOA);
+        server->probe_next = 1 - turn;
+        dns_query_cancel(probe);
+        if (!udp_only || turn == DNS_TCP) {
+                if (udp_only)
+                        dns_query_cancel(&server->paths[1 - turn].probe);
+                path->channel = dns_channel_free(path->channel);
+        }
+        probe->done = on_probe_done;
+        (void)path_send(server, transport, probe, &server->context->domain, DNS_TYPE_SOA);
         return 0;
 }
 

@@ -114,6 +114,12 @@ void notify_alive(struct notify *n)
                 (void)try_send(n, "WATCHDOG=1");
 }
 
+void notify_starting(struct notify *n)
+{
+        if (n->fd >= 0)
+                (void)try_send(n, "EXTEND_TIMEOUT_USEC=30000000");
+}
+
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct notify *n = userdata;

@@ -30,5 +30,8 @@ void notify_status(struct notify *n, const char *status);
 /* In the middle of long work: the loop, which says so by itself, waits for it. */
 void notify_alive(struct notify *n);
 
+/* The same before READY: it is worth waiting for. */
+void notify_starting(struct notify *n);
+
 /* To be called every second: tells what could not be told. */
 void notify_beat(struct notify *n);

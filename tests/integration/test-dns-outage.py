@@ -66,6 +66,23 @@ def one_server(_, transport, begin, end):
         scene.wait([POD2])
 
 
+@suite.each("{0}: a server that takes 1.4 s for an answer is heard when it is back", [("tcp",), ("udp",)])
+def slow_server(transport):
+    def slow(server, question):
+        answer = server.answer(question)
+        server.later(1.4, lambda: question.reply(answer))
+
+    server = Server()
+    with Scene(services(2), server, options=f"dns-transport = {transport}\n") as scene:
+        scene.wait()
+        server.close()
+        sandbox.wait_until(lambda: DOWN in scene.daemon.log(), 30, "the server is given up")
+        server.script = slow
+        server.zone = {name: ([POD2], 1) for name in scene.names}
+        server.listen()
+        scene.wait([POD2])
+
+
 @suite.test("two silent servers: one probe a second for each, by TCP and UDP in turn")
 def two_servers():
     first, second = Server(), Server(SECOND)

@@ -13,6 +13,7 @@ suite = tap.Suite()
 
 POD = "10.244.0.10"
 NAME = "user-svc.default.svc.cluster.local"
+BASE = "[service user-svc.default]\n"
 SOCKET = f"{sandbox.HOME}/notify"
 
 
@@ -68,8 +69,24 @@ def ready():
 @suite.test("STATUS is a line for people")
 def status():
     with Manager() as manager, start():
+        manager.wait("READY", "1")
         text = manager.wait("STATUS")["STATUS"]
         assert any(c.isdigit() for c in text), f"it counts nothing: {text!r}"
+
+
+@suite.test("a start that takes long: STATUS says at what it is, EXTEND_TIMEOUT_USEC that it goes on")
+def long_start():
+    with Manager() as manager:
+        daemon.configure("".join(f"[service s{i}.many]\nsource = static\n" for i in range(30000)))
+        try:
+            with start():
+                manager.wait("STATUS", "reading the configuration")
+                manager.wait("EXTEND_TIMEOUT_USEC")
+                manager.wait("STATUS", "filling the table")
+                manager.wait("READY", "1", seconds=60)
+                assert "30000 services" in manager.wait("STATUS")["STATUS"]
+        finally:
+            daemon.configure(BASE)
 
 
 @suite.test("READY=1 comes although no DNS server answers: the daemon is up, its services are pending")
@@ -166,7 +183,7 @@ def abstract():
 
 def set_up():
     sandbox.nsswitch("k8shsvc")
-    daemon.configure("[service user-svc.default]\n")
+    daemon.configure(BASE)
     return lab.start_dns({"user-svc.default": ([POD], 1)})
 
 

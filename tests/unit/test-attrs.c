@@ -287,12 +287,26 @@ Test(attrs, with_twins_in_disorder_are_not_put)
         scene_deinit(&s);
 }
 
+/* The table's words, to be spoilt. */
+static uint32_t *map_writable(const struct scene *s)
+{
+        int fd = openat(s->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        uint32_t *words;
+
+        cr_assert_geq(fd, 0);
+        words = mmap(NULL, (size_t)s->file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(words, MAP_FAILED);
+        (void)close(fd);
+        return words;
+}
+
 Test(attrs, of_as_many_twins_as_there_may_be_fit)
 {
         static uint16_t twins[MAX_ROWS];
         struct khs_row row = fixture_row("node.default", 0, 1, 1);
+        struct khs_attrs *head;
+        uint32_t first, *words;
         struct scene s;
-        uint32_t first;
 
         for (uint32_t i = 0; i < MAX_ROWS; i++) {
                 (void)snprintf(hosts[i], sizeof(hosts[i]), "large-%u", i);
@@ -310,6 +324,16 @@ Test(attrs, of_as_many_twins_as_there_may_be_fit)
                 cr_assert_eq(khs_attrs_find_host(&s.file.view, &s.attrs, hosts[i], strlen(hosts[i]), &first), 1);
                 cr_expect_eq(khs_attrs_by_host(&s.file.view, &s.attrs, first), i);
         }
+
+        /* One more is refused, even if there is room for it. */
+        words = map_writable(&s);
+        head = (struct khs_attrs *)(words + s.attrs.word);
+        head->by_host += 3;
+        head->nodes = head->zones = head->port_sets = head->ports = head->strings = head->strings + 30;
+        cr_expect_eq(look(&s, "node.default"), 0);
+        head->n_twins++;
+        cr_expect_eq(look(&s, "node.default"), -EBADMSG);
+        (void)munmap(words, (size_t)s.file.view.n_words * 4);
         scene_deinit(&s);
 }
 
@@ -571,29 +595,15 @@ static void use_everything(const struct scene *s)
         }
 }
 
-/* The table's words, to be spoilt. */
-static uint32_t *map_writable(const struct scene *s)
-{
-        int fd = openat(s->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
-        uint32_t *words;
-
-        cr_assert_geq(fd, 0);
-        words = mmap(NULL, (size_t)s->file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        cr_assert_neq(words, MAP_FAILED);
-        (void)close(fd);
-        return words;
-}
-
 /* Each word in turn says something else. (The fuzzer does so against pages that can't be read.) */
-Test(attrs, that_are_damaged_are_refused_or_read_in_their_bounds)
+static void damage(struct khs_row *row)
 {
         static const uint32_t values[] = { 0, 1, 9, 0xff, 0xffff, 0x10000, 0x7fffffff, 0xffff0001, 0xffffffff };
-        struct khs_row row = with_twins();
         unsigned int n_refused = 0;
         uint32_t *words, at, n_words;
         struct scene s;
 
-        scene_init(&s, &row);
+        scene_init(&s, row);
         cr_assert_eq(look(&s, "web.default"), 0);
         words = map_writable(&s);
         at = s.attrs.word;
@@ -620,4 +630,18 @@ Test(attrs, that_are_damaged_are_refused_or_read_in_their_bounds)
         cr_expect_eq(khs_attrs_open(&s.file.view, &s.found, &s.attrs), -EBUSY);
         (void)munmap(words, (size_t)s.file.view.n_words * 4);
         scene_deinit(&s);
+}
+
+Test(attrs, that_are_damaged_are_refused_or_read_in_their_bounds)
+{
+        struct khs_row row = stateful_set();
+
+        damage(&row);
+}
+
+Test(attrs, of_twins_that_are_damaged_are_refused_or_read_in_their_bounds)
+{
+        struct khs_row row = with_twins();
+
+        damage(&row);
 }

@@ -224,6 +224,25 @@ Test(host_table, hosts_of_one_address_are_twins)
         host_table_deinit(&c);
 }
 
+/* The same hosts in the same order of rows, and one of them is elsewhere. */
+Test(host_table, twin_that_moves_makes_another_table)
+{
+        struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1")};
+        struct host_table a, b;
+        struct pods p;
+
+        a = make(pods(&p, "12", ""), NULL, NULL, news, 3, NULL, 0);
+        news[1] = endpoint(false, 2, "web-1");
+        news[2] = endpoint(false, 2, "web-2");
+        b = make(&p.addrs, &a, &p.addrs, news, 3, NULL, 0);
+        cr_expect_str_eq(hosts(&a), "web-0 web-1 web-2");
+        cr_expect_str_eq(hosts(&b), "web-0 web-1 web-2");
+        cr_expect_str_eq(twins(&b), "web-2@1");
+        cr_expect_not(host_table_equal(&a, &b));
+        host_table_deinit(&a);
+        host_table_deinit(&b);
+}
+
 Test(host_table, twins_have_ports_of_their_own)
 {
         const struct khs_row_port first[] = {{"grpc", 9000, IPPROTO_TCP}}, second[] = {{"grpc", 9001, IPPROTO_TCP}};
