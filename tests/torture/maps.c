@@ -60,15 +60,14 @@ static uint32_t version_of(const struct khs_pin *pin)
 }
 
 /* What a lookup reads by itself; there is never more than one that does. */
-static struct khs_table_file own;
+static struct khs_view own;
 
 /* A lookup that begins. */
 static void enter(struct khs_pin *pin, uint32_t wanted, bool mapped)
 {
         int r;
 
-        pin->own = &own;
-        r = khs_map_enter(pin);
+        r = khs_map_enter(pin, &own);
         expect(r == 0, "%d instead of version %u", r, wanted);
         expect(version_of(pin) == wanted, "version %u, not %u", version_of(pin), wanted);
         expect((pin->count != NULL) == mapped, "version %u is %s", wanted, mapped ? "not mapped" : "mapped");
@@ -161,7 +160,7 @@ static void no_way_back_to_a_file_that_is_not_marked(void)
 
         enter(&pin, 1, true); /* nothing says that there is one */
         khs_map_leave(&pin);
-        expect(enter_own(&pin) == 0 && version_of(&pin) == 2, "the newer file can't be read");
+        expect(enter_own(&pin, &own) == 0 && version_of(&pin) == 2, "the newer file can't be read");
         khs_map_leave(&pin);
         enter(&pin, 2, false);
         khs_map_leave(&pin);
@@ -173,10 +172,10 @@ static void no_way_back_to_a_file_that_is_not_marked(void)
 /* Numbers of files begin again where somebody has removed the last one. */
 static void daemon_that_begins_anew_is_believed(void)
 {
-        struct khs_pin pin = { .own = &own };
+        struct khs_pin pin;
 
         begin_anew(57, 2);
-        expect(enter_own(&pin) == 0, "it can't be read");
+        expect(enter_own(&pin, &own) == 0, "it can't be read");
         khs_map_leave(&pin);
         begin_anew(1, 3);
         enter(&pin, 3, true);
