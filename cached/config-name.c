@@ -109,6 +109,7 @@ static int from_resolv_conf(const char *path, const char *domain, char **ret)
 {
         _cleanup_(cleanup_free) char *text = NULL;
         const char *search[SEARCH_MAX + 1] = {NULL};
+        const struct khs_zone zone = {.bytes = domain, .n = strlen(domain)};
         char namespace[KHS_LABEL_MAX + 1];
         char *line, *rest;
         size_t n_text;
@@ -124,7 +125,7 @@ static int from_resolv_conf(const char *path, const char *domain, char **ret)
                 if (line[6] == ' ' || line[6] == '\t')
                         search[split_search(line + 7, search)] = NULL;
         }
-        if (khs_name_search(search, domain, strlen(domain), namespace) == 0)
+        if (khs_name_search(search, &zone, namespace) == 0)
                 return -ENOENT;
         return config_label_valid(namespace, strlen(namespace)) ? config_label_parse(namespace, ret)
                                                                 : -ENOENT;

@@ -38,9 +38,19 @@ struct predecessor {
 
 static bool of_this_boot(const struct khs_view *view)
 {
+        uint32_t theirs[4];
         uint8_t boot_id[16];
 
-        return khs_boot_id(boot_id) && memcmp(boot_id, view->boot_id, sizeof(boot_id)) == 0;
+        khs_view_copy(view, offsetof(struct khs_table_static, boot_id) / 4, theirs, 4);
+        return khs_boot_id(boot_id) && memcmp(boot_id, theirs, sizeof(boot_id)) == 0;
+}
+
+static bool is_zone(const struct khs_view *view, const char *zone)
+{
+        char theirs[256];
+
+        khs_view_copy_bytes(view, KHS_ZONE_WORD, view->n_zone, theirs);
+        return strlen(zone) == view->n_zone && memcmp(theirs, zone, view->n_zone) == 0;
 }
 
 static uint32_t highest_version(const struct khs_view *view)
@@ -72,7 +82,7 @@ int predecessor_open(struct predecessor **ret, const char *dir, const char *zone
                 free(p);
                 return 0;
         }
-        if (!of_this_boot(&p->file.view) || strcmp(p->file.view.zone, zone) != 0) {
+        if (!of_this_boot(&p->file.view) || !is_zone(&p->file.view, zone)) {
                 log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; beginning anew", dir);
                 predecessor_close(p);
                 return 0;
@@ -93,7 +103,7 @@ struct predecessor *predecessor_close(struct predecessor *p)
 
 uint32_t predecessor_generation(const struct predecessor *p)
 {
-        return p ? p->file.view.generation : 0;
+        return p ? khs_view_generation(&p->file.view) : 0;
 }
 
 uint32_t predecessor_version(const struct predecessor *p)

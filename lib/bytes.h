@@ -20,6 +20,16 @@
 #define KHS_INLINE static inline
 #endif
 
+/*
+ * Never part of its caller, nor copied for some of its calls: what a function needs of the stack is then gone
+ * when it returns, and does not add up with what is called after it.
+ */
+#ifdef __clang__
+#define KHS_NOINLINE __attribute__((noinline))
+#else
+#define KHS_NOINLINE __attribute__((noinline, noclone))
+#endif
+
 static inline uint64_t khs_load64(const void *bytes)
 {
         uint64_t word;

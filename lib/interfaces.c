@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "interfaces.h"
 #include "process.h"
 #include "score.h"
@@ -43,7 +44,7 @@ struct slot {
         uint32_t has_ipv6;
         uint32_t has_host;
         uint32_t host[HOST_WORDS];
-        struct {
+        struct own_address {
                 uint32_t words[4];
                 uint32_t about; /* family, prefix << 8 */
         } addresses[KHS_OWN_MAX];
@@ -52,7 +53,7 @@ struct slot {
 static struct slot slots[2];
 
 /* Milliseconds modulo 2^32, never 0. */
-static uint32_t clock_ms(void)
+static KHS_NOINLINE uint32_t clock_ms(void)
 {
         struct timespec now = { 0 };
         uint32_t ms;
@@ -121,8 +122,9 @@ static bool take_entry(struct answer *answer, const struct entry *entry)
         static const uint8_t loopback[16] = { [15] = 1 };
         bool is_ipv6 = entry->head.ifa_family == AF_INET6;
         size_t size = is_ipv6 ? 16 : 4;
-        struct khs_own own = { .family = entry->head.ifa_family, .prefix = entry->head.ifa_prefixlen };
+        static struct khs_own own; /* not on the stack, which may be small */
 
+        own = (struct khs_own){ .family = entry->head.ifa_family, .prefix = entry->head.ifa_prefixlen };
         if (is_ipv6 && memcmp(entry->address, loopback, sizeof(loopback)) != 0)
                 answer->has_ipv6 = true;
         if (!is_source(&entry->head))
@@ -157,8 +159,9 @@ static void find_addresses(struct entry *entry, const char *at, size_t n)
 
 static bool take_message(struct answer *answer, const char *at, size_t n)
 {
-        struct entry entry = { .address = NULL };
+        static struct entry entry;
 
+        entry = (struct entry){ .address = NULL };
         if (n < sizeof(entry.head))
                 return true;
         memcpy(&entry.head, at, sizeof(entry.head));
@@ -184,7 +187,7 @@ static int end_of_dump(const char *body, size_t n)
 static int take_datagram(struct answer *answer, size_t n)
 {
         const char *at = (const char *)buffer;
-        struct nlmsghdr head;
+        static struct nlmsghdr head;
         size_t step;
 
         for (; n >= sizeof(head); at += step, n -= step) {
@@ -281,6 +284,13 @@ static void learn(void)
         khs_store_release(&khs_process.interfaces_known, next);
 }
 
+/* Under the lock; what it needs of the stack is not on top of what taking the lock does. */
+static __attribute__((noinline, cold)) void learn_and_unlock(void)
+{
+        learn();
+        khs_process_unlock(&khs_process.interfaces_owner);
+}
+
 static __attribute__((noinline, cold)) void refresh(uint32_t tried, uint32_t now)
 {
         int saved_errno = errno;
@@ -288,24 +298,26 @@ static __attribute__((noinline, cold)) void refresh(uint32_t tried, uint32_t now
         if (!__atomic_compare_exchange_n(&khs_process.interfaces_tried, &tried, now, false, __ATOMIC_RELAXED,
                                          __ATOMIC_RELAXED))
                 return; /* another thread is at it: the old answer is as good as any */
-        if (khs_process_trylock(&khs_process.interfaces_owner)) {
-                learn();
-                khs_process_unlock(&khs_process.interfaces_owner);
-        } else {
+        if (khs_process_trylock(&khs_process.interfaces_owner))
+                learn_and_unlock();
+        else
                 khs_store_relaxed(&khs_process.interfaces_known, 0);
-        }
         errno = saved_errno;
+}
+
+void khs_interfaces_refresh(void)
+{
+        uint32_t tried = khs_load_relaxed(&khs_process.interfaces_tried), now = clock_ms();
+
+        if (!tried || now - tried >= KEEP_MS)
+                refresh(tried, now);
 }
 
 bool khs_interfaces_look(struct khs_interfaces *ret)
 {
-        uint32_t tried = khs_load_relaxed(&khs_process.interfaces_tried), now = clock_ms();
         const struct slot *slot;
 
-        if (!tried || now - tried >= KEEP_MS)
-                refresh(tried, now);
-
-        *ret = (struct khs_interfaces){ .known = khs_load_acquire(&khs_process.interfaces_known) };
+        ret->known = khs_load_acquire(&khs_process.interfaces_known);
         slot = &slots[ret->known & 1];
         if (ret->known == 0 || !khs_load_relaxed(&slot->known)) {
                 ret->known = 0;
@@ -313,7 +325,9 @@ bool khs_interfaces_look(struct khs_interfaces *ret)
         }
         ret->n = khs_load_relaxed(&slot->n);
         ret->has_ipv6 = khs_load_relaxed(&slot->has_ipv6);
-        return ret->n <= KHS_OWN_MAX;
+        if (ret->n > KHS_OWN_MAX)
+                ret->known = 0;
+        return ret->known != 0;
 }
 
 bool khs_interfaces_valid(const struct khs_interfaces *look)
@@ -324,18 +338,20 @@ bool khs_interfaces_valid(const struct khs_interfaces *look)
 
 uint32_t khs_interfaces_score(const struct khs_interfaces *look, int family, const uint32_t *address)
 {
-        const struct slot *slot = &slots[look->known & 1];
+        const struct own_address *at = slots[look->known & 1].addresses, *end = at + look->n;
         struct khs_score score;
 
         khs_score_begin(&score, family, address, look->has_ipv6);
-        for (uint32_t i = 0; i < look->n; i++) {
-                uint32_t about = khs_load_relaxed(&slot->addresses[i].about);
-                struct khs_own own = { .family = (uint8_t)about, .prefix = (uint8_t)(about >> 8) };
+        for (; at < end; at++) {
+                uint32_t about = khs_load_relaxed(&at->about);
+                struct khs_own own;
 
-                if (own.family != family)
+                own.family = (uint8_t)about;
+                own.prefix = (uint8_t)(about >> 8);
+                if (own.family != score.family)
                         continue;
-                for (uint32_t word = 0; word < (family == AF_INET ? 1U : 4U); word++)
-                        own.address[word] = khs_load_relaxed(&slot->addresses[i].words[word]);
+                for (uint32_t word = 0; word < (score.family == AF_INET ? 1U : 4U); word++)
+                        own.address[word] = khs_load_relaxed(&at->words[word]);
                 khs_score_own(&score, &own);
         }
         return score.bits;

@@ -31,10 +31,15 @@ struct khs_interfaces {
 };
 
 /**
- * khs_interfaces_look() - learn the own addresses
+ * khs_interfaces_refresh() - ask the kernel, if it was not asked in the last 10 s
  *
- * Asks the kernel if it was not asked in the last 10 s. Preserves errno. The page of process.h must
- * be prepared, as khs_map_enter() does.
+ * Apart from the look, since it needs most stack. Preserves errno. The page of process.h must be
+ * prepared, as khs_map_enter() does.
+ */
+void khs_interfaces_refresh(void);
+
+/**
+ * khs_interfaces_look() - what is known of the own addresses
  *
  * Return: whether they are known.
  */

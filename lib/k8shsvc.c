@@ -254,12 +254,12 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
 }
 
 /* Begins a lookup; only after success the pin is to be given back. */
-static inline int begin(struct khs_lookup *l, struct khs_pin *pin, const char *name, size_t n_name,
+static inline int begin(struct khs_lookup *l, struct khs_pin *pin, struct khs_view *own, const char *name, size_t n_name,
                         const char *const *search)
 {
         int r;
 
-        r = khs_map_enter(pin);
+        r = khs_map_enter(pin, own);
         if (r < 0)
                 return r;
         r = khs_lookup_begin(l, pin, name, n_name, search);
@@ -274,8 +274,8 @@ static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text,
 {
         char name[KHS_NAME_MAX + 2];
         struct khs_target target;
-        struct khs_table_file own;
-        struct khs_pin pin = { .own = &own };
+        struct khs_view own;
+        struct khs_pin pin;
         struct khs_lookup l;
         size_t n_name;
         int r;
@@ -285,7 +285,7 @@ static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text,
         r = target_name(&target, name, &n_name);
         if (r < 0)
                 return r;
-        r = begin(&l, &pin, name, n_name, h->search);
+        r = begin(&l, &pin, &own, name, n_name, h->search);
         if (r < 0)
                 return r;
         r = lookup(&l, &target.port, family, ret, n_max, n_ret);
@@ -297,8 +297,8 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
                           size_t *n_ret)
 {
         static const struct khs_port no_port;
-        struct khs_table_file own;
-        struct khs_pin pin = { .own = &own };
+        struct khs_view own;
+        struct khs_pin pin;
         struct khs_lookup l;
         int r;
 
@@ -308,7 +308,7 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
                 return -EINVAL;
 
         /* A plain name is the common case, and no name holds a colon or a slash. */
-        r = begin(&l, &pin, name, strnlen(name, KHS_NAME_MAX + 2), h->search);
+        r = begin(&l, &pin, &own, name, strnlen(name, KHS_NAME_MAX + 2), h->search);
         if (r == 0) {
                 r = lookup(&l, &no_port, family, ret, n_max, n_ret);
                 khs_map_leave(&pin);
@@ -322,9 +322,15 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
 
 PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, size_t n_max)
 {
+        char name[KHS_REVERSE_NAME_MAX]; /* composed here, since @ret is not touched on failure */
+        int r;
+
         if (!h || !addr || !ret || (family != AF_INET && family != AF_INET6))
                 return -EINVAL;
-        return public_error(khs_reverse_name(family, addr, ret, n_max));
+        r = khs_reverse_name(family, addr, name, n_max < sizeof(name) ? n_max : sizeof(name));
+        if (r == 0)
+                memcpy(ret, name, strlen(name) + 1);
+        return public_error(r);
 }
 
 /* ---- waiting ---- */
@@ -347,7 +353,7 @@ static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
         int r;
 
         if (!name) {
-                *ret = ((uint64_t)view->generation << 32 | khs_wait_counter(view)) + 2;
+                *ret = ((uint64_t)khs_view_generation(view) << 32 | khs_wait_counter(view)) + 2;
                 return 0;
         }
         r = khs_lookup_find(l);
@@ -365,14 +371,14 @@ static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
  */
 static int wait_once(const struct k8shsvc *h, const char *name, size_t n_name, uint64_t *token, uint64_t sleep_usec)
 {
-        struct khs_table_file own;
-        struct khs_pin pin = { .own = &own };
+        struct khs_view own;
+        struct khs_pin pin;
         struct khs_lookup l;
         uint64_t now = 0;
         uint32_t seen;
         int r;
 
-        r = begin(&l, &pin, name ? name : "any", name ? n_name : 3, h->search);
+        r = begin(&l, &pin, &own, name ? name : "any", name ? n_name : 3, h->search);
         if (r == 0) {
                 seen = khs_wait_counter(l.view);
                 r = token_now(&l, name, &now);

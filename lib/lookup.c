@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "bytes.h"
 #include "lookup.h"
 #include "process.h"
 
@@ -12,12 +13,15 @@
 int khs_lookup_begin(struct khs_lookup *l, const struct khs_pin *pin, const char *name, size_t n_name,
                      const char *const *search)
 {
+        struct khs_zone zone;
+
         l->view = pin->view;
         l->now_ds = pin->now_ds;
         l->search = search;
         l->turned = false;
         l->n_tries = 0;
-        return khs_name_parse(&l->name, name, n_name, l->view->zone, l->view->n_zone);
+        zone = khs_view_zone(l->view);
+        return khs_name_parse(&l->name, name, n_name, &zone);
 }
 
 /* Any record. */
@@ -47,16 +51,18 @@ static bool may_have_namespace(const struct khs_lookup *l)
  *
  * Return: the length of both with the dot between them; 0: no namespace.
  */
-static size_t append_namespace(struct khs_lookup *l)
+static KHS_NOINLINE size_t append_namespace(struct khs_lookup *l)
 {
         const struct khs_view *view = l->view;
         char *at = l->name.text + l->name.len + 1;
-        size_t n = l->search ? khs_name_search(l->search, view->zone, view->n_zone, at) : 0;
+        const struct khs_zone zone = khs_view_zone(view);
+        size_t n = l->search ? khs_name_search(l->search, &zone, at) : 0;
 
         _Static_assert(sizeof(l->name.text) >= 3 * (KHS_LABEL_MAX + 1), "room for two labels and the namespace");
         if (n == 0) {
                 n = view->n_namespace;
-                memcpy(at, view->namespace, n + 1);
+                khs_view_copy_bytes(view, KHS_NAMESPACE_WORD, (uint32_t)n + 1, at - 1);
+                at[n] = '\0';
         }
         if (n == 0)
                 return 0;
@@ -85,47 +91,55 @@ static int follow_alias(struct khs_lookup *l)
         return find_service(l, 0, (size_t)n);
 }
 
+/* What the text means as a whole, if it is no pod's name. */
+enum whole { WHOLE_NOTHING, WHOLE_UNKNOWN, WHOLE_SERVICE };
+
+/* @r: why there is no pod. In the last call of each function on the way here, since stacks are small. */
+static int no_pod(struct khs_lookup *l, int r, enum whole whole)
+{
+        if (whole == WHOLE_SERVICE)
+                return find_service(l, 0, l->name.len);
+        return whole == WHOLE_UNKNOWN ? -ENOENT : r;
+}
+
 /*
  * The pod of which the first label of the text is the host name, in the service behind it, of whose
- * key this is the length. Fills l->attrs, pod_first and n_pod.
+ * key this is the length. Where there is no such pod: what `whole` says. Fills l->attrs, pod_first and n_pod.
  *
  * Return: 0; -ENOENT there is no such service, or it may have such a pod that we do not know; -ENODATA
  * it has not; -EBUSY; -EBADMSG.
  */
-static int find_pod(struct khs_lookup *l, size_t n_key)
+static __attribute__((noinline, cold)) int find_pod(struct khs_lookup *l, size_t n_key, enum whole whole)
 {
-        const struct khs_found *found = &l->found;
-        const struct khs_view *view = l->view;
-        const char *key = l->name.text + l->name.n_first + 1;
+        for (;;) {
+                int r = khs_view_find(l->view, l->name.text + l->name.n_first + 1, n_key, &l->found);
 
-        for (int i = 0; i < MAX_TRIES; i++) {
-                int r = khs_view_find(view, key, n_key, &l->found);
-
-                if (r == 0 && found->record.key & KHS_REC_ALIAS)
+                if (r == 0 && l->found.record.key & KHS_REC_ALIAS)
                         r = -ENOENT;
                 if (r < 0)
-                        return r;
-                r = khs_attrs_open(view, found, &l->attrs);
+                        return r == -ENOENT ? no_pod(l, r, whole) : r;
+                r = khs_attrs_open(l->view, &l->found, &l->attrs);
                 if (r == 0)
-                        l->n_pod = khs_attrs_find_host(view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
+                        l->n_pod = khs_attrs_find_host(l->view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
                 if (r == -EBADMSG)
                         return r;
-                if (khs_found_valid(view, found)) {
-                        l->key_at = l->name.n_first + 1;
-                        if (l->n_pod > 0)
-                                return 0;
-                        return found->record.key & KHS_REC_HOSTS_COMPLETE ? -ENODATA : -ENOENT;
-                }
+                if (khs_found_valid(l->view, &l->found))
+                        break;
                 l->n_pod = 0;
+                if (l->n_tries++ >= MAX_TRIES)
+                        return -EBUSY;
         }
-        return -EBUSY;
+        l->key_at = l->name.n_first + 1;
+        if (l->n_pod > 0)
+                return 0;
+        return no_pod(l, l->found.record.key & KHS_REC_HOSTS_COMPLETE ? -ENODATA : -ENOENT, whole);
 }
 
 /*
  * Two labels: an alias as written, else a pod of a service in the caller's namespace if there are both,
  * else a service. Whether there is such a service comes first, since mostly there is none.
  */
-static int find_two_labels(struct khs_lookup *l)
+static __attribute__((noinline, cold)) int find_two_labels(struct khs_lookup *l)
 {
         size_t n_text = append_namespace(l), n_pod = (size_t)l->name.n_first + 1;
         int r, r_pod = n_text > 0 ? find_service(l, n_pod, n_text - n_pod) : -ENOENT;
@@ -137,21 +151,18 @@ static int find_two_labels(struct khs_lookup *l)
                 return follow_alias(l);
         if (r_pod < 0 || (r < 0 && r != -ENOENT))
                 return r;
-        r_pod = find_pod(l, n_text - n_pod);
-        if (r_pod != -ENOENT && r_pod != -ENODATA)
-                return r_pod;
-        return r == 0 ? find_service(l, 0, l->name.len) : r;
+        return find_pod(l, n_text - n_pod, r == 0 ? WHOLE_SERVICE : WHOLE_UNKNOWN);
 }
 
 /* Every form, by the rules of name.h. */
-static __attribute__((noinline)) int find_form(struct khs_lookup *l)
+static __attribute__((noinline, cold)) int find_form(struct khs_lookup *l)
 {
         int r;
 
         if (l->name.in_cluster && l->name.n_labels == 2)
                 return find_service(l, 0, l->name.len);
         if (l->name.in_cluster)
-                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1);
+                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1, WHOLE_NOTHING);
         if (l->name.n_labels == 2)
                 return find_two_labels(l);
 
@@ -164,7 +175,7 @@ static __attribute__((noinline)) int find_form(struct khs_lookup *l)
         case 1:
                 return find_in_namespace(l);
         case 3:
-                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1);
+                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1, WHOLE_NOTHING);
         default:
                 return -ENOENT;
         }
@@ -195,7 +206,7 @@ static int family_state(uint32_t n, bool wanted, bool unknown)
 }
 
 /* How many addresses of each family a pod has: its rows with an IPv4 address come before those with an IPv6 one. */
-static __attribute__((noinline)) void count_pod(struct khs_lookup *l)
+static KHS_NOINLINE void count_pod(struct khs_lookup *l)
 {
         uint32_t n4 = 0;
 
@@ -292,37 +303,41 @@ bool khs_lookup_twins(struct khs_lookup *l)
         return true;
 }
 
-/* The i-th address from the first. */
-static __attribute__((noinline)) void copy(const struct khs_lookup *l, int family, uint32_t i, void *ret)
+/* Which address of the family is the i-th from the first; KHS_NO_ROW: the record changes meanwhile. */
+static __attribute__((noinline, cold)) uint32_t address_at(const struct khs_lookup *l, bool six, uint32_t i)
 {
-        bool six = family == AF_INET6;
         uint32_t place = place_of(six ? &l->v6 : &l->v4, i);
 
-        if (l->n_pod > 0) {
+        if (l->n_pod > 0)
                 place = address_of(l, six, pod_row(l, six, place));
-                if (place >= (six ? l->found.record.n6 : l->found.record.n4)) { /* khs_lookup_done() will say so, too */
-                        memset(ret, 0, six ? 16 : 4);
-                        return;
-                }
-        }
-        /* khs_found_copy() of one */
-        if (!l->view->map)
-                khs_found_pread(l->view, &l->found, family, place, 1, ret, 16);
-        else if (family == AF_INET)
-                khs_copy_words(l->view->map + l->found.v4_word + place, 1, ret);
-        else
-                khs_copy_words(l->view->map + l->found.v6_word + 4 * (size_t)place, 4, ret);
+        return place < (six ? l->found.record.n6 : l->found.record.n4) ? place : KHS_NO_ROW;
 }
 
-void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride)
+/* That address: one word, or four. It is found first, since stacks are small. */
+KHS_INLINE void copy_one(const struct khs_lookup *l, int family, uint32_t i, uint32_t ret[static 4])
+{
+        bool six = family == AF_INET6;
+        uint32_t place = address_at(l, six, i);
+
+        if (place == KHS_NO_ROW) /* khs_lookup_done() will say so, too */
+                memset(ret, 0, 16);
+        else if (!six)
+                khs_view_copy(l->view, l->found.v4_word + place, ret, 1);
+        else
+                khs_view_copy(l->view, l->found.v6_word + 4 * place, ret, 4);
+}
+
+__attribute__((cold)) void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        uint32_t address[4];
+        uint64_t kept = run->kept;
         char *out = ret;
 
-        for (uint32_t i = 0; run->kept == 0 && i < run->count; i++, out += stride)
-                copy(l, family, i, out);
-        for (uint64_t kept = run->kept; kept; kept &= kept - 1, out += stride)
-                copy(l, family, (uint32_t)__builtin_ctzll(kept), out);
+        for (uint32_t i = 0; kept || (run->kept == 0 && i < run->count); i++, out += stride, kept &= kept - 1) {
+                copy_one(l, family, kept ? (uint32_t)__builtin_ctzll(kept) : i, address);
+                memcpy(out, address, family == AF_INET ? 4 : 16);
+        }
 }
 
 void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride)
@@ -343,70 +358,92 @@ void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret
 /* ---- the choice ---- */
 
 /* Of the i-th address from the first. */
-static uint32_t score(const struct khs_lookup *l, int family, uint32_t i)
+KHS_INLINE uint32_t score(const struct khs_lookup *l, const struct khs_interfaces *look, int family, uint32_t i)
 {
         uint32_t address[4];
 
-        copy(l, family, i, address);
-        return khs_interfaces_score(&l->interfaces, family, address);
+        copy_one(l, family, i, address);
+        return khs_interfaces_score(look, family, address);
 }
 
-/* Which address the host sticks to, if it has one of its own; run->first is 0 meanwhile. */
-static __attribute__((noinline)) bool find_winner(struct khs_lookup *l, int family)
+/* The address that the host sticks to, if it has one of its own. */
+static __attribute__((noinline, cold)) void find_winner(struct khs_lookup *l, const struct khs_interfaces *look, int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
-        uint8_t host[16], address[16];
-        uint32_t best = 0, n = family == AF_INET ? l->found.record.n4 : l->found.record.n6;
+        uint32_t address[4], first = 0, n = family == AF_INET ? l->found.record.n4 : l->found.record.n6;
+        uint8_t host[16];
         uint64_t most = 0;
 
         if (n > run->n) /* a pod's; else there are no more than these but twins, which weigh what their address does */
                 n = run->n;
-        if (!khs_interfaces_host(&l->interfaces, host))
-                return false;
+        if (!khs_interfaces_host(look, host))
+                return;
+        run->first = 0; /* counted from there meanwhile */
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t weight;
 
-                copy(l, family, i, address);
+                copy_one(l, family, i, address);
                 weight = khs_order_weight(host, family, address);
                 if (weight > most) {
                         most = weight;
-                        best = i;
+                        first = i;
                 }
         }
-        run->first = best;
-        return true;
+        run->first = first;
 }
 
-static void choose_run(struct khs_lookup *l, int family, bool is_known)
+static __attribute__((noinline, cold)) void choose_first(struct khs_lookup *l, const struct khs_interfaces *look, int family)
+{
+        struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+
+        run->kept = 0;
+        run->first = run->count > 0 ? khs_order_first(l->policy, l->position, run->n) : 0;
+        if (run->count > 0 && khs_policy_order(l->policy) == KHS_ORDER_STICKY && look->known)
+                find_winner(l, look, family);
+}
+
+/* What goes with the first one; where nothing is known of the own addresses, nothing. */
+static __attribute__((noinline, cold)) void keep_others(struct khs_lookup *l, const struct khs_interfaces *look, int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         struct khs_keep keep;
+        uint32_t i = 0;
 
-        run->kept = 0;
-        run->first = 0;
-        if (run->count == 0)
+        if (run->count == 0 || !khs_order_keeps(l->policy))
                 return;
-        if (khs_policy_order(l->policy) != KHS_ORDER_STICKY || !is_known || !find_winner(l, family))
-                run->first = khs_order_first(l->policy, l->position, run->n);
-
-        if (!khs_order_keeps(l->policy))
-                return;
-        if (!is_known)
+        if (!look->known)
                 run->count = 1;
-        khs_order_keep_first(&keep, run, run->count > 1 ? score(l, family, 0) : 0);
-        while (khs_order_wants(&keep, run))
-                khs_order_keep(&keep, run, score(l, family, keep.i));
+        do {
+                uint32_t s = run->count > 1 || i > 0 ? score(l, look, family, i) : 0;
+
+                if (i == 0)
+                        khs_order_keep_first(&keep, run, s);
+                else
+                        khs_order_keep(&keep, run, s);
+                i = keep.i;
+        } while (khs_order_wants(&keep, run));
+}
+
+static bool has_choice(const struct khs_lookup *l)
+{
+        return (l->v4.count > 0 && l->v4.n > 1) || (l->v6.count > 0 && l->v6.n > 1);
 }
 
 /* Where the choice depends on the own addresses. */
-static __attribute__((noinline)) void choose_by_interfaces(struct khs_lookup *l, bool is_known)
+static __attribute__((noinline, cold)) void choose_by_interfaces(struct khs_lookup *l)
 {
+        struct khs_interfaces look = { .known = 0 };
+
+        if (has_choice(l))
+                (void)khs_interfaces_look(&look);
         for (;;) {
-                for (int six = 0; six < 2; six++)
-                        choose_run(l, six ? AF_INET6 : AF_INET, is_known);
-                if (!is_known || khs_interfaces_valid(&l->interfaces))
+                choose_first(l, &look, AF_INET);
+                choose_first(l, &look, AF_INET6);
+                keep_others(l, &look, AF_INET);
+                keep_others(l, &look, AF_INET6);
+                if (!look.known || khs_interfaces_valid(&look))
                         return;
-                is_known = false; /* what was known has changed meanwhile */
+                look.known = 0; /* what was known has changed meanwhile */
         }
 }
 
@@ -421,9 +458,9 @@ void khs_lookup_rotate(struct khs_lookup *l)
         l->turned = true;
 
         if (khs_policy_order(l->policy) == KHS_ORDER_STICKY || khs_order_keeps(l->policy)) {
-                bool wants = (l->v4.count > 0 && l->v4.n > 1) || (l->v6.count > 0 && l->v6.n > 1);
-
-                choose_by_interfaces(l, wants && khs_interfaces_look(&l->interfaces));
+                if (has_choice(l))
+                        khs_interfaces_refresh();
+                choose_by_interfaces(l);
                 return;
         }
         if (l->v4.count > 0)

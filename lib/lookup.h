@@ -3,7 +3,7 @@
 /*
  * One lookup, from a name to addresses in serving order: what the C API and the NSS module share.
  *
- *     r = khs_map_enter(&pin);
+ *     r = khs_map_enter(&pin, &own);
  *     if (r == 0)
  *             r = khs_lookup_begin(&l, &pin, name, strlen(name), search);
  *     while (r == 0) {
@@ -50,7 +50,6 @@ struct khs_lookup {
 
         uint32_t policy; /* the record's, or `all` */
         struct khs_run v4, v6;
-        struct khs_interfaces interfaces;
         uint32_t position;
         bool turned;
         uint8_t n_tries;
@@ -146,9 +145,4 @@ static inline const char *khs_lookup_canonical(const struct khs_lookup *l, size_
 
         *ret_n = l->key_at + l->found.n_key - (size_t)(text - l->name.text);
         return text;
-}
-
-static inline const char *khs_lookup_zone(const struct khs_lookup *l)
-{
-        return l->view->zone;
 }

@@ -44,11 +44,38 @@ static inline bool label_ok(size_t start, size_t end)
         return end > start && end - start <= KHS_LABEL_MAX;
 }
 
+/* What is known of the labels so far. */
+struct labels {
+        size_t start; /* of the one that has not ended yet */
+        size_t n_first;
+        uint8_t n;
+};
+
+/* The n <= 8 bytes from `at` on. */
+KHS_INLINE bool take_word(struct khs_name *name, size_t at, uint64_t word, size_t n, struct labels *labels)
+{
+        uint64_t dots;
+
+        if (!fold(&word, n, &dots))
+                return false;
+        memcpy(name->text + at, &word, sizeof(word));
+        for (; dots; dots &= dots - 1) {
+                size_t i = at + (size_t)__builtin_ctzll(dots) / 8;
+
+                if (!label_ok(labels->start, i))
+                        return false;
+                if (labels->n++ == 1)
+                        labels->n_first = i;
+                labels->start = i + 1;
+        }
+        return true;
+}
+
 /* Copies in lower case, counts labels, drops one final dot (which is told). */
 static int normalise(struct khs_name *name, const char *text, size_t n_text, bool *ret_final_dot)
 {
-        size_t label = 0, n_first = 0; /* label: where it began */
-        uint8_t n_labels = 1;
+        struct labels labels = { .n = 1 };
+        size_t at = 0;
 
         *ret_final_dot = n_text > 0 && text[n_text - 1] == '.';
         if (*ret_final_dot)
@@ -57,28 +84,17 @@ static int normalise(struct khs_name *name, const char *text, size_t n_text, boo
                 return -ENOENT;
 
         _Static_assert(sizeof(name->text) >= (KHS_NAME_MAX + 7) / 8 * 8, "room for whole words");
-        for (size_t at = 0; at < n_text; at += 8) {
-                size_t n = n_text - at < 8 ? n_text - at : 8;
-                uint64_t word = n == 8 ? khs_load64(text + at) : khs_load_tail(text + at, n), dots;
-
-                if (!fold(&word, n, &dots))
+        for (; at + 8 <= n_text; at += 8) {
+                if (!take_word(name, at, khs_load64(text + at), 8, &labels))
                         return -ENOENT;
-                memcpy(name->text + at, &word, sizeof(word));
-                for (; dots; dots &= dots - 1) {
-                        size_t i = at + (size_t)__builtin_ctzll(dots) / 8;
-
-                        if (!label_ok(label, i))
-                                return -ENOENT;
-                        if (n_labels++ == 1)
-                                n_first = i;
-                        label = i + 1;
-                }
         }
-        if (!label_ok(label, n_text))
+        if (at < n_text && !take_word(name, at, khs_load_tail(text + at, n_text - at), n_text - at, &labels))
+                return -ENOENT;
+        if (!label_ok(labels.start, n_text))
                 return -ENOENT;
         name->len = (uint8_t)n_text;
-        name->n_labels = n_labels;
-        name->n_first = (uint8_t)(n_labels == 1 ? n_text : n_first);
+        name->n_labels = labels.n;
+        name->n_first = (uint8_t)(labels.n == 1 ? n_text : labels.n_first);
         return 0;
 }
 
@@ -89,29 +105,49 @@ static bool is_localhost(const struct khs_name *name)
         return name->len == N_LOCAL || name->text[name->len - N_LOCAL - 1] == '.';
 }
 
-static unsigned int count_dots(const char *text, size_t n)
+/* In the first n bytes of a normalised name. */
+static uint8_t count_labels(const struct khs_name *name, size_t n)
 {
-        unsigned int n_dots = 0;
+        uint8_t n_labels = 1;
 
-        for (size_t i = 0; i < n; i++)
-                n_dots += text[i] == '.';
-        return n_dots;
+        for (size_t at = 0; at < n; at += 8) {
+                uint64_t dots = khs_bytes_in(khs_load64(name->text + at), '.', '.');
+
+                if (n - at < 8)
+                        dots &= KHS_HIGHS >> (64 - 8 * (n - at));
+                for (; dots; dots &= dots - 1)
+                        n_labels++;
+        }
+        return n_labels;
+}
+
+/* Whether this is the zone; @text is as long, and what is before it may be read. */
+static bool is_zone(const char *text, const struct khs_zone *zone)
+{
+        size_t n = zone->n, i = 0;
+        uint32_t differ = 0;
+
+        for (; i + 4 <= n; i += 4)
+                differ |= khs_zone_word(zone, i) ^ khs_load32(text + i);
+        if (i < n)
+                differ |= (khs_zone_word(zone, i) ^ (khs_load32(text + n - 4) >> 8 * (4 - n % 4))) << 8 * (4 - n % 4);
+        return differ == 0;
 }
 
 /* Length of the name without .svc.D, or 0. */
-static size_t cut_zone(const struct khs_name *name, const char *zone, size_t n_zone)
+static size_t cut_zone(const struct khs_name *name, const struct khs_zone *zone)
 {
         size_t n = name->len;
 
-        if (n_zone == 0 || n <= n_zone + 1 + N_SVC)
+        if (zone->n == 0 || n <= zone->n + 1 + N_SVC)
                 return 0;
-        if (!ends_with(name->text, n, zone, n_zone) || name->text[n - n_zone - 1] != '.')
+        n -= zone->n + 1;
+        if (name->text[n] != '.' || !ends_with(name->text, n, SVC, N_SVC) || !is_zone(name->text + n + 1, zone))
                 return 0;
-        n -= n_zone + 1;
-        return ends_with(name->text, n, SVC, N_SVC) ? n - N_SVC : 0;
+        return n - N_SVC;
 }
 
-int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const char *zone, size_t n_zone)
+int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const struct khs_zone *zone)
 {
         bool final_dot;
         size_t cut;
@@ -121,7 +157,7 @@ int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const 
         if (r < 0)
                 return r;
 
-        cut = cut_zone(ret, zone, n_zone);
+        cut = cut_zone(ret, zone);
         if (!cut) {
                 if (final_dot || is_localhost(ret))
                         return -ENOENT;
@@ -132,7 +168,7 @@ int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const 
         ret->in_cluster = cut > 0;
         if (ret->in_cluster) {
                 ret->len = (uint8_t)cut;
-                ret->n_labels = (uint8_t)(count_dots(ret->text, cut) + 1);
+                ret->n_labels = count_labels(ret, cut);
                 if (ret->n_labels != 2 && ret->n_labels != 3)
                         return -ENOENT;
         }
@@ -148,37 +184,52 @@ static char fold_one(char c)
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ? c : 0;
 }
 
-/* Whether the text is this in any case; @lower is what names have, and may have dots. */
-static bool equal_folded(const char *text, const char *lower, size_t n)
+/* As is_zone(), for a text in any case. */
+static bool is_zone_folded(const char *text, const struct khs_zone *zone)
 {
-        for (size_t i = 0; i < n; i++) {
-                if (text[i] != lower[i] && fold_one(text[i]) != lower[i])
+        uint32_t word = 0;
+
+        for (size_t i = 0; i < zone->n; i++, word >>= 8) {
+                if (i % 4 == 0)
+                        word = khs_zone_word(zone, i);
+                if (text[i] != (char)word && fold_one(text[i]) != (char)word)
+                        return false;
+        }
+        return true;
+}
+
+/* Whether ".svc." in any case begins here; stops where the text does. */
+static bool begins_with_svc(const char *text)
+{
+        static const char svc[] = ".svc.";
+
+        for (size_t i = 0; svc[i]; i++) {
+                if (text[i] != svc[i] && fold_one(text[i]) != svc[i])
                         return false;
         }
         return true;
 }
 
 /* N of "N.svc.D", given any case and perhaps a final dot. Compared where it lies: stacks are small. */
-static size_t search_namespace(const char *domain, const char *zone, size_t n_zone, char *ret)
+static KHS_NOINLINE size_t search_namespace(const char *domain, const struct khs_zone *zone, char *ret)
 {
-        static const char svc[] = ".svc.";
         size_t n_domain = strnlen(domain, KHS_NAME_MAX + 2), n = 0; /* bounded: resolv.conf may hold anything */
 
         if (n_domain > 0 && domain[n_domain - 1] == '.')
                 n_domain--;
         while (n <= KHS_LABEL_MAX && n < n_domain && (ret[n] = fold_one(domain[n])))
                 n++;
-        if (!n_zone || !label_ok(0, n) || n_domain > KHS_NAME_MAX || n_domain != n + strlen(svc) + n_zone ||
-            !equal_folded(domain + n, svc, strlen(svc)) || !equal_folded(domain + n + strlen(svc), zone, n_zone))
+        if (!zone->n || !label_ok(0, n) || n_domain > KHS_NAME_MAX || n_domain != n + N_SVC + 1 + zone->n ||
+            !begins_with_svc(domain + n))
                 return 0;
         ret[n] = '\0';
-        return n;
+        return is_zone_folded(domain + n + N_SVC + 1, zone) ? n : 0;
 }
 
-size_t khs_name_search(const char *const *search, const char *zone, size_t n_zone, char ret[static KHS_LABEL_MAX + 1])
+size_t khs_name_search(const char *const *search, const struct khs_zone *zone, char ret[static KHS_LABEL_MAX + 1])
 {
         for (; *search; search++) {
-                size_t n = search_namespace(*search, zone, n_zone, ret);
+                size_t n = search_namespace(*search, zone, ret);
 
                 if (n > 0)
                         return n;

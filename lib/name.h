@@ -15,13 +15,15 @@
  *       two labels                              pod HOST of S in C, else S.N
  *       three labels                            pod HOST of S.N
  *
- * localhost and *.localhost are never ours. Pure functions over private memory.
+ * localhost and *.localhost are never ours. Pure functions over private memory, but for the zone, which
+ * may lie in a table.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "table-reader.h" /* struct khs_zone */
 #include "target.h" /* KHS_NAME_MAX, KHS_LABEL_MAX */
 
 struct khs_name {
@@ -36,17 +38,17 @@ struct khs_name {
  * khs_name_parse() - normalise a name and learn its form
  * @text:   as given to getaddrinfo()
  * @n_text: its length
- * @zone:   D, lower case, @n_zone bytes
+ * @zone:   D, lower case
  *
  * Return: 0, or -ENOENT: not a name that this project answers; @ret is then undefined.
  */
-int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const char *zone, size_t n_zone);
+int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const struct khs_zone *zone);
 
 /**
  * khs_name_search() - the caller's namespace from its search list
  * @search: NULL-terminated list of domains; the first of the form N.svc.D counts
  * @ret:    N in lower case, NUL-terminated
  *
- * Return: length of N; 0 when there is none.
+ * Return: length of N; 0 when there is none, @ret is then undefined.
  */
-size_t khs_name_search(const char *const *search, const char *zone, size_t n_zone, char ret[static KHS_LABEL_MAX + 1]);
+size_t khs_name_search(const char *const *search, const struct khs_zone *zone, char ret[static KHS_LABEL_MAX + 1]);

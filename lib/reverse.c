@@ -6,12 +6,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "bytes.h"
 #include "reverse.h"
 #include "table-map.h"
 #include "table-reader-attrs.h"
 
 #define SVC        ".svc."
-#define HOST_MAX   256U /* with the NUL */
+#define DASHED_MAX 40U /* eight parts of four digits, and a zero at the end instead of one */
 #define N_V6_PARTS 8
 #define MAX_TRIES  8 /* as in lookup.c */
 
@@ -52,7 +53,7 @@ static int find_zeros(const unsigned int *parts, int *ret_n)
         return best;
 }
 
-static char *write_v6(char *at, const uint8_t *address)
+static KHS_NOINLINE char *write_v6(char *at, const uint8_t *address)
 {
         unsigned int parts[N_V6_PARTS];
         int zeros, n_zeros;
@@ -82,71 +83,82 @@ static char *write_v6(char *at, const uint8_t *address)
 /* Which of the record's addresses it is, counted as rows are; n4 + n6 when it is gone meanwhile. */
 static uint32_t row_of(const struct khs_view *view, const struct khs_found *found, int family, const uint8_t *address)
 {
-        uint32_t low = family == AF_INET ? 0 : found->record.n4;
-        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6;
-        size_t size = family == AF_INET ? 4 : 16;
-        char candidate[16];
+        uint32_t low = family == AF_INET ? 0 : found->record.n4, n_words = family == AF_INET ? 1 : 4;
+        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, candidate[4];
+        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word;
 
-        for (uint32_t i = 0; i < n; i++) {
-                khs_found_copy(view, found, family, i, 1, candidate, size);
-                if (memcmp(candidate, address, size) == 0)
+        for (uint32_t i = 0; i < n; i++, word += n_words) {
+                khs_view_copy(view, word, candidate, n_words);
+                if (memcmp(candidate, address, (size_t)n_words * 4) == 0)
                         return low + i;
         }
         return found->record.n4 + found->record.n6;
 }
 
-/* The first label of the name, the pod's host name if one is known; its length. */
-static size_t host_label(const struct khs_view *view, const struct khs_found *found, int family, const uint8_t *address,
-                         char ret[static HOST_MAX])
+/* The pod's host name, if one is known; its length, and if longer than n_max without it. */
+static KHS_NOINLINE size_t known_host(const struct khs_view *view, const struct khs_found *found,
+                                                   uint32_t i, char *ret, size_t n_max)
 {
         struct khs_attrs_at attrs;
         struct khs_attr_row row;
-        uint32_t i = row_of(view, found, family, address);
-        size_t n = 0;
 
-        if (khs_attrs_open(view, found, &attrs) == 0 && i < attrs.n_rows) {
-                khs_attrs_row(view, &attrs, i, &row);
-                n = khs_attrs_string(view, &attrs, row.host, ret);
-        }
-        return n > 0 ? n : (size_t)((family == AF_INET ? write_v4(ret, address) : write_v6(ret, address)) - ret);
+        if (khs_attrs_open(view, found, &attrs) < 0 || i >= attrs.n_rows)
+                return 0;
+        khs_attrs_row(view, &attrs, i, &row);
+        return khs_attrs_text(view, &attrs, row.host, ret, n_max);
 }
 
-static char *append(char *at, const char *text, size_t n)
+/* The first label of the name; as above. */
+static KHS_NOINLINE size_t host_label(const struct khs_view *view, const struct khs_found *found,
+                                                   int family, const uint8_t *address, char *ret, size_t n_max)
 {
-        memcpy(at, text, n);
-        return at + n;
+        size_t n = known_host(view, found, row_of(view, found, family, address), ret, n_max);
+        char dashed[DASHED_MAX];
+
+        if (n > 0)
+                return n;
+        n = (size_t)((family == AF_INET ? write_v4(dashed, address) : write_v6(dashed, address)) - dashed);
+        if (n <= n_max)
+                memcpy(ret, dashed, n);
+        return n;
 }
 
-static int write_name(const struct khs_view *view, const char *host, size_t n_host, const char *key, size_t n_key,
-                      char *ret, size_t n_max)
+/* Return: the size of the name with its NUL; when that is more than n_max, nothing is written. */
+static KHS_NOINLINE size_t write_name(const struct khs_view *view, const struct khs_found *found, int family, const uint8_t *address,
+                         char *ret, size_t n_max)
 {
-        if (n_host + 1 + n_key + strlen(SVC) + view->n_zone + 1 > n_max)
-                return -ENOBUFS;
-        ret = append(ret, host, n_host);
-        ret = append(ret, ".", 1);
-        ret = append(ret, key, n_key);
-        ret = append(ret, SVC, strlen(SVC));
-        ret = append(ret, view->zone, view->n_zone);
-        *ret = '\0';
-        return 0;
+        size_t n_rest = 1 + found->n_key + strlen(SVC) + view->n_zone + 1, n_host;
+
+        n_host = host_label(view, found, family, address, ret, n_max > n_rest ? n_max - n_rest : 0);
+        if (n_host + n_rest > n_max)
+                return n_host + n_rest;
+        ret += n_host;
+        *ret++ = '.';
+        khs_view_copy_bytes(view, found->block + KHS_UNIT_WORDS, found->n_key, ret);
+        ret += found->n_key;
+        memcpy(ret, SVC, strlen(SVC));
+        ret += strlen(SVC);
+        khs_view_copy_bytes(view, KHS_ZONE_WORD, view->n_zone, ret);
+        ret[view->n_zone] = '\0';
+        return n_host + n_rest;
 }
 
-static __attribute__((noinline)) int name_of(const struct khs_pin *pin, int family, const uint8_t *address, char *ret, size_t n_max)
+static KHS_NOINLINE int name_of(const struct khs_pin *pin, int family, const uint8_t *address, char *ret,
+                                             size_t n_max)
 {
-        char key[256], host[HOST_MAX];
         struct khs_found found;
 
         for (int i = 0; i < MAX_TRIES; i++) {
-                int r = khs_view_reverse(pin->view, family, address, &found, key);
-                size_t n_host;
+                int r = khs_view_reverse(pin->view, family, address, &found, NULL);
+                size_t n;
 
                 if (r < 0)
                         return r;
                 if ((int32_t)(found.record.stale_until_ds - pin->now_ds) < 0)
                         return -ENOENT;
-                n_host = host_label(pin->view, &found, family, address, host);
+                n = write_name(pin->view, &found, family, address, ret, n_max);
                 if (khs_found_valid(pin->view, &found))
-                        return write_name(pin->view, host, n_host, key, found.n_key, ret, n_max);
+                        return n > n_max ? -ENOBUFS : 0;
         }
         return -EBUSY;
 }
@@ -158,38 +170,33 @@ static bool is_mapped(int family, const uint8_t *address)
         return family == AF_INET6 && memcmp(address, prefix, sizeof(prefix)) == 0;
 }
 
-/* After the table has been looked for, which needs stack, too. */
-static __attribute__((noinline)) int name_in(struct khs_table_file *own, int family, const uint8_t *address, char *ret,
-                                             size_t n_max)
+/* In a function of its own, so that all others do without the room for a view. */
+static __attribute__((noinline, cold)) int name_by_file(struct khs_pin *pin, int family, const uint8_t *address,
+                                                        char *ret, size_t n_max)
 {
-        struct khs_pin pin = { .own = own };
-        int r;
+        struct khs_view own;
+        int r = khs_map_read(pin, &own);
 
-        r = khs_map_enter(&pin);
-        if (r < 0)
-                return r;
-        r = name_of(&pin, family, address, ret, n_max);
-        khs_map_leave(&pin);
-        return r;
-}
-
-/* In a function of its own, so that all others do without the room for a table. */
-static __attribute__((noinline, cold)) int name_by_file(int family, const uint8_t *address, char *ret, size_t n_max)
-{
-        struct khs_table_file own;
-
-        return name_in(&own, family, address, ret, n_max);
+        return r < 0 ? r : name_of(pin, family, address, ret, n_max);
 }
 
 int khs_reverse_name(int family, const void *address, char *ret, size_t n_max)
 {
         const uint8_t *bytes = address;
+        struct khs_pin pin;
         int r;
 
         if (is_mapped(family, bytes)) {
                 family = AF_INET;
                 bytes += 12;
         }
-        r = name_in(NULL, family, bytes, ret, n_max);
-        return r == -EXDEV ? name_by_file(family, bytes, ret, n_max) : r;
+        r = khs_map_enter(&pin, NULL);
+        if (r == 0)
+                r = name_of(&pin, family, bytes, ret, n_max);
+        else if (r == -EXDEV)
+                r = name_by_file(&pin, family, bytes, ret, n_max);
+        else
+                return r;
+        khs_map_leave(&pin);
+        return r;
 }

@@ -23,7 +23,8 @@
  * of them.
  *
  * Return: 0; -ENOENT no registered service has it; -EOPNOTSUPP the table has no reverse index;
- * -ENOTCONN no usable table; -ENOBUFS @n_max is too small; -EBUSY it changes all the time. On failure
- * @ret is left as it was.
+ * -ENOTCONN no usable table; -ENOBUFS @n_max is too small; -EBUSY it changes all the time. @ret is where the
+ * name is composed: it is left as it was when it is too small and when there is no name, but not when the
+ * service changes meanwhile.
  */
 int khs_reverse_name(int family, const void *address, char *ret, size_t n_max);

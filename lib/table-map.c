@@ -65,9 +65,10 @@ static inline bool beats(uint32_t beat_boot, uint32_t beat_real, uint32_t *ret_n
         return age_ok(age, KHS_SILENT_DS);
 }
 
-enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds)
+__attribute__((cold)) enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds)
 {
         uint32_t beat_boot, beat_real;
+        uint32_t orphan_max;
         int32_t age_real, age_boot;
 
         (void)khs_view_load_acquire(view, HEADER_WORD(beat_count));
@@ -78,11 +79,12 @@ enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds
 
         age_real = (int32_t)(*ret_now_ds - beat_boot);
         age_boot = (int32_t)(khs_clock_ds(CLOCK_BOOTTIME) - beat_boot);
-        if (age_ok(age_boot, KHS_SILENT_DS) || !age_ok(age_real, view->orphan_max_ds))
+        orphan_max = khs_view_load(view, HEADER_WORD(fixed.orphan_max_ds));
+        if (age_ok(age_boot, KHS_SILENT_DS) || !age_ok(age_real, orphan_max))
                 *ret_now_ds = beat_boot + (uint32_t)age_boot;
         if (age_ok(age_boot, KHS_SILENT_DS))
                 return KHS_ALIVE;
-        return age_ok(age_real, view->orphan_max_ds) || age_ok(age_boot, view->orphan_max_ds) ? KHS_SILENT
+        return age_ok(age_real, orphan_max) || age_ok(age_boot, orphan_max) ? KHS_SILENT
                                                                                              : KHS_DEAD;
 }
 
@@ -234,7 +236,7 @@ static inline uint32_t pin_line(const struct khs_pin *pin)
 /* Whether a lookup of this process has read a newer file by itself: this one would go back in time. */
 static inline bool is_outdated(const struct khs_view *view)
 {
-        return (int32_t)(view->generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
+        return (int32_t)(khs_view_generation(view) - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
 }
 
 static void unmap_retired(void)
@@ -289,7 +291,7 @@ static void remap_locked(void)
         map->mapped = 1;
         /* What was read before this file was opened is no newer, whatever its number: a daemon may begin anew. */
         if (is_outdated(&map->file.view))
-                (void)__atomic_compare_exchange_n(&newest_read, &newest, map->file.view.generation, false,
+                (void)__atomic_compare_exchange_n(&newest_read, &newest, khs_view_generation(&map->file.view), false,
                                                   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         if (c)
                 maps[c - 1].retired_ds = khs_clock_ds(CLOCK_BOOTTIME);
@@ -345,18 +347,46 @@ static inline bool pin_current(struct khs_pin *pin)
         return false;
 }
 
-/* The pread path: a table of this lookup's own. */
-static int enter_own(struct khs_pin *pin)
+/* The pread path: a view of this lookup's own. */
+static __attribute__((noinline, cold)) int open_own(struct khs_pin *pin)
 {
-        if (!pin->own)
-                return -EXDEV;
-        if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, pin->own) < 0)
+        struct status status;
+
+        pin->saved_errno = errno;
+        pin->fd = open_checked(K8SHSVC_RUNDIR, &status);
+        if (pin->fd >= 0 && (status.size % KHS_TABLE_PAGE || status.size / KHS_TABLE_PAGE > KHS_MAX_FILE_PAGES)) {
+                raw_close(pin->fd);
+                pin->fd = -EBADMSG;
+        }
+        if (pin->fd < 0) {
+                errno = pin->saved_errno;
                 return -ENOTCONN;
+        }
         pin->count = NULL;
-        pin->view = &pin->own->view;
-        if ((int32_t)(pin->view->generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) > 0)
-                __atomic_store_n(&newest_read, pin->view->generation, __ATOMIC_RELAXED);
-        if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
+        pin->n_pages = (uint32_t)(status.size / KHS_TABLE_PAGE);
+        return 0;
+}
+
+__attribute__((cold)) int khs_map_read(struct khs_pin *pin, struct khs_view *own)
+{
+        own->fd = pin->fd;
+        pin->view = own;
+        if (khs_view_init(own, NULL, pin->fd, (uint64_t)pin->n_pages * KHS_TABLE_PAGE) == 0) {
+                if ((int32_t)(khs_view_generation(own) - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) > 0)
+                        __atomic_store_n(&newest_read, khs_view_generation(own), __ATOMIC_RELAXED);
+                if (khs_table_alive(own, &pin->now_ds) != KHS_DEAD)
+                        return 0;
+        }
+        return -ENOTCONN;
+}
+
+static int enter_own(struct khs_pin *pin, struct khs_view *own)
+{
+        if (open_own(pin) < 0)
+                return -ENOTCONN;
+        if (!own)
+                return -EXDEV;
+        if (khs_map_read(pin, own) == 0)
                 return 0;
         khs_map_leave(pin);
         return -ENOTCONN;
@@ -405,13 +435,13 @@ static enum usable pin_usable(struct khs_pin *pin)
 }
 
 /* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
-static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin)
+static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin, struct khs_view *own)
 {
         bool cannot, busy;
         int r;
 
         if (how_it_reads() == READS_FILE)
-                return enter_own(pin);
+                return enter_own(pin, own);
         remap();
         /*
          * Nothing can be mapped; or another thread is at it, or was when it left by longjmp() for good.
@@ -426,16 +456,16 @@ static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin)
                 if (!cannot)
                         return 0;
                 khs_map_leave(pin);
-                r = enter_own(pin);
-                if (r == 0 || r == -EXDEV)
+                r = enter_own(pin, own);
+                if (r != -ENOTCONN)
                         return r;
                 return pin_usable(pin) <= MAP_SUPERSEDED ? 0 : -ENOTCONN;
         case MAP_DEAD:
-                return cannot || busy ? enter_own(pin) : -ENOTCONN;
+                return cannot || busy ? enter_own(pin, own) : -ENOTCONN;
         case MAP_OUTDATED:
-                return enter_own(pin);
+                return enter_own(pin, own);
         default:
-                return cannot || busy || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin) : -ENOTCONN;
+                return cannot || busy || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin, own) : -ENOTCONN;
         }
 }
 
@@ -451,17 +481,18 @@ static inline bool is_good(const struct khs_view *view, uint32_t *ret_now_ds)
                      khs_load_relaxed(map + HEADER_WORD(beat_real_ds)), ret_now_ds);
 }
 
-int khs_map_enter(struct khs_pin *pin)
+int khs_map_enter(struct khs_pin *pin, struct khs_view *own)
 {
         if (!pin_current(pin))
-                return enter_slow(pin);
+                return enter_slow(pin, own);
         if (__builtin_expect(is_good(pin->view, &pin->now_ds), true))
                 return 0;
         khs_map_leave(pin);
-        return enter_slow(pin);
+        return enter_slow(pin, own);
 }
 
-void khs_map_leave_own(struct khs_pin *pin)
+__attribute__((cold)) void khs_map_leave_own(struct khs_pin *pin)
 {
-        khs_table_close(pin->own);
+        raw_close(pin->fd);
+        errno = pin->saved_errno;
 }

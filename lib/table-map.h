@@ -62,9 +62,12 @@ enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds
 /* One lookup's hold on a table. */
 struct khs_pin {
         const struct khs_view *view;
-        uint32_t now_ds; /* in the writer's CLOCK_BOOTTIME */
         uint32_t *count; /* of the pins of its map, on this thread's line; NULL: own */
-        struct khs_table_file *own; /* the caller's, see khs_map_enter(); or NULL */
+        uint32_t now_ds; /* in the writer's CLOCK_BOOTTIME */
+
+        /* Of a lookup that reads the file by itself. */
+        int fd, saved_errno;
+        uint32_t n_pages;
 };
 
 /* What khs_map_leave() does for a lookup that reads the file by itself. */
@@ -72,18 +75,30 @@ void khs_map_leave_own(struct khs_pin *pin);
 
 /**
  * khs_map_enter() - pin the living table of this process
- * @pin: pin->own is set by the caller: room for a table that this lookup alone reads, by pread(2), if it
- *       must; it lives as long as the pin. NULL is for those who first try without so much stack.
+ * @own: room for a view that this lookup alone reads through, by pread(2), if it must; it lives as long as
+ *       the pin. NULL: see khs_map_read()
  *
  * Enters the kernel only when there is no table yet, its daemon is silent or a newer file
  * replaced it, and then at most once a second (in each call where the table can't be mapped).
  *
  * Return: 0; -ENOTCONN no usable table or no living daemon; -EXDEV the lookup must read by itself, and
- * pin->own is NULL. Preserves errno.
+ * @own is NULL. Preserves errno.
  */
-int khs_map_enter(struct khs_pin *pin);
+int khs_map_enter(struct khs_pin *pin, struct khs_view *own);
 
-/* Lets go. */
+/**
+ * khs_map_read() - what is to follow -EXDEV
+ * @own: as there
+ *
+ * For those who can't spare stack for a view that is seldom needed, nor have any left for opening a file where
+ * they can: khs_map_enter() has opened it, and this goes on. @own is needed no longer than the view; the pin is
+ * to be given back in any case.
+ *
+ * Return: 0; -ENOTCONN.
+ */
+int khs_map_read(struct khs_pin *pin, struct khs_view *own);
+
+/* Lets go. Only now errno is again what it was before khs_map_enter(), if the lookup read by itself. */
 static inline void khs_map_leave(struct khs_pin *pin)
 {
         if (__builtin_expect(pin->count != NULL, 1))

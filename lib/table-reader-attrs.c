@@ -8,7 +8,6 @@
 #define HEAD_WORDS  (sizeof(struct khs_attrs) / 4)
 #define ROW_WORDS   (sizeof(struct khs_attr_row) / 4)
 #define PORT_WORDS  (sizeof(struct khs_attr_port) / 4)
-#define PIECE_BYTES 64U /* copied at a time: any label of a name */
 #define MAX_PORTS   4096U /* of one endpoint that are looked at */
 
 /* Whether the parts lie in their order in the block, with room for what addresses and twins ask for. */
@@ -43,37 +42,43 @@ void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs
         khs_view_copy(view, attrs->word + attrs->head.rows + i * (uint32_t)ROW_WORDS, &ret->host, ROW_WORDS);
 }
 
-/* At most PIECE_BYTES bytes from a byte offset of the string pool; the caller has checked that they are there. */
-static void copy_bytes(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, uint32_t n,
-                       char *ret)
+/* The word that holds a byte of the string pool, which the caller has checked to be there, that byte lowest. */
+KHS_INLINE uint32_t word_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset)
 {
-        uint32_t words[PIECE_BYTES / 4 + 1];
-
-        khs_view_copy(view, attrs->word + attrs->head.strings + offset / 4, words, (offset % 4 + n + 3) / 4);
-        memcpy(ret, (const char *)words + offset % 4, n);
+        return khs_view_load(view, attrs->word + attrs->head.strings + offset / 4) >> 8 * (offset % 4);
 }
 
 /* Where a string begins and how long it is; 0: none. */
-static uint32_t string_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
+KHS_INLINE uint32_t string_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
                           uint32_t *ret_offset)
 {
-        uint32_t n_bytes = (attrs->head.end - attrs->head.strings) * 4;
-        char n;
+        uint32_t n_bytes = (attrs->head.end - attrs->head.strings) * 4, n;
 
         if (offset == 0 || offset >= n_bytes)
                 return 0;
-        copy_bytes(view, attrs, offset, 1, &n);
+        n = word_at(view, attrs, offset) & 0xff;
         *ret_offset = offset + 1;
-        return (uint8_t)n <= n_bytes - offset - 1 ? (uint8_t)n : 0;
+        return n <= n_bytes - offset - 1 ? n : 0;
+}
+
+size_t khs_attrs_text(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, char *ret,
+                      size_t n_max)
+{
+        uint32_t n = string_at(view, attrs, offset, &offset), word = 0;
+
+        for (uint32_t i = 0; n <= n_max && i < n; i++, offset++, word >>= 8) {
+                if (i == 0 || offset % 4 == 0)
+                        word = word_at(view, attrs, offset);
+                ret[i] = (char)word;
+        }
+        return n;
 }
 
 size_t khs_attrs_string(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
                         char ret[static 256])
 {
-        uint32_t n = string_at(view, attrs, offset, &offset);
+        size_t n = khs_attrs_text(view, attrs, offset, ret, 255);
 
-        for (uint32_t done = 0; done < n; done += PIECE_BYTES)
-                copy_bytes(view, attrs, offset + done, n - done < PIECE_BYTES ? n - done : PIECE_BYTES, ret + done);
         ret[n] = '\0';
         return n;
 }
@@ -99,16 +104,21 @@ size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *at
 }
 
 /* One of the numbers in the part by_host, @place < n_rows + n_twins; n_rows where it is not one of the first @n. */
-static uint32_t number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place, uint32_t n)
+KHS_INLINE uint32_t number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place, uint32_t n)
 {
         uint32_t number = khs_view_load(view, attrs->word + attrs->head.by_host + place / 2) >> place % 2 * 16 & 0xffff;
 
         return number < n ? number : attrs->n_rows;
 }
 
-uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
+KHS_INLINE uint32_t by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
 {
         return place < attrs->n_rows ? number_at(view, attrs, place, attrs->n_rows) : attrs->n_rows;
+}
+
+uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
+{
+        return by_host(view, attrs, place);
 }
 
 uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i)
@@ -133,32 +143,31 @@ uint32_t khs_attrs_twins_before(const struct khs_view *view, const struct khs_at
         return low;
 }
 
-/* Compares a string of the pool with private memory of at most PIECE_BYTES bytes. */
+/* Compares a string of the pool with private memory. */
 static int compare(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, const char *text,
                    size_t n_text)
 {
-        uint32_t n = string_at(view, attrs, offset, &offset), n_common = n < n_text ? n : (uint32_t)n_text;
-        char bytes[PIECE_BYTES];
-        int order = 0;
+        uint32_t n = string_at(view, attrs, offset, &offset), n_common = n < n_text ? n : (uint32_t)n_text, word = 0;
 
-        if (n_common > 0) {
-                copy_bytes(view, attrs, offset, n_common, bytes);
-                order = memcmp(bytes, text, n_common);
+        for (uint32_t i = 0; i < n_common; i++, offset++, word >>= 8) {
+                if (i == 0 || offset % 4 == 0)
+                        word = word_at(view, attrs, offset);
+                if ((uint8_t)word != (uint8_t)text[i])
+                        return (uint8_t)word < (uint8_t)text[i] ? -1 : 1;
         }
-        return order != 0 ? order : (n > n_text) - (n < n_text);
+        return (n > n_text) - (n < n_text);
 }
 
 /* The host name at one place compared with ours; places without a row come last. */
 static int compare_place(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place,
                          const char *host, size_t n_host)
 {
-        uint32_t number = khs_attrs_by_host(view, attrs, place);
-        struct khs_attr_row row;
+        uint32_t number = by_host(view, attrs, place);
 
         if (number == attrs->n_rows)
                 return 1;
-        khs_attrs_row(view, attrs, number, &row);
-        return compare(view, attrs, row.host, host, n_host);
+        return compare(view, attrs, khs_view_load(view, attrs->word + attrs->head.rows + number * (uint32_t)ROW_WORDS),
+                       host, n_host);
 }
 
 /* The first place whose host name is not before ours (`limit` 0), or behind it (1). */
@@ -183,7 +192,7 @@ uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs
 {
         uint32_t first, end;
 
-        if (n_host < 1 || n_host > PIECE_BYTES)
+        if (n_host == 0)
                 return 0;
         first = bound(view, attrs, host, n_host, 0);
         if (first == attrs->n_rows || compare_place(view, attrs, first, host, n_host) != 0)
@@ -212,7 +221,7 @@ uint16_t khs_attrs_port(const struct khs_view *view, const struct khs_attrs_at *
 {
         struct khs_attr_port port;
 
-        for (uint32_t i = 0; n_name <= PIECE_BYTES && khs_attrs_port_at(view, attrs, row, i, &port); i++) {
+        for (uint32_t i = 0; khs_attrs_port_at(view, attrs, row, i, &port); i++) {
                 if (!name || (port.protocol == protocol && compare(view, attrs, port.name, name, n_name) == 0))
                         return port.number;
         }

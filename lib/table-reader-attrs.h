@@ -61,7 +61,11 @@ static inline int32_t khs_attr_ordinal(const struct khs_attr_row *row)
 size_t khs_attrs_string(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
                         char ret[static 256]);
 
-/* The same of a node or zone by its number, as it stands in a row. */
+/* The same without NUL, of at most @n_max bytes: what is longer is not copied, and its length shows it. */
+size_t khs_attrs_text(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, char *ret,
+                      size_t n_max);
+
+/* As khs_attrs_string(), of a node or zone by its number, as it stands in a row. */
 size_t khs_attrs_node(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t number,
                       char ret[static 256]);
 size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t number,

@@ -17,11 +17,11 @@
 static bool has_address(const struct khs_view *view, const struct khs_found *found, int family, const void *address)
 {
         uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, chunk[4];
-        size_t size = family == AF_INET ? 4 : 16;
+        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word, n_words = family == AF_INET ? 1 : 4;
 
         for (uint32_t i = 0; i < n; i++) {
-                khs_found_copy(view, found, family, i, 1, chunk, size);
-                if (memcmp(chunk, address, size) == 0)
+                khs_view_copy(view, word + i * n_words, chunk, n_words);
+                if (memcmp(chunk, address, (size_t)n_words * 4) == 0)
                         return true;
         }
         return false;
@@ -29,7 +29,7 @@ static bool has_address(const struct khs_view *view, const struct khs_found *fou
 
 /* As search(), in the other index: the service behind one entry with the address's tag. */
 static int examine_reverse(const struct khs_view *view, uint32_t entry, uint32_t tag, int family, const void *address,
-                           struct khs_found *ret, char key[static 256])
+                           struct khs_found *ret, char *key)
 {
         uint32_t ref = khs_view_load_acquire(view, entry + 1);
         int r;
@@ -45,7 +45,7 @@ static int examine_reverse(const struct khs_view *view, uint32_t entry, uint32_t
 }
 
 static int search_reverse(const struct khs_view *view, uint64_t hash, int family, const void *address,
-                          struct khs_found *ret, char key[static 256])
+                          struct khs_found *ret, char *key)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
 
@@ -69,7 +69,7 @@ static int search_reverse(const struct khs_view *view, uint64_t hash, int family
 }
 
 int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret,
-                     char key[static 256])
+                     char *key)
 {
         uint64_t hash;
 

@@ -26,20 +26,19 @@
 #define MAX_TRIES   8  /* searches before we give up; more than one is rare, see tests/bench */
 #define MAX_RECORDS 16 /* blocks looked at in one search: equal 31-bit tags are not met by chance */
 
-#define CHECKSUM_WORD (offsetof(struct khs_table_static, checksum) / 4)
-#define MAX_CHUNK   16 /* words copied at a time; a bucket, a record header */
+#define MAX_CHUNK   16 /* words copied at a time */
+#define SMALL_CHUNK 4 /* on the deepest stacks: an IPv6 address */
 
 /* Never a valid seq, ref or size: what can't be read is damaged, by the same checks. */
 #define UNREADABLE 0xffU
 
 /*
  * The raw system call is no cancellation point, and means the same in every C library. pread(2) of
- * a short or vanished file reads as UNREADABLE.
+ * a short or vanished file reads as UNREADABLE, and may change errno: khs_map_leave() puts that right.
  */
-static __attribute__((noinline, cold)) void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+KHS_INLINE void pread_inline(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
         uint64_t offset = (uint64_t)word * 4;
-        int saved_errno = errno;
         long n;
 
 #if __SIZEOF_LONG__ == 8
@@ -47,16 +46,21 @@ static __attribute__((noinline, cold)) void pread_words(int fd, uint32_t word, u
 #else
         n = syscall(SYS_pread64, fd, ret, (size_t)n_words * 4, (uint32_t)offset, (uint32_t)(offset >> 32));
 #endif
-        errno = saved_errno;
         if (n != (long)n_words * 4)
                 memset(ret, UNREADABLE, (size_t)n_words * 4);
 }
 
+static __attribute__((noinline, cold)) void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        pread_inline(fd, word, ret, n_words);
+}
+
+/* The end of the deepest of all calls: the same inside it, for a frame less. */
 uint32_t khs_view_pread(const struct khs_view *view, uint32_t word)
 {
         uint32_t value;
 
-        pread_words(view->fd, word, &value, 1);
+        pread_inline(view->fd, word, &value, 1);
         return value;
 }
 
@@ -95,70 +99,22 @@ void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, ui
                 ret[i] = khs_load_relaxed(map + word + i);
 }
 
-/* What is needed of the static part once, besides what the view keeps. */
-struct geometry {
-        uint32_t file_pages, idx_off, idx_log2, ridx_off, ridx_log2, arena_off;
-        uint32_t n_zone, checksum;
-};
+/* A word of the static part by the name of the field that it is, or begins with. */
+#define STATIC_WORD(field) ((uint32_t)(offsetof(struct khs_table_static, field) / 4))
+#define HEAD_WORDS         KHS_ZONE_WORD /* all that the geometry is made of */
+#define HEAD(field)        head[STATIC_WORD(field)]
 
-/* A field of the static part, and where its private copy goes: into the view or the geometry. */
-struct field {
-        uint16_t offset, size;
-        uint16_t dest;
-        bool to_view;
-};
-
-#define TO_GEOMETRY(name, member)                                                                                  \
-        { offsetof(struct khs_table_static, name), 4, offsetof(struct geometry, member), false }
-#define TO_VIEW(name, member, n) { offsetof(struct khs_table_static, name), n, offsetof(struct khs_view, member), true }
-
-static const struct field fields[] = {
-        TO_GEOMETRY(file_pages, file_pages),
-        TO_GEOMETRY(idx_off_pg, idx_off),
-        TO_GEOMETRY(idx_log2, idx_log2),
-        TO_GEOMETRY(ridx_off_pg, ridx_off),
-        TO_GEOMETRY(ridx_log2, ridx_log2),
-        TO_GEOMETRY(arena_off_pg, arena_off),
-        TO_VIEW(arena_units, arena_units, 4),
-        TO_VIEW(max_probe, max_probe, 4),
-        TO_VIEW(max_addr, max_addr, 4),
-        TO_VIEW(generation, generation, 4),
-        TO_VIEW(hash_key, hash_key, 16),
-        TO_VIEW(boot_id, boot_id, 16),
-        TO_GEOMETRY(zone_len, n_zone),
-        TO_VIEW(zone, zone, 256),
-        TO_GEOMETRY(checksum, checksum),
-        TO_VIEW(orphan_max_ds, orphan_max_ds, 4),
-        TO_VIEW(flags, flags, 4),
-        TO_VIEW(namespace_len, n_namespace, 1),
-        TO_VIEW(namespace, namespace, 63),
-};
-
-/* The part of a field that lies in the chunk at byte `start`. */
-static void field_take(const struct field *field, char *ret, size_t start, const uint32_t *chunk)
-{
-        size_t end = start + MAX_CHUNK * 4, from = field->offset, to = from + field->size;
-
-        from = from > start ? from : start;
-        to = to < end ? to : end;
-        if (from < to)
-                memcpy(ret + (from - field->offset), (const char *)chunk + (from - start), to - from);
-}
-
-/* Copies fields out of the static part, in pieces that small stacks have room for. */
-static void load_static(struct khs_view *view, struct geometry *g, uint32_t *ret_crc)
+/* Of the static part, in pieces that small stacks have room for. */
+static __attribute__((noinline, cold)) uint32_t static_crc(const struct khs_view *view)
 {
         uint32_t chunk[MAX_CHUNK], crc = KHS_CRC32C_INIT;
 
         for (uint32_t word = 0; word < KHS_STATIC_SIZE / 4; word += MAX_CHUNK) {
                 khs_view_copy(view, word, chunk, MAX_CHUNK);
-                for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-                        field_take(&fields[i], (fields[i].to_view ? (char *)view : (char *)g) + fields[i].dest,
-                                   (size_t)word * 4, chunk);
                 for (uint32_t i = 0; i < MAX_CHUNK; i++)
-                        crc = khs_crc32c_word(crc, word + i == CHECKSUM_WORD ? 0 : chunk[i]);
+                        crc = khs_crc32c_word(crc, word + i == STATIC_WORD(checksum) ? 0 : chunk[i]);
         }
-        *ret_crc = khs_crc32c_end(crc);
+        return khs_crc32c_end(crc);
 }
 
 /* Whether n_bytes from page `off` lie behind the header and inside the file. */
@@ -167,55 +123,59 @@ static bool pages_ok(uint32_t off, uint64_t n_bytes, uint32_t file_pages)
         return off >= 1 && off <= file_pages && n_bytes <= (uint64_t)(file_pages - off) * KHS_TABLE_PAGE;
 }
 
-static int init_geometry(struct khs_view *view, const struct geometry *g)
+static int init_geometry(struct khs_view *view, const uint32_t *head)
 {
-        if ((uint64_t)g->file_pages * (KHS_TABLE_PAGE / 4) != view->n_words)
+        uint32_t file_pages = HEAD(file_pages), idx_log2 = HEAD(idx_log2), ridx_log2 = HEAD(ridx_log2);
+
+        if ((uint64_t)file_pages * (KHS_TABLE_PAGE / 4) != view->n_words)
                 return -EBADMSG;
-        if (g->idx_log2 < KHS_IDX_LOG2_MIN || g->idx_log2 > KHS_IDX_LOG2_MAX ||
-            !pages_ok(g->idx_off, sizeof(struct khs_entry) << g->idx_log2, g->file_pages))
+        if (idx_log2 < KHS_IDX_LOG2_MIN || idx_log2 > KHS_IDX_LOG2_MAX ||
+            !pages_ok(HEAD(idx_off_pg), sizeof(struct khs_entry) << idx_log2, file_pages))
                 return -EBADMSG;
-        if (g->ridx_log2 && (g->ridx_log2 < KHS_IDX_LOG2_MIN || g->ridx_log2 > KHS_RIDX_LOG2_MAX ||
-                             !pages_ok(g->ridx_off, (uint64_t)sizeof(struct khs_entry) << g->ridx_log2, g->file_pages)))
+        if (ridx_log2 && (ridx_log2 < KHS_IDX_LOG2_MIN || ridx_log2 > KHS_RIDX_LOG2_MAX ||
+                          !pages_ok(HEAD(ridx_off_pg), (uint64_t)sizeof(struct khs_entry) << ridx_log2, file_pages)))
                 return -EBADMSG;
-        if (!pages_ok(g->arena_off, (uint64_t)view->arena_units * KHS_UNIT, g->file_pages))
+        if (!pages_ok(HEAD(arena_off_pg), (uint64_t)HEAD(arena_units) * KHS_UNIT, file_pages))
                 return -EBADMSG;
-        if (view->max_probe < 1 || view->max_probe > KHS_PROBE_MAX || view->max_addr > KHS_MAX_ADDRS)
+        if (HEAD(max_probe) < 1 || HEAD(max_probe) > KHS_PROBE_MAX || HEAD(max_addr) > KHS_MAX_ADDRS)
                 return -EBADMSG;
 
-        view->idx_word = g->idx_off * (KHS_TABLE_PAGE / 4);
-        view->n_buckets = (1U << g->idx_log2) / KHS_BUCKET_ENTRIES;
-        view->ridx_word = g->ridx_off * (KHS_TABLE_PAGE / 4);
-        view->n_rbuckets = g->ridx_log2 ? (1U << g->ridx_log2) / KHS_BUCKET_ENTRIES : 0;
-        view->arena_word = g->arena_off * (KHS_TABLE_PAGE / 4);
-        if (view->max_probe > view->n_buckets)
-                view->max_probe = view->n_buckets;
+        view->idx_word = HEAD(idx_off_pg) * (KHS_TABLE_PAGE / 4);
+        view->n_buckets = (1U << idx_log2) / KHS_BUCKET_ENTRIES;
+        view->ridx_word = HEAD(ridx_off_pg) * (KHS_TABLE_PAGE / 4);
+        view->n_rbuckets = ridx_log2 ? (1U << ridx_log2) / KHS_BUCKET_ENTRIES : 0;
+        view->arena_word = HEAD(arena_off_pg) * (KHS_TABLE_PAGE / 4);
+        view->arena_units = HEAD(arena_units);
+        view->max_probe = (uint8_t)(HEAD(max_probe) < view->n_buckets ? HEAD(max_probe) : view->n_buckets);
+        view->max_addr = HEAD(max_addr);
+        return 0;
+}
+
+/* What lies behind the zone, and the sum over all. */
+static int init_rest(struct khs_view *view)
+{
+        uint32_t n_namespace = khs_view_load(view, KHS_NAMESPACE_WORD) & 0xff;
+
+        if (static_crc(view) != khs_view_load(view, STATIC_WORD(checksum)) || n_namespace > KHS_NAMESPACE_MAX)
+                return -EBADMSG;
+        view->n_namespace = (uint8_t)n_namespace;
         return 0;
 }
 
 /* The first words say whether the rest means anything to us. */
-static int check_format(const struct khs_view *view)
+static __attribute__((noinline, cold)) int init_head(struct khs_view *view)
 {
-        uint32_t words[5]; /* magic, endian, major and minor, header_size, flags_incompat */
+        uint32_t head[HEAD_WORDS];
 
-        khs_view_copy(view, 0, words, 5);
-        if (words[0] != KHS_MAGIC || words[1] != KHS_ENDIAN || (words[2] & 0xffff) != KHS_MAJOR ||
-            words[3] != KHS_HEADER_SIZE || words[4] & ~KHS_FLAGS_INCOMPAT_KNOWN)
+        khs_view_copy(view, 0, head, HEAD_WORDS);
+        if (HEAD(magic) != KHS_MAGIC || HEAD(endian) != KHS_ENDIAN || (HEAD(major) & 0xffff) != KHS_MAJOR ||
+            HEAD(header_size) != KHS_HEADER_SIZE || HEAD(flags_incompat) & ~KHS_FLAGS_INCOMPAT_KNOWN)
                 return -EPROTONOSUPPORT;
-        return 0;
-}
-
-static __attribute__((cold)) int init_static(struct khs_view *view)
-{
-        struct geometry g;
-        uint32_t crc;
-
-        load_static(view, &g, &crc);
-        if (crc != g.checksum || g.n_zone > KHS_KEY_MAX || view->n_namespace > sizeof(view->namespace) - 1)
+        if (HEAD(zone_len) > KHS_KEY_MAX)
                 return -EBADMSG;
-        view->n_zone = (uint8_t)g.n_zone;
-        view->zone[g.n_zone] = '\0';
-        view->namespace[view->n_namespace] = '\0';
-        return init_geometry(view, &g);
+        memcpy(view->hash_key, &HEAD(hash_key), sizeof(view->hash_key));
+        view->n_zone = (uint8_t)HEAD(zone_len);
+        return init_geometry(view, head);
 }
 
 int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
@@ -228,10 +188,8 @@ int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
         ret->fd = fd;
         ret->n_words = (uint32_t)(size / 4);
 
-        r = check_format(ret);
-        if (r < 0)
-                return r;
-        return init_static(ret);
+        r = init_head(ret);
+        return r < 0 ? r : init_rest(ret);
 }
 
 /* Whether a record of these sizes fits into its block, and the block into the arena. */
@@ -284,19 +242,14 @@ static inline uint32_t last_word(const char *key, size_t n_key)
         return khs_load32(key + n_key - 4) >> 8 * (4 - n_key % 4);
 }
 
-/* In pieces that small stacks have room for. */
-static __attribute__((noinline, cold)) bool key_equal_by_pread(int fd, uint32_t word, const char *key, size_t n_key)
+static __attribute__((noinline, cold)) bool key_equal_by_pread(const struct khs_view *view, uint32_t word,
+                                                               const char *key, size_t n_key)
 {
-        for (size_t n; n_key > 0; key += n, n_key -= n, word += MAX_CHUNK) {
-                uint32_t theirs[MAX_CHUNK], ours[MAX_CHUNK] = { 0 };
-
-                n = n_key < sizeof(ours) ? n_key : sizeof(ours);
-                memcpy(ours, key, n);
-                pread_words(fd, word, theirs, (uint32_t)(n + 3) / 4);
-                if (memcmp(ours, theirs, (n + 3) / 4 * 4) != 0) /* the writer pads with zeros */
+        for (; n_key >= 4; key += 4, n_key -= 4) {
+                if (khs_view_pread(view, word++) != khs_load32(key))
                         return false;
         }
-        return true;
+        return n_key == 0 || khs_view_pread(view, word) == (uint32_t)khs_load_tail(key, n_key);
 }
 
 KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found,
@@ -309,7 +262,7 @@ KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, cons
         if (found->n_key != n_key)
                 return false;
         if (!map)
-                return key_equal_by_pread(view->fd, word, key, n_key);
+                return key_equal_by_pread(view, word, key, n_key);
         theirs = map + word;
         for (size_t i = 0; i < n; i++)
                 differ |= khs_load_relaxed(theirs + i) ^ khs_load32(key + 4 * i);
@@ -355,13 +308,9 @@ KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t
 
         for (uint32_t probe = 0; probe < view->max_probe; probe++, bucket++) {
                 uint32_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
-                uint32_t buffer[KHS_BUCKET_ENTRIES * 2];
-                const uint32_t *tags = map ? map + entry : buffer;
 
-                if (!map)
-                        pread_words(view->fd, entry, buffer, KHS_BUCKET_ENTRIES * 2);
-                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2, tags += 2) {
-                        uint32_t t = khs_load_relaxed(tags);
+                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
+                        uint32_t t = load(view, map, entry);
                         int r;
 
                         if (t == 0)
@@ -400,20 +349,27 @@ int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, st
         return r == -EAGAIN ? search_again(view, hash, key, n_key, ret) : r;
 }
 
-static __attribute__((cold)) void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
+void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
 {
-        uint32_t chunk[MAX_CHUNK / 2];
+        uint32_t bytes;
 
-        for (uint32_t done = 0; done < n_key; done += sizeof(chunk), word += MAX_CHUNK / 2) {
-                uint32_t n = n_key - done < sizeof(chunk) ? n_key - done : sizeof(chunk);
-
-                khs_view_copy(view, word, chunk, (n + 3) / 4);
-                memcpy(ret + done, chunk, n);
+        for (; n >= 4; n -= 4, ret += 4) {
+                bytes = khs_view_load(view, word++);
+                memcpy(ret, &bytes, 4);
         }
+        if (n == 0)
+                return;
+        for (bytes = khs_view_load(view, word); n > 0; n--, bytes >>= 8)
+                *ret++ = (char)bytes;
+}
+
+static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
+{
+        khs_view_copy_bytes(view, word, n_key, ret);
         ret[n_key] = '\0';
 }
 
-int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char key[static 256])
+__attribute__((cold)) int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char *key)
 {
         uint32_t ref = khs_view_load_acquire(view, view->idx_word + i * 2 + 1);
         int r;
@@ -423,7 +379,8 @@ int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *re
         r = load_record(view, view->map, ref, ret);
         if (r < 0)
                 return r;
-        load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
+        if (key)
+                load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
         if (khs_view_load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
                 return -EAGAIN;
         return khs_found_valid(view, ret) ? 0 : -EAGAIN;
@@ -438,38 +395,26 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
         return -ENOENT;
 }
 
-/* Addresses that lie one after the other. */
-static __attribute__((noinline, cold)) char *pread_run(const struct khs_view *view, uint32_t word, uint32_t count,
-                                                       uint32_t n_words, char *out, size_t stride)
-{
-        uint32_t chunk[MAX_CHUNK];
-
-        while (count > 0) {
-                uint32_t n = count < MAX_CHUNK / n_words ? count : MAX_CHUNK / n_words;
-
-                pread_words(view->fd, word, chunk, n * n_words);
-                for (uint32_t i = 0; i < n; i++, out += stride)
-                        memcpy(out, chunk + (size_t)i * n_words, (size_t)n_words * 4);
-                word += n * n_words;
-                count -= n;
-        }
-        return out;
-}
-
 void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
                      uint32_t count, void *ret, size_t stride)
 {
         uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
-        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word;
-        uint32_t n_tail = count < n - first ? count : n - first;
-        char *out;
+        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word, chunk[SMALL_CHUNK];
+        char *out = ret;
 
-        /* From `first` to the end, then from the beginning. */
-        out = pread_run(view, word + first * n_words, n_tail, n_words, ret, stride);
-        pread_run(view, word, count - n_tail, n_words, out, stride);
+        while (count > 0) {
+                uint32_t run = count < n - first ? count : n - first;
+
+                run = run < SMALL_CHUNK / n_words ? run : SMALL_CHUNK / n_words;
+                pread_words(view->fd, word + first * n_words, chunk, run * n_words);
+                for (uint32_t i = 0; i < run; i++, out += stride)
+                        memcpy(out, chunk + (size_t)i * n_words, (size_t)n_words * 4);
+                first = first + run < n ? first + run : 0;
+                count -= run;
+        }
 }
 
-int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
+__attribute__((cold)) int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
 {
         uint32_t room = found->record.units * KHS_UNIT_WORDS - (found->v4_word - found->block);
         uint32_t n_key;

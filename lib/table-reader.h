@@ -15,6 +15,7 @@
  * threads may use one. Opening, mapping and replacing files is table-map.h's.
  */
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,18 +36,15 @@ struct khs_view {
         uint32_t n_rbuckets; /* 0: no reverse index */
         uint32_t arena_word;
         uint32_t arena_units;
-        uint32_t max_probe;
         uint32_t max_addr;
-        uint32_t generation;
-        uint32_t orphan_max_ds;
-        uint32_t flags;
         uint8_t hash_key[16];
-        uint8_t boot_id[16];
-        uint8_t n_zone;
-        uint8_t n_namespace;
-        char zone[256];     /* NUL-terminated */
-        char namespace[64]; /* NUL-terminated */
+        uint8_t max_probe;
+        uint8_t n_zone; /* the texts stay where they are, as does what is seldom needed */
+        uint8_t n_namespace; /* 0: none */
 };
+
+/* Views without a map lie on stacks that may be small. */
+static_assert(sizeof(struct khs_view) <= 64, "stack");
 
 /**
  * khs_view_init() - validate a table's header and learn its geometry
@@ -58,7 +56,10 @@ struct khs_view {
  */
 int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size);
 
-/* One word of a view without a map. What can't be read is 0xffffffff: never a valid seq, ref or size. */
+/*
+ * One word of a view without a map. What can't be read is 0xffffffff: never a valid seq, ref or size. May
+ * change errno, as may all that reads through such a view.
+ */
 __attribute__((noinline, cold)) uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
 
 /* One word of the file, @word < view->n_words. The acquire form pairs as table-atomic.h draws it. */
@@ -72,8 +73,41 @@ static inline uint32_t khs_view_load_acquire(const struct khs_view *view, uint32
         return __builtin_expect(view->map != NULL, 1) ? khs_load_acquire(view->map + word) : khs_view_pread(view, word);
 }
 
+/* Of the static part: +1 with every new file. */
+static inline uint32_t khs_view_generation(const struct khs_view *view)
+{
+        return khs_view_load(view, (uint32_t)(offsetof(struct khs_table_static, generation) / 4));
+}
+
 /* Words of the file into private memory; all of them < view->n_words. */
 void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words);
+
+/* Bytes that begin on a word into private memory; all of them inside the file. */
+void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret);
+
+/* The cluster domain, compared where it lies; or, without a view, one in private memory. */
+struct khs_zone {
+        const struct khs_view *view;
+        const char *bytes;
+        size_t n; /* its length */
+};
+
+#define KHS_ZONE_WORD ((uint32_t)(offsetof(struct khs_table_static, zone) / 4))
+#define KHS_NAMESPACE_MAX  ((uint32_t)sizeof(((struct khs_table_static *)NULL)->namespace))
+#define KHS_NAMESPACE_WORD ((uint32_t)(offsetof(struct khs_table_static, namespace_len) / 4)) /* behind its length byte */
+
+static inline struct khs_zone khs_view_zone(const struct khs_view *view)
+{
+        return (struct khs_zone){ .view = view, .n = view->n_zone };
+}
+
+/* The up to four bytes from the i-th on, i % 4 == 0 and i < n. Above them is anything. */
+static inline uint32_t khs_zone_word(const struct khs_zone *zone, size_t i)
+{
+        if (__builtin_expect(zone->view != NULL, 1))
+                return khs_view_load(zone->view, KHS_ZONE_WORD + (uint32_t)i / 4);
+        return (uint32_t)khs_load_tail(zone->bytes + i, zone->n - i < 4 ? zone->n - i : 4);
+}
 
 /* A record as it was at one moment: a private, checked copy of its header, and where the rest lies. */
 struct khs_found {
@@ -95,11 +129,11 @@ int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, st
 /**
  * khs_view_entry() - the record behind one index entry
  * @i:   number of the entry, < n_buckets * KHS_BUCKET_ENTRIES
- * @key: receives the key, NUL-terminated
+ * @key: receives the key, NUL-terminated, at most 256 bytes; may be NULL
  *
  * Return: 0; -ENOENT the entry is free; -EAGAIN the record changed meanwhile; -EBADMSG damaged.
  */
-int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char key[static 256]);
+int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char *key);
 
 /**
  * khs_view_next() - walk through all records, in no order
@@ -116,7 +150,7 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
  * khs_view_reverse() - a service that has an address
  * @family:  AF_INET or AF_INET6
  * @address: 4 or 16 bytes, network byte order, private memory
- * @key:     receives the service's key, NUL-terminated
+ * @key:     receives the service's key, NUL-terminated, at most 256 bytes; may be NULL
  *
  * Where several services have it, one of them.
  *
@@ -124,7 +158,7 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
  * changed under every try.
  */
 int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret,
-                     char key[static 256]);
+                     char *key);
 
 /* What khs_found_copy() does without a map. */
 void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "bytes.h"
 #include "lookup.h"
 #include "nss-pack.h"
 #include "reverse.h"
@@ -46,6 +47,7 @@ enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_ad
 
 /* What one call wants and where its answer goes. */
 struct request {
+        const char *name;
         int family; /* AF_UNSPEC: tuples; else a hostent */
         bool has_other_family; /* where there is no address of this one */
         char *buffer;
@@ -66,14 +68,14 @@ static const char *const *search_list(void)
 
 static struct nss_name canonical(const struct khs_lookup *l)
 {
-        struct nss_name name = { .zone = khs_lookup_zone(l), .n_zone = l->view->n_zone };
+        struct nss_name name = { .n_zone = l->view->n_zone };
 
         name.key = khs_lookup_canonical(l, &name.n_key);
         return name;
 }
 
 /* Before anything is chosen: glibc comes back with more room for the same answer. */
-static __attribute__((noinline)) int plan(struct request *q, const struct khs_lookup *l)
+static KHS_NOINLINE int plan(struct request *q, const struct khs_lookup *l)
 {
         const struct nss_name name = canonical(l);
         size_t n = (size_t)l->v4.count + l->v6.count;
@@ -84,48 +86,52 @@ static __attribute__((noinline)) int plan(struct request *q, const struct khs_lo
 }
 
 /* In one place, for both families and both forms. */
-static __attribute__((noinline)) void copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
+static KHS_NOINLINE void copy_addresses(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
         khs_lookup_copy(l, family, ret, stride);
 }
 
-static __attribute__((noinline)) void fill(const struct request *q, const struct khs_lookup *l)
+static KHS_NOINLINE void write_canonical(const struct khs_lookup *l, char *ret)
 {
         const struct nss_name name = canonical(l);
 
-        if (q->family == AF_UNSPEC) {
-                nss_fill_tuples(&q->tuples, &name, l->v4.count, l->v6.count);
-                copy(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
-                copy(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
-                return;
-        }
-        nss_fill_host(&q->host, q->family, (size_t)l->v4.count + l->v6.count);
-        nss_name_write(&name, q->host.name);
-        copy(l, q->family, q->host.addresses, q->family == AF_INET ? 4 : 16);
+        khs_view_copy_bytes(l->view, KHS_ZONE_WORD, l->view->n_zone, nss_name_write(&name, ret));
 }
 
-static int resolve(struct khs_lookup *l, struct request *q)
+static KHS_NOINLINE void fill(const struct request *q, const struct khs_lookup *l)
 {
-        do {
-                int r = khs_lookup_find(l);
+        if (q->family == AF_UNSPEC) {
+                write_canonical(l, q->tuples.name);
+                nss_fill_tuples(&q->tuples, l->v4.count, l->v6.count);
+                copy_addresses(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
+                copy_addresses(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
+                return;
+        }
+        write_canonical(l, q->host.name);
+        nss_fill_host(&q->host, q->family, (size_t)l->v4.count + l->v6.count);
+        copy_addresses(l, q->family, q->host.addresses, q->family == AF_INET ? 4 : 16);
+}
 
-                if (r == 0)
-                        r = khs_lookup_choose(l, q->family, false);
-                if (r == 0)
-                        r = plan(q, l);
-                if (r < 0)
-                        return r;
-                khs_lookup_rotate(l);
-                fill(q, l);
-        } while (!khs_lookup_done(l));
-        return 0;
+static inline __attribute__((always_inline)) int begin(struct khs_lookup *l, const struct khs_pin *pin,
+                                                       const char *name)
+{
+        return khs_lookup_begin(l, pin, name, strnlen(name, KHS_NAME_MAX + 2), search_list());
+}
+
+static KHS_NOINLINE int choose(struct khs_lookup *l, struct request *q)
+{
+        int r = khs_lookup_choose(l, q->family, false);
+
+        if (r == -ENODATA)
+                q->has_other_family = l->v4.n > 0 || l->v6.n > 0;
+        return r == 0 ? plan(q, l) : r;
 }
 
 /*
  * The meaning of a result for glibc. nss.texi: a module never sets *errnop to zero; ERANGE means
  * that the buffer is too small and nothing else.
  */
-static enum nss_status status(int r, bool has_other_family, int *errnop, int *h_errnop)
+static KHS_NOINLINE enum nss_status status(int r, bool has_other_family, int *errnop, int *h_errnop)
 {
         switch (r) {
         case 0:
@@ -151,58 +157,70 @@ static enum nss_status status(int r, bool has_other_family, int *errnop, int *h_
         }
 }
 
-static __attribute__((noinline)) int look_up(const struct khs_pin *pin, const char *name, struct request *q)
+static inline __attribute__((always_inline)) int resolve(struct khs_lookup *l, struct request *q)
+{
+        do {
+                int r = khs_lookup_find(l);
+
+                if (r == 0)
+                        r = choose(l, q);
+                if (r < 0)
+                        return r;
+                khs_lookup_rotate(l);
+                fill(q, l);
+        } while (!khs_lookup_done(l));
+        return 0;
+}
+
+static KHS_NOINLINE int look_up(const struct khs_pin *pin, struct request *q)
 {
         struct khs_lookup l;
-        int r;
+        int r = begin(&l, pin, q->name);
 
-        r = khs_lookup_begin(&l, pin, name, strnlen(name, KHS_NAME_MAX + 2), search_list());
+        return r < 0 ? r : resolve(&l, q);
+}
+
+/* Not part of the next, where each word that outlives a call would be one more on the stack. */
+static __attribute__((noinline, cold)) int begin_by_file(struct khs_lookup *l, const struct khs_pin *pin,
+                                                         const char *name)
+{
+        return begin(l, pin, name);
+}
+
+/* With a view of its own on the stack. */
+static __attribute__((noinline, cold)) int look_up_by_file(struct khs_pin *pin, struct request *q)
+{
+        struct khs_lookup l;
+        struct khs_view own;
+        int r = khs_map_read(pin, &own);
+
         if (r == 0)
-                r = resolve(&l, q);
-        if (r == -ENODATA)
-                q->has_other_family = l.v4.n > 0 || l.v6.n > 0;
-        return r;
+                r = begin_by_file(&l, pin, q->name);
+        return r < 0 ? r : resolve(&l, q);
 }
 
 /*
  * The table is pinned first, since looking for a file and mapping it need as much stack as the lookup
- * itself; those who must read the file by themselves need most, in a function of their own.
+ * itself. Part of each entry point: one frame less.
  */
-static inline __attribute__((always_inline)) int look_up_in(struct khs_table_file *own, const char *name,
-                                                            struct request *q)
+static inline __attribute__((always_inline)) enum nss_status answer(struct request *q, int *errnop, int *h_errnop)
 {
-        struct khs_pin pin = { .own = own };
+        struct khs_pin pin;
         int r;
 
-        r = khs_map_enter(&pin);
-        if (r < 0)
-                return r;
-        r = look_up(&pin, name, q);
-        khs_map_leave(&pin);
-        return r;
-}
-
-static __attribute__((noinline, cold)) int look_up_by_file(const char *name, struct request *q)
-{
-        struct khs_table_file own;
-
-        return look_up_in(&own, name, q);
-}
-
-static __attribute__((noinline)) enum nss_status answer(const char *name, struct request *q, int *errnop, int *h_errnop)
-{
-        int r = look_up_in(NULL, name, q);
-
-        if (r == -EXDEV)
-                r = look_up_by_file(name, q);
+        r = khs_map_enter(&pin, NULL);
+        if (r == 0 || r == -EXDEV) {
+                r = r == 0 ? look_up(&pin, q) : look_up_by_file(&pin, q);
+                khs_map_leave(&pin);
+        }
         return status(r, q->has_other_family, errnop, h_errnop);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
                                                      size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp)
 {
-        struct request q = { .family = AF_UNSPEC, .buffer = buffer, .n_buffer = n_buffer };
-        enum nss_status s = answer(name, &q, errnop, h_errnop);
+        struct request q = { .name = name, .family = AF_UNSPEC, .buffer = buffer, .n_buffer = n_buffer };
+        enum nss_status s = answer(&q, errnop, h_errnop);
 
         if (s != NSS_STATUS_SUCCESS)
                 return s;
@@ -223,7 +241,7 @@ static inline __attribute__((always_inline)) enum nss_status by_name(const char 
                                                                      size_t n_buffer, int *errnop, int *h_errnop,
                                                                      char **canonp)
 {
-        struct request q = { .family = family, .buffer = buffer, .n_buffer = n_buffer };
+        struct request q = { .name = name, .family = family, .buffer = buffer, .n_buffer = n_buffer };
         enum nss_status s;
 
         if (family != AF_INET && family != AF_INET6) {
@@ -231,10 +249,10 @@ static inline __attribute__((always_inline)) enum nss_status by_name(const char 
                 *h_errnop = NO_DATA;
                 return NSS_STATUS_UNAVAIL;
         }
-        s = answer(name, &q, errnop, h_errnop);
+        s = answer(&q, errnop, h_errnop);
         if (s != NSS_STATUS_SUCCESS)
                 return s;
-        nss_describe_host(&q.host, family, ret);
+        nss_describe_host(&q.host, q.family, ret); /* not what outlives the lookup in one word more */
         if (canonp)
                 *canonp = q.host.name;
         return s;
@@ -266,7 +284,7 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hos
 /* ---- from addresses to names ---- */
 
 /* A buffer that is too small for all the rest still shows whether there is a name: without one it is left as it was. */
-static int reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
+static KHS_NOINLINE int reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
 {
         struct nss_host plan;
         int r, r_plan;
@@ -284,18 +302,24 @@ static int reverse(const void *address, int family, char *buffer, size_t n_buffe
         return 0;
 }
 
-PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
-                                                     struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
-                                                     int *h_errnop, int32_t *ttlp)
+static inline __attribute__((always_inline)) enum nss_status by_address(const void *address, socklen_t n_address,
+                                                                        int family, struct hostent *ret, char *buffer,
+                                                                        size_t n_buffer, int *errnop, int *h_errnop)
 {
-        enum nss_status s;
-
         if (!(family == AF_INET && n_address == 4) && !(family == AF_INET6 && n_address == 16)) {
                 *errnop = EAFNOSUPPORT;
                 *h_errnop = NO_DATA;
                 return NSS_STATUS_UNAVAIL;
         }
-        s = status(reverse(address, family, buffer, n_buffer, ret), false, errnop, h_errnop);
+        return status(reverse(address, family, buffer, n_buffer, ret), false, errnop, h_errnop);
+}
+
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
+                                                     struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
+                                                     int *h_errnop, int32_t *ttlp)
+{
+        enum nss_status s = by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
+
         if (s == NSS_STATUS_SUCCESS && ttlp)
                 *ttlp = 0;
         return s;
@@ -305,5 +329,5 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen
                                                     struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
                                                     int *h_errnop)
 {
-        return _nss_k8shsvc_gethostbyaddr2_r(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
+        return by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
 }

@@ -45,14 +45,14 @@ size_t nss_name_size(const struct nss_name *name)
         return name->n_key + strlen(SVC) + name->n_zone + 1;
 }
 
-void nss_name_write(const struct nss_name *name, char *ret)
+char *nss_name_write(const struct nss_name *name, char *ret)
 {
         memcpy(ret, name->key, name->n_key);
         ret += name->n_key;
         memcpy(ret, SVC, strlen(SVC));
         ret += strlen(SVC);
-        memcpy(ret, name->zone, name->n_zone);
         ret[name->n_zone] = '\0';
+        return ret;
 }
 
 int nss_plan_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, size_t n, struct nss_tuples *ret)
@@ -68,11 +68,10 @@ int nss_plan_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, 
         return 0;
 }
 
-void nss_fill_tuples(const struct nss_tuples *plan, const struct nss_name *name, size_t n4, size_t n6)
+void nss_fill_tuples(const struct nss_tuples *plan, size_t n4, size_t n6)
 {
         size_t n = n4 + n6;
 
-        nss_name_write(name, plan->name);
         for (size_t i = 0; i < n; i++)
                 plan->tuples[i] = (struct gaih_addrtuple){
                         .next = i + 1 < n ? &plan->tuples[i + 1] : NULL,

@@ -19,8 +19,7 @@
 struct nss_name {
         const char *key; /* "S.N", "HOST.S.N" */
         size_t n_key;
-        const char *zone; /* "cluster.local" */
-        size_t n_zone;
+        size_t n_zone; /* of "cluster.local", which the caller copies out of the table */
 };
 
 /* Where the parts of an answer go. */
@@ -41,8 +40,8 @@ struct nss_host {
  */
 int nss_plan_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, size_t n, struct nss_tuples *ret);
 
-/* Fills in all but the addresses, which go to tuples[i].addr: IPv6 first. */
-void nss_fill_tuples(const struct nss_tuples *plan, const struct nss_name *name, size_t n4, size_t n6);
+/* Fills in all but the name and the addresses, which go to tuples[i].addr: IPv6 first. */
+void nss_fill_tuples(const struct nss_tuples *plan, size_t n4, size_t n6);
 
 /**
  * nss_plan_host() - a struct hostent without aliases
@@ -58,5 +57,8 @@ void nss_fill_host(const struct nss_host *plan, int family, size_t n);
 /* What leads to it. */
 void nss_describe_host(const struct nss_host *plan, int family, struct hostent *ret);
 
+/* Its size, with its NUL. */
 size_t nss_name_size(const struct nss_name *name);
-void nss_name_write(const struct nss_name *name, char *ret);
+
+/* All but the zone: returns where that goes. */
+char *nss_name_write(const struct nss_name *name, char *ret);

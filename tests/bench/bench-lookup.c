@@ -150,11 +150,12 @@ static __attribute__((noinline)) int lookup_api(struct reader *r, const char *na
 
 static __attribute__((noinline)) int lookup_reader(struct reader *r, const char *name)
 {
+        const struct khs_zone zone = khs_view_zone(r->view);
         struct khs_found found;
         struct khs_name parsed;
         int ret;
 
-        ret = khs_name_parse(&parsed, name, strlen(name), r->view->zone, r->view->n_zone);
+        ret = khs_name_parse(&parsed, name, strlen(name), &zone);
         if (ret < 0)
                 return ret;
         ret = khs_view_find(r->view, parsed.text, parsed.len, &found);
@@ -166,11 +167,12 @@ static __attribute__((noinline)) int lookup_reader(struct reader *r, const char 
 
 static inline const struct khs_record *raw_find(const struct khs_view *view, const char *name)
 {
+        const struct khs_zone zone = khs_view_zone(view);
         struct khs_name parsed;
         uint64_t hash;
         uint32_t tag;
 
-        if (khs_name_parse(&parsed, name, strlen(name), view->zone, view->n_zone) < 0)
+        if (khs_name_parse(&parsed, name, strlen(name), &zone) < 0)
                 return NULL;
         hash = khs_siphash13(view->hash_key, parsed.text, parsed.len);
         tag = (uint32_t)(hash >> 32) | 1;

@@ -47,6 +47,7 @@ static bool same(const struct khs_name *a, const struct khs_name *b)
 static void check_name(const struct khs_name *name, const char *zone, size_t n_zone)
 {
         char text[1024];
+        const struct khs_zone zone_text = { .bytes = zone, .n = n_zone };
         struct khs_name again;
         uint32_t n_labels = 1;
         size_t n = name->len;
@@ -68,13 +69,13 @@ static void check_name(const struct khs_name *name, const char *zone, size_t n_z
         memcpy(text, name->text, n);
         memcpy(text + n, ".svc", 4);
         n += 4;
-        if (khs_name_parse(&again, text, n, zone, n_zone) == 0 && n_zone > 0)
+        if (khs_name_parse(&again, text, n, &zone_text) == 0 && n_zone > 0)
                 CHECK(again.in_cluster);
         text[n++] = '.';
         if (n + n_zone > KHS_NAME_MAX)
                 return;
         memcpy(text + n, zone, n_zone);
-        if (khs_name_parse(&again, text, n + n_zone, zone, n_zone) == 0)
+        if (khs_name_parse(&again, text, n + n_zone, &zone_text) == 0)
                 CHECK(same(&again, name));
 }
 
@@ -129,6 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         char *zone, *text, *search[MAX_SEARCH + 1] = { NULL }, namespace[KHS_LABEL_MAX + 1];
         size_t n_zone, n_text, n;
+        struct khs_zone zone_text;
         struct khs_name name;
         int r;
 
@@ -144,7 +146,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         /* Not NUL-terminated for whoever is told the length. */
         text[n_text] = 'x';
-        r = khs_name_parse(&name, text, n_text, zone, n_zone);
+        zone_text = (struct khs_zone){ .bytes = zone, .n = n_zone };
+        r = khs_name_parse(&name, text, n_text, &zone_text);
         text[n_text] = '\0';
         CHECK(r == 0 || r == -ENOENT);
         if (r == 0) {
@@ -152,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 check_form(&name, text, n_text, zone, n_zone);
         }
 
-        n = khs_name_search((const char *const *)search, zone, n_zone, namespace);
+        n = khs_name_search((const char *const *)search, &zone_text, namespace);
         CHECK(n <= KHS_LABEL_MAX);
         CHECK(n == 0 || (strlen(namespace) == n && !strchr(namespace, '.')));
         check_target(text);

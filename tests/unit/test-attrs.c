@@ -556,10 +556,10 @@ Test(attrs, outlive_the_writer_and_the_file)
                 more = fixture_row(key, i, 50, 0);
                 cr_assert_eq(khs_writer_put(s.f.writer, &more, fixture_now()), 0);
         }
-        generation = s.file.view.generation;
+        generation = khs_view_generation(&s.file.view);
         khs_table_close(&s.file);
         fixture_open(&s.f, &s.file);
-        cr_expect_gt(s.file.view.generation, generation, "it has grown");
+        cr_expect_gt(khs_view_generation(&s.file.view), generation, "it has grown");
         cr_assert_eq(look(&s, "web.default"), 0);
         check_twins(&s, &row);
         scene_deinit(&s);

@@ -104,7 +104,7 @@ static uint32_t generation(const struct world *w)
         uint32_t ret;
 
         fixture_open(&w->f, &file);
-        ret = file.view.generation;
+        ret = khs_view_generation(&file.view);
         khs_table_close(&file);
         return ret;
 }

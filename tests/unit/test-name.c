@@ -8,9 +8,11 @@
 
 #define ZONE "cluster.local"
 
+static const struct khs_zone zone = { .bytes = ZONE, .n = sizeof(ZONE) - 1 }, no_zone;
+
 static int parse(struct khs_name *ret, const char *text)
 {
-        return khs_name_parse(ret, text, strlen(text), ZONE, strlen(ZONE));
+        return khs_name_parse(ret, text, strlen(text), &zone);
 }
 
 static const struct {
@@ -97,9 +99,9 @@ Test(name, works_without_a_zone)
 {
         struct khs_name name;
 
-        cr_expect_eq(khs_name_parse(&name, "a.b.svc", 7, "", 0), 0);
+        cr_expect_eq(khs_name_parse(&name, "a.b.svc", 7, &no_zone), 0);
         cr_expect_str_eq(name.text, "a.b");
-        cr_expect_eq(khs_name_parse(&name, "a.b.svc.cluster.local", 21, "", 0), 0);
+        cr_expect_eq(khs_name_parse(&name, "a.b.svc.cluster.local", 21, &no_zone), 0);
         cr_expect_not(name.in_cluster);
 }
 
@@ -120,7 +122,7 @@ Test(name, finds_the_namespace_in_the_search_list)
 
         for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
                 char namespace[KHS_LABEL_MAX + 1] = "";
-                size_t n = khs_name_search(lists[i].search, ZONE, strlen(ZONE), namespace);
+                size_t n = khs_name_search(lists[i].search, &zone, namespace);
 
                 cr_expect_eq(n, strlen(lists[i].expected), "list %zu", i);
                 if (n > 0)

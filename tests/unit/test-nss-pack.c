@@ -14,7 +14,7 @@
 #define GUARD 64
 #define FILL  0xa5
 
-static const struct nss_name name = { "user-svc.default", 16, "cluster.local", 13 };
+static const struct nss_name name = { "user-svc.default", 16, 13 };
 static const char canonical[] = "user-svc.default.svc.cluster.local";
 
 static bool inside(const void *p, size_t n, const char *buffer, size_t n_buffer)
@@ -35,8 +35,10 @@ static int pack_tuples(char *buffer, size_t n, size_t n4, size_t n6, struct nss_
 {
         int r = nss_plan_tuples(buffer, n, &name, n4 + n6, ret);
 
-        if (r == 0)
-                nss_fill_tuples(ret, &name, n4, n6);
+        if (r == 0) {
+                nss_fill_tuples(ret, n4, n6);
+                memcpy(nss_name_write(&name, ret->name), "cluster.local", name.n_zone);
+        }
         return r;
 }
 
@@ -49,7 +51,7 @@ static int pack_host(char *buffer, size_t n, int family, size_t n_addresses, str
                 return r;
         memset(plan.addresses, 0x5a, n_addresses * (family == AF_INET ? 4 : 16));
         nss_fill_host(&plan, family, n_addresses);
-        nss_name_write(&name, plan.name);
+        memcpy(nss_name_write(&name, plan.name), "cluster.local", name.n_zone);
         nss_describe_host(&plan, family, ret);
         return 0;
 }
@@ -185,7 +187,8 @@ Test(nss_pack, fewer_than_planned)
         struct hostent host;
 
         cr_assert_eq(nss_plan_tuples(buffer, sizeof(buffer), &name, 8, &tuples), 0);
-        nss_fill_tuples(&tuples, &name, 1, 2);
+        nss_fill_tuples(&tuples, 1, 2);
+        memcpy(nss_name_write(&name, tuples.name), "cluster.local", name.n_zone);
         check_tuples(&tuples, 1, 2, buffer, sizeof(buffer));
 
         cr_assert_eq(nss_plan_host(buffer, sizeof(buffer), AF_INET6, 4, nss_name_size(&name), &plan), 0);

@@ -823,7 +823,7 @@ static uint32_t check_services(const struct growing *g)
         cr_expect_eq(khs_view_load(&file.view, offsetof(struct khs_table_header, state) / 4), KHS_STATE_LIVE);
         cr_expect_eq(khs_view_load(&file.view, offsetof(struct khs_table_header, n_services) / 4), g->n);
         cr_expect_eq(khs_view_load(&file.view, offsetof(struct khs_table_header, n_addresses) / 4), g->n * 50);
-        ret = file.view.generation;
+        ret = khs_view_generation(&file.view);
         khs_table_close(&file);
         return ret;
 }
