@@ -342,16 +342,18 @@ __attribute__((cold)) void khs_lookup_copy_scattered(const struct khs_lookup *l,
 
 void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
-        const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        bool six = family == AF_INET6;
+        uint32_t n = six ? l->found.record.n6 : l->found.record.n4, count = six ? l->v6.count : l->v4.count;
         char *out = ret;
 
-        for (uint32_t i = 0; i < run->count; i++, out += stride) {
-                uint32_t row = khs_lookup_row(l, family, i);
+        for (uint32_t i = 0; i < count; i++, out += stride) {
+                /* Loaded once more, and so checked once more; of no row there is no address. */
+                uint32_t address = address_of(l, six, khs_lookup_row(l, family, i));
 
-                if (row == KHS_NO_ROW)
-                        memset(out, 0, family == AF_INET ? 4 : 16);
+                if (address < n)
+                        khs_found_copy(l->view, &l->found, family, address, 1, out, stride);
                 else
-                        khs_found_copy(l->view, &l->found, family, address_of(l, family == AF_INET6, row), 1, out, stride);
+                        memset(out, 0, six ? 16 : 4);
         }
 }
 

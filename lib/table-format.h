@@ -169,7 +169,7 @@ static_assert(sizeof(struct khs_entry) == 8, "format");
 /* record.key: length of the key in the low 8 bits, flags above */
 #define KHS_KEY_LEN_MASK        0xffU
 #define KHS_REC_ALIAS           (1U << 8) /* the payload is the key of another record; one hop */
-#define KHS_REC_HOSTS_COMPLETE  (1U << 9) /* every address has its host name */
+#define KHS_REC_HOSTS_COMPLETE  (1U << 9) /* the host names of every address are known, all of them */
 #define KHS_REC_TRUNCATED       (1U << 10) /* the source had more than fits */
 #define KHS_REC_V4_UNKNOWN      (1U << 11) /* never resolved, or older than max-stale */
 #define KHS_REC_V6_UNKNOWN      (1U << 12)

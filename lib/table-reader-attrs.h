@@ -84,7 +84,7 @@ uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs
 /* The number of the row at one place among those sorted by host; n_rows where there is none. */
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place);
 
-/* The row that has the address of row @i: that itself, but for twins; n_rows: there is none, it is damaged. */
+/* The row that has the address of row @i: that itself, but for twins; n_rows or more: there is none, or it is damaged. */
 uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i);
 
 /* How many twins, from the first, share addresses of rows before @address. */

@@ -20,6 +20,19 @@ struct scene {
         struct khs_attrs_at attrs;
 };
 
+/* The table's words, to be spoilt. */
+static uint32_t *map_writable(const struct scene *s)
+{
+        int fd = openat(s->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        uint32_t *words;
+
+        cr_assert_geq(fd, 0);
+        words = mmap(NULL, (size_t)s->file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(words, MAP_FAILED);
+        (void)close(fd);
+        return words;
+}
+
 static void put(struct scene *s, struct khs_row *row)
 {
         static uint32_t version;
@@ -287,19 +300,6 @@ Test(attrs, with_twins_in_disorder_are_not_put)
         scene_deinit(&s);
 }
 
-/* The table's words, to be spoilt. */
-static uint32_t *map_writable(const struct scene *s)
-{
-        int fd = openat(s->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
-        uint32_t *words;
-
-        cr_assert_geq(fd, 0);
-        words = mmap(NULL, (size_t)s->file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        cr_assert_neq(words, MAP_FAILED);
-        (void)close(fd);
-        return words;
-}
-
 Test(attrs, of_as_many_twins_as_there_may_be_fit)
 {
         static uint16_t twins[MAX_ROWS];
@@ -390,6 +390,40 @@ Test(attrs, of_ordinals_that_no_port_can_have_are_none)
                 cr_expect_eq(khs_attr_ordinal(&a), -1);
                 cr_expect_eq(khs_attr_flags(&a), endpoints[i].flags);
         }
+        scene_deinit(&s);
+}
+
+/* No name of a port is so long, and no set is so large, whatever the table says. */
+Test(attrs, have_ports_within_limits)
+{
+        struct khs_row row = fixture_row("large.default", 0, 1000, 0);
+        struct khs_attr_row of_set = { .port_set = 1 };
+        struct khs_attr_port port;
+        struct khs_attrs *head;
+        struct scene s;
+        char longest[66];
+        uint32_t *words;
+
+        for (uint32_t i = 0; i < 1000; i++) {
+                (void)snprintf(hosts[i], sizeof(hosts[i]), "a-host-of-a-long-name-so-that-strings-have-room-%u", i);
+                endpoints[i] = (struct khs_row_endpoint){ .host = hosts[i], .ordinal = -1, .ports = web_ports, .n_ports = 4 };
+        }
+        row.endpoints = endpoints;
+        scene_init(&s, &row);
+        cr_assert_eq(look(&s, "large.default"), 0);
+        memset(longest, 'w', sizeof(longest));
+        cr_expect_eq(khs_attrs_port(&s.file.view, &s.attrs, &of_set, longest, 64, IPPROTO_TCP), 0);
+        cr_expect_eq(khs_attrs_port(&s.file.view, &s.attrs, &of_set, longest, 65, IPPROTO_TCP), 0);
+
+        words = map_writable(&s);
+        head = (struct khs_attrs *)(words + s.attrs.word);
+        head->strings = head->ports + 2 * 5000;
+        words[s.attrs.word + head->port_sets] = 4096;
+        cr_assert_eq(look(&s, "large.default"), 0);
+        cr_expect(khs_attrs_port_at(&s.file.view, &s.attrs, &of_set, 4095, &port));
+        words[s.attrs.word + head->port_sets] = 4097;
+        cr_expect_not(khs_attrs_port_at(&s.file.view, &s.attrs, &of_set, 0, &port));
+        (void)munmap(words, (size_t)s.file.view.n_words * 4);
         scene_deinit(&s);
 }
 

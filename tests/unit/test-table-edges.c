@@ -8,6 +8,7 @@
 
 #define KHS_TABLE_ATOMIC_H "edge-atomic.h"
 #include "table-reader.c"
+#include "table-reader-attrs.c"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -228,6 +229,32 @@ Test(edges, searches_again_when_the_entry_moves_on)
         e.entry[0] = tag;
         *key_end(&e) = 't';
         cr_expect_eq(find(&e), 0);
+        edge_deinit(&e);
+}
+
+/* A pod's rows that move between the two searches for the first of them and for what is behind the last. */
+Test(edges, finds_no_pod_whose_rows_change_meanwhile)
+{
+        const struct khs_row_endpoint endpoints[] = { { .host = "a", .ordinal = -1 }, { .host = "b", .ordinal = -1 },
+                                                      { .host = "c", .ordinal = -1 } };
+        struct khs_row row = fixture_row(KEY, 0, 3, 0);
+        struct khs_attrs_at attrs;
+        uint32_t *by_host, first;
+        struct edge e;
+
+        edge_init(&e);
+        row.endpoints = endpoints;
+        row.version = 99;
+        cr_assert_eq(khs_writer_put(e.f.writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_view_find(&e.view, KEY, N_KEY, &e.found), 0);
+        cr_assert_eq(khs_attrs_open(&e.view, &e.found, &attrs), 0);
+        by_host = e.map + attrs.word + attrs.head.by_host;
+        cr_assert_eq(by_host[0], 0 | 1U << 16);
+        cr_expect_eq(khs_attrs_find_host(&e.view, &attrs, "b", 1, &first), 1);
+        cr_expect_eq(first, 1);
+        trap = (struct trap){ by_host, 4, { { by_host, 0 | 2U << 16 } } };
+        cr_expect_eq(khs_attrs_find_host(&e.view, &attrs, "b", 1, &first), 0);
+        cr_expect_null(trap.word, "sprung");
         edge_deinit(&e);
 }
 
