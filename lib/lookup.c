@@ -10,20 +10,6 @@
 
 #define MAX_TRIES 8 /* finds of one lookup; a second one is rare */
 
-int khs_lookup_begin(struct khs_lookup *l, const struct khs_pin *pin, const char *name, size_t n_name,
-                     const char *const *search)
-{
-        struct khs_zone zone;
-
-        l->view = pin->view;
-        l->now_ds = pin->now_ds;
-        l->search = search;
-        l->turned = false;
-        l->n_tries = 0;
-        zone = khs_view_zone(l->view);
-        return khs_name_parse(&l->name, name, n_name, &zone);
-}
-
 /* Any record. */
 static int find(struct khs_lookup *l, size_t at, size_t n_key)
 {

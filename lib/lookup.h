@@ -62,8 +62,18 @@ struct khs_lookup {
  *
  * Return: 0; -ENOENT not a name of ours.
  */
-int khs_lookup_begin(struct khs_lookup *l, const struct khs_pin *pin, const char *name, size_t n_name,
-                     const char *const *search);
+static inline int khs_lookup_begin(struct khs_lookup *l, const struct khs_pin *pin, const char *name, size_t n_name,
+                                   const char *const *search)
+{
+        const struct khs_zone zone = khs_view_zone(pin->view);
+
+        l->view = pin->view;
+        l->now_ds = pin->now_ds;
+        l->search = search;
+        l->turned = false;
+        l->n_tries = 0;
+        return khs_name_parse(&l->name, name, n_name, &zone);
+}
 
 /**
  * khs_lookup_find() - find the record that the name means

@@ -27,7 +27,7 @@ static_assert(sizeof(struct khs_process) == KHS_PAGE_ALIGN, "one page, nothing e
 struct khs_process khs_process;
 
 /* Outside the page: the kernel's promise holds for children, too. */
-static uint32_t fork_rule;
+static KHS_WARM uint32_t fork_rule;
 enum { FORK_RULE_UNKNOWN, FORK_RULE_WIPES, FORK_RULE_KEEPS };
 
 void khs_process_prepare(void)
@@ -52,11 +52,12 @@ bool khs_process_wiped_on_fork(void)
 
 bool khs_process_trylock(uint32_t *owner)
 {
-        uint32_t old = __atomic_load_n(owner, __ATOMIC_RELAXED), me = 1;
+        uint32_t old = 0, me = khs_process_wiped_on_fork() ? 1 : (uint32_t)getpid();
 
-        if (!khs_process_wiped_on_fork())
-                me = (uint32_t)getpid();
-        if (old == me || (old && me == 1))
+        /* At once, since a page that is read before it is written costs two faults. */
+        if (__atomic_compare_exchange_n(owner, &old, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+                return true;
+        if (old == me || me == 1)
                 return false;
         return __atomic_compare_exchange_n(owner, &old, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }

@@ -24,6 +24,12 @@
 #define KHS_N_TURNS 512U
 #define KHS_N_LINES 16U /* of pins, so that threads seldom share one */
 
+/*
+ * For what the first lookup of a process needs besides the page: beside what the loader has written to, instead of
+ * in pages that each cost a fault for reading and one for writing.
+ */
+#define KHS_WARM __attribute__((section(".data.warm")))
+
 /* The page. All words are accessed atomically. */
 struct khs_process {
         uint32_t seed;             /* 0: to be made */

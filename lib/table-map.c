@@ -39,11 +39,11 @@ struct map {
         uint32_t retired_ds; /* CLOCK_BOOTTIME at which another one became current */
 };
 
-static struct map maps[KHS_N_MAPS];
-static uint32_t current;     /* 1 + index; 0: none */
-static uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
-static uint32_t newest_read; /* generation of the newest file that a lookup has read by itself */
-static uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold too many maps */
+static KHS_WARM struct map maps[KHS_N_MAPS];
+static KHS_WARM uint32_t current;     /* 1 + index; 0: none */
+static KHS_WARM uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
+static KHS_WARM uint32_t newest_read; /* generation of the newest file that a lookup has read by itself */
+static KHS_WARM uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold too many maps */
 
 /* ---- is anybody there ---- */
 
@@ -397,7 +397,7 @@ enum { READS_UNKNOWN, READS_MAP, READS_FILE };
 
 static uint32_t how_it_reads(void)
 {
-        static uint32_t how;
+        static KHS_WARM uint32_t how;
         uint32_t h = __atomic_load_n(&how, __ATOMIC_RELAXED);
 
         if (h != READS_UNKNOWN)

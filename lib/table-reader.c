@@ -351,15 +351,16 @@ int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, st
 
 void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
 {
+        const uint32_t *map = view->map;
         uint32_t bytes;
 
         for (; n >= 4; n -= 4, ret += 4) {
-                bytes = khs_view_load(view, word++);
+                bytes = load(view, map, word++);
                 memcpy(ret, &bytes, 4);
         }
         if (n == 0)
                 return;
-        for (bytes = khs_view_load(view, word); n > 0; n--, bytes >>= 8)
+        for (bytes = load(view, map, word); n > 0; n--, bytes >>= 8)
                 *ret++ = (char)bytes;
 }
 

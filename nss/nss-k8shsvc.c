@@ -66,23 +66,16 @@ static const char *const *search_list(void)
         return state->options & RES_INIT ? (const char *const *)state->dnsrch : NULL;
 }
 
-static struct nss_name canonical(const struct khs_lookup *l)
-{
-        struct nss_name name = { .n_zone = l->view->n_zone };
-
-        name.key = khs_lookup_canonical(l, &name.n_key);
-        return name;
-}
-
 /* Before anything is chosen: glibc comes back with more room for the same answer. */
 static KHS_NOINLINE int plan(struct request *q, const struct khs_lookup *l)
 {
-        const struct nss_name name = canonical(l);
-        size_t n = (size_t)l->v4.count + l->v6.count;
+        size_t n = (size_t)l->v4.count + l->v6.count, n_key, n_name;
 
+        (void)khs_lookup_canonical(l, &n_key);
+        n_name = nss_name_size(n_key, l->view->n_zone);
         if (q->family == AF_UNSPEC)
-                return nss_plan_tuples(q->buffer, q->n_buffer, &name, n, &q->tuples);
-        return nss_plan_host(q->buffer, q->n_buffer, q->family, n, nss_name_size(&name), &q->host);
+                return nss_plan_tuples(q->buffer, q->n_buffer, n, n_name, &q->tuples);
+        return nss_plan_host(q->buffer, q->n_buffer, q->family, n, n_name, &q->host);
 }
 
 /* In one place, for both families and both forms. */
@@ -93,9 +86,12 @@ static KHS_NOINLINE void copy_addresses(const struct khs_lookup *l, int family, 
 
 static KHS_NOINLINE void write_canonical(const struct khs_lookup *l, char *ret)
 {
-        const struct nss_name name = canonical(l);
+        size_t n_key;
+        const char *key = khs_lookup_canonical(l, &n_key);
 
-        khs_view_copy_bytes(l->view, KHS_ZONE_WORD, l->view->n_zone, nss_name_write(&name, ret));
+        ret = nss_name_write(key, n_key, ret);
+        ret[l->view->n_zone] = '\0';
+        khs_view_copy_bytes(l->view, KHS_ZONE_WORD, l->view->n_zone, ret);
 }
 
 static KHS_NOINLINE void fill(const struct request *q, const struct khs_lookup *l)
@@ -103,8 +99,10 @@ static KHS_NOINLINE void fill(const struct request *q, const struct khs_lookup *
         if (q->family == AF_UNSPEC) {
                 write_canonical(l, q->tuples.name);
                 nss_fill_tuples(&q->tuples, l->v4.count, l->v6.count);
-                copy_addresses(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
-                copy_addresses(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
+                if (l->v6.count > 0)
+                        copy_addresses(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
+                if (l->v4.count > 0)
+                        copy_addresses(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
                 return;
         }
         write_canonical(l, q->host.name);

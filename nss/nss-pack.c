@@ -14,8 +14,6 @@
 
 #include "nss-pack.h"
 
-#define SVC ".svc."
-
 /* What is left of the caller's buffer. */
 struct room {
         char *next;
@@ -40,29 +38,21 @@ static bool room_align(struct room *room, size_t alignment)
         return room_take(room, -(uintptr_t)room->next & (alignment - 1), &skipped);
 }
 
-size_t nss_name_size(const struct nss_name *name)
+char *nss_name_write(const char *key, size_t n_key, char *ret)
 {
-        return name->n_key + strlen(SVC) + name->n_zone + 1;
+        memcpy(ret, key, n_key);
+        memcpy(ret + n_key, NSS_SVC, sizeof(NSS_SVC) - 1);
+        return ret + n_key + sizeof(NSS_SVC) - 1;
 }
 
-char *nss_name_write(const struct nss_name *name, char *ret)
-{
-        memcpy(ret, name->key, name->n_key);
-        ret += name->n_key;
-        memcpy(ret, SVC, strlen(SVC));
-        ret += strlen(SVC);
-        ret[name->n_zone] = '\0';
-        return ret;
-}
-
-int nss_plan_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, size_t n, struct nss_tuples *ret)
+int nss_plan_tuples(char *buffer, size_t n_buffer, size_t n, size_t n_name, struct nss_tuples *ret)
 {
         struct room room = { buffer, n_buffer };
         struct nss_tuples plan;
 
         if (!room_align(&room, _Alignof(struct gaih_addrtuple)) ||
             !room_take(&room, n * sizeof(*plan.tuples), &plan.tuples) ||
-            !room_take(&room, nss_name_size(name), &plan.name))
+            !room_take(&room, n_name, &plan.name))
                 return -ERANGE;
         *ret = plan;
         return 0;

@@ -15,13 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The canonical name, "S.N.svc.D" or "HOST.S.N.svc.D": in two pieces, since the table has no room to waste on the rest. */
-struct nss_name {
-        const char *key; /* "S.N", "HOST.S.N" */
-        size_t n_key;
-        size_t n_zone; /* of "cluster.local", which the caller copies out of the table */
-};
-
 /* Where the parts of an answer go. */
 struct nss_tuples {
         struct gaih_addrtuple *tuples;
@@ -36,9 +29,10 @@ struct nss_host {
 
 /**
  * nss_plan_tuples() - linked tuples for gethostbyname4_r
- * @n: most tuples that there will be
+ * @n:      most tuples that there will be
+ * @n_name: size of the name, with its NUL
  */
-int nss_plan_tuples(char *buffer, size_t n_buffer, const struct nss_name *name, size_t n, struct nss_tuples *ret);
+int nss_plan_tuples(char *buffer, size_t n_buffer, size_t n, size_t n_name, struct nss_tuples *ret);
 
 /* Fills in all but the name and the addresses, which go to tuples[i].addr: IPv6 first. */
 void nss_fill_tuples(const struct nss_tuples *plan, size_t n4, size_t n6);
@@ -57,8 +51,14 @@ void nss_fill_host(const struct nss_host *plan, int family, size_t n);
 /* What leads to it. */
 void nss_describe_host(const struct nss_host *plan, int family, struct hostent *ret);
 
-/* Its size, with its NUL. */
-size_t nss_name_size(const struct nss_name *name);
+/* The canonical name, "S.N.svc.D" or "HOST.S.N.svc.D": the table has no room to waste on more than "S.N". */
+#define NSS_SVC ".svc."
 
-/* All but the zone: returns where that goes. */
-char *nss_name_write(const struct nss_name *name, char *ret);
+/* Its size, with its NUL. */
+static inline size_t nss_name_size(size_t n_key, size_t n_zone)
+{
+        return n_key + sizeof(NSS_SVC) - 1 + n_zone + 1;
+}
+
+/* All but the zone and the NUL. Returns where they go. */
+char *nss_name_write(const char *key, size_t n_key, char *ret);

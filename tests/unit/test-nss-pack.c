@@ -14,7 +14,15 @@
 #define GUARD 64
 #define FILL  0xa5
 
-static const struct nss_name name = { "user-svc.default", 16, 13 };
+#define KEY  "user-svc.default"
+#define ZONE "cluster.local"
+
+static const size_t n_name = sizeof(KEY NSS_SVC ZONE);
+
+static void write_name(char *ret)
+{
+        strcpy(nss_name_write(KEY, strlen(KEY), ret), ZONE);
+}
 static const char canonical[] = "user-svc.default.svc.cluster.local";
 
 static bool inside(const void *p, size_t n, const char *buffer, size_t n_buffer)
@@ -33,11 +41,11 @@ static bool is_filled(const char *bytes, size_t n)
 
 static int pack_tuples(char *buffer, size_t n, size_t n4, size_t n6, struct nss_tuples *ret)
 {
-        int r = nss_plan_tuples(buffer, n, &name, n4 + n6, ret);
+        int r = nss_plan_tuples(buffer, n, n4 + n6, n_name, ret);
 
         if (r == 0) {
                 nss_fill_tuples(ret, n4, n6);
-                memcpy(nss_name_write(&name, ret->name), "cluster.local", name.n_zone);
+                write_name(ret->name);
         }
         return r;
 }
@@ -45,13 +53,13 @@ static int pack_tuples(char *buffer, size_t n, size_t n4, size_t n6, struct nss_
 static int pack_host(char *buffer, size_t n, int family, size_t n_addresses, struct hostent *ret)
 {
         struct nss_host plan;
-        int r = nss_plan_host(buffer, n, family, n_addresses, nss_name_size(&name), &plan);
+        int r = nss_plan_host(buffer, n, family, n_addresses, n_name, &plan);
 
         if (r < 0)
                 return r;
         memset(plan.addresses, 0x5a, n_addresses * (family == AF_INET ? 4 : 16));
         nss_fill_host(&plan, family, n_addresses);
-        memcpy(nss_name_write(&name, plan.name), "cluster.local", name.n_zone);
+        write_name(plan.name);
         nss_describe_host(&plan, family, ret);
         return 0;
 }
@@ -186,12 +194,13 @@ Test(nss_pack, fewer_than_planned)
         struct nss_host plan;
         struct hostent host;
 
-        cr_assert_eq(nss_plan_tuples(buffer, sizeof(buffer), &name, 8, &tuples), 0);
+        cr_expect_eq(nss_name_size(strlen(KEY), strlen(ZONE)), n_name);
+        cr_assert_eq(nss_plan_tuples(buffer, sizeof(buffer), 8, n_name, &tuples), 0);
         nss_fill_tuples(&tuples, 1, 2);
-        memcpy(nss_name_write(&name, tuples.name), "cluster.local", name.n_zone);
+        write_name(tuples.name);
         check_tuples(&tuples, 1, 2, buffer, sizeof(buffer));
 
-        cr_assert_eq(nss_plan_host(buffer, sizeof(buffer), AF_INET6, 4, nss_name_size(&name), &plan), 0);
+        cr_assert_eq(nss_plan_host(buffer, sizeof(buffer), AF_INET6, 4, n_name, &plan), 0);
         nss_fill_host(&plan, AF_INET6, 2);
         nss_describe_host(&plan, AF_INET6, &host);
         cr_expect_eq(host.h_addr_list[0], plan.addresses);

@@ -345,6 +345,30 @@ Test(edges, ends_a_search_in_a_full_index)
         edge_deinit(&e);
 }
 
+/* As a map has it, in whole words and in what is left of the last. */
+Test(edges, compares_keys_in_a_file_that_is_read)
+{
+        struct khs_row row = fixture_row("four.default", 100, 1, 0);
+        struct khs_table_file file;
+        struct khs_found found;
+        struct edge e;
+
+        edge_init(&e);
+        cr_assert_eq(khs_writer_put(e.f.writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_table_open(e.f.dir, KHS_OPEN_PREAD, NULL, &file), 0);
+        cr_expect_eq(khs_view_find(&file.view, row.key, row.n_key, &found), 0, "three words");
+        cr_expect_eq(khs_view_find(&file.view, KEY, N_KEY, &found), 0);
+        *key_end(&e) = 'x';
+        cr_expect_eq(khs_view_find(&file.view, KEY, N_KEY, &found), -ENOENT);
+        *key_end(&e) = 't';
+        key_end(&e)[-4] ^= 1;
+        cr_expect_eq(khs_view_find(&file.view, KEY, N_KEY, &found), -ENOENT);
+        key_end(&e)[-4] ^= 1;
+        cr_expect_eq(khs_view_find(&file.view, KEY, N_KEY, &found), 0);
+        khs_table_close(&file);
+        edge_deinit(&e);
+}
+
 Test(edges, takes_a_file_that_shrank_for_damaged)
 {
         struct khs_table_file file;
