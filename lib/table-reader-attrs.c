@@ -5,7 +5,7 @@
 
 #include "table-reader-attrs.h"
 
-#define HEAD_WORDS  (sizeof(struct khs_attrs) / 4)
+#define ATTRS_WORDS (sizeof(struct khs_attrs) / 4)
 #define ROW_WORDS   (sizeof(struct khs_attr_row) / 4)
 #define PORT_WORDS  (sizeof(struct khs_attr_port) / 4)
 #define MAX_PORTS   4096U /* of one endpoint that are looked at */
@@ -13,7 +13,7 @@
 /* Whether the parts lie in their order in the block, with room for what addresses and twins ask for. */
 static bool head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)
 {
-        return head->rows >= HEAD_WORDS && head->rows <= head->by_host && head->by_host <= head->nodes &&
+        return head->rows >= ATTRS_WORDS && head->rows <= head->by_host && head->by_host <= head->nodes &&
                head->nodes <= head->zones && head->zones <= head->port_sets && head->port_sets <= head->ports &&
                head->ports <= head->strings && head->strings <= head->end && head->end <= n_words &&
                n_rows <= 2 * KHS_MAX_ADDRS && head->by_host - head->rows >= n_rows * ROW_WORDS &&
@@ -28,8 +28,8 @@ int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, s
         if (record->attrs == 0)
                 return -ENOENT;
         ret->word = found->block + record->attrs;
-        if (n_words >= HEAD_WORDS) {
-                khs_view_copy(view, ret->word, &ret->head.rows, HEAD_WORDS);
+        if (n_words >= ATTRS_WORDS) {
+                khs_view_copy(view, ret->word, &ret->head.rows, ATTRS_WORDS);
                 ret->n_rows = record->n4 + record->n6 + ret->head.n_twins;
                 if (head_ok(&ret->head, ret->n_rows, n_words))
                         return 0;
