@@ -129,7 +129,7 @@ static void update_status(struct daemon *d)
                        "%zu services, %zu addresses: %zu fresh, %zu stale, %zu empty, %zu pending, %zu expired, %zu refused",
                        c.n_services, c.n_addresses, c.n_fresh, c.n_stale, c.n_empty, c.n_pending, c.n_expired,
                        publisher_n_refused(d->publisher));
-        if (!d->ready && (c.n_pending == 0 || usec_now() - d->started_usec >= READY_USEC)) {
+        if (!d->ready && (registry_n_awaited(d->registry) == 0 || usec_now() - d->started_usec >= READY_USEC)) {
                 d->ready = true;
                 notify_ready(d->notify);
                 log_message(LOG_INFO, "ready: %s", status);
@@ -196,7 +196,7 @@ static int on_round(sd_event_source *source, void *userdata)
 {
         struct daemon *d = userdata;
 
-        if (!d->ready && registry_n_pending(d->registry) == 0)
+        if (!d->ready && registry_n_awaited(d->registry) == 0)
                 update_status(d);
         return d->ready ? sd_event_source_set_enabled(source, SD_EVENT_OFF) : 0;
 }

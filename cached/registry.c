@@ -23,6 +23,8 @@ struct registration {
         char **aliases;
         size_t n_aliases;
         enum khs_service_state told; /* the state that was logged last */
+        bool heard[2];               /* whether its source has said anything of IPv4, of IPv6 */
+        bool awaited;
 };
 
 struct registry {
@@ -30,7 +32,7 @@ struct registry {
         struct source_dns *dns;
         struct registration **items; /* sorted by key */
         size_t n_items;
-        size_t n_pending;
+        size_t n_awaited;
         uint32_t version; /* no version of a new service is below this */
         unsigned int n_lines;
         size_t n_silent;
@@ -38,15 +40,30 @@ struct registry {
 
 /* ---- results ---- */
 
+/* Nothing is known of it, and its source has not said either that there is nothing. */
+static bool is_awaited(const struct registration *item)
+{
+        uint8_t family = item->service->family;
+
+        return service_state(item->service) == KHS_SERVICE_PENDING &&
+               ((family != KHS_FAMILY_IPV6 && !item->heard[0]) || (family != KHS_FAMILY_IPV4 && !item->heard[1]));
+}
+
+static void count_awaited(struct registration *item, bool awaited)
+{
+        item->registry->n_awaited += (size_t)awaited - (size_t)item->awaited;
+        item->awaited = awaited;
+}
+
 static void tell(struct registration *item)
 {
         enum khs_service_state state = service_state(item->service);
         struct registry *r = item->registry;
+        const char *reason;
         int priority = LOG_INFO;
 
         if (state == item->told)
                 return;
-        r->n_pending += (state == KHS_SERVICE_PENDING) - (size_t)(item->told == KHS_SERVICE_PENDING);
         if (state == KHS_SERVICE_STALE || state == KHS_SERVICE_EXPIRED)
                 priority = LOG_WARNING;
         else if (item->told == KHS_SERVICE_PENDING)
@@ -57,7 +74,9 @@ static void tell(struct registration *item)
                 return;
         }
         r->n_lines += priority <= LOG_INFO;
-        log_message(priority, "%s: %s, %u addresses", item->service->key, service_state_name(state),
+        reason = service_reason(item->service);
+        log_message(priority, "%s: %s%s%s%s, %u addresses", item->service->key, service_state_name(state),
+                    reason ? " (" : "", reason ? reason : "", reason ? ")" : "",
                     item->service->v4.n + item->service->v6.n);
 }
 
@@ -78,7 +97,10 @@ static void on_result(void *userdata, const struct source_result *result)
 {
         struct registration *item = userdata;
 
+        if (result->kind == SOURCE_ANSWER || result->kind == SOURCE_NEGATIVE)
+                item->heard[result->family == AF_INET6] = true;
         changed(item, service_apply(item->service, result, usec_now()));
+        count_awaited(item, is_awaited(item));
 }
 
 /* ---- one registration ---- */
@@ -248,7 +270,7 @@ static int registration_new(struct registration **ret, struct registry *r, const
                 return error;
         }
         item->told = service_state(item->service);
-        r->n_pending += item->told == KHS_SERVICE_PENDING;
+        count_awaited(item, is_awaited(item));
         *ret = item;
         return 0;
 }
@@ -272,7 +294,7 @@ static void unregister(struct registration *item)
 
         if (item->service->version > r->version)
                 r->version = item->service->version;
-        r->n_pending -= item->told == KHS_SERVICE_PENDING;
+        count_awaited(item, false);
         publisher_remove(r->publisher, &item->publication);
         registration_free(item);
 }
@@ -397,9 +419,9 @@ void registry_count(const struct registry *r, struct registry_counts *ret)
         };
 }
 
-size_t registry_n_pending(const struct registry *r)
+size_t registry_n_awaited(const struct registry *r)
 {
-        return r->n_pending;
+        return r->n_awaited;
 }
 
 static int compare_key(const void *key, const void *item)

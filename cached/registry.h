@@ -41,8 +41,8 @@ void registry_tick(struct registry *r);
 
 void registry_count(const struct registry *r, struct registry_counts *ret);
 
-/* Services that have never been resolved; in constant time. */
-size_t registry_n_pending(const struct registry *r);
+/* Services of which nothing is known and that wait for their source's first word; in constant time. */
+size_t registry_n_awaited(const struct registry *r);
 
 /* For publisher_retain(): whether a key of the table is a registered service, or an alias of one. */
 bool registry_keeps(void *registry, const char *key, const char *target);

@@ -431,6 +431,26 @@ const char *service_state_name(enum khs_service_state state)
         return names[state];
 }
 
+const char *service_reason(const struct service *s)
+{
+        static const char *const reasons[] = {
+                [KHS_REASON_TIMEOUT] = "no server answered",
+                [KHS_REASON_REFUSED] = "refused",
+                [KHS_REASON_SERVFAIL] = "SERVFAIL",
+                [KHS_REASON_NXDOMAIN] = "NXDOMAIN",
+                [KHS_REASON_NODATA] = "no addresses",
+                [KHS_REASON_FOREIGN] = "the servers do not know the cluster",
+                [KHS_REASON_MALFORMED] = "unreadable answers",
+                [KHS_REASON_TRUNCATED] = "more addresses than DNS can send",
+                [KHS_REASON_FILTERED] = "no address is allowed",
+                [KHS_REASON_NO_SERVER] = "no server is known",
+                [KHS_REASON_RESTART] = "known from before the start",
+        };
+        uint8_t reason = better(s)->reason;
+
+        return reason < sizeof(reasons) / sizeof(reasons[0]) ? reasons[reason] : NULL;
+}
+
 static int64_t later(int64_t a, int64_t b)
 {
         return a > b ? a : b;

@@ -109,6 +109,8 @@ enum service_change service_tick(struct service *s, uint64_t now);
 /* Of the whole service: the better of its families. */
 enum khs_service_state service_state(const struct service *s);
 const char *service_state_name(enum khs_service_state state);
+/* Why it is not fresh, for people; NULL where there is nothing to say. */
+const char *service_reason(const struct service *s);
 
 /* What the table shall say. Points into the service; valid until its next change. */
 void service_row(const struct service *s, struct khs_row *ret);

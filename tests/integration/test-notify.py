@@ -100,6 +100,19 @@ def ready_without_dns():
         server.start()
 
 
+@suite.test("READY=1 comes when each service has had its first answer, though it takes three to believe that one has no pods")
+def ready_after_one_round():
+    daemon.configure(BASE + "[service no-pods.default]\n")
+    sandbox.remove_table()
+    try:
+        with Manager() as manager, start():
+            manager.wait("READY", "1")
+            text = manager.wait("STATUS")["STATUS"]
+            assert "1 fresh" in text and "1 pending" in text and "0 empty" in text, text
+    finally:
+        daemon.configure(BASE)
+
+
 @suite.test("WATCHDOG=1 comes again and again, in good time")
 def watchdog():
     with Manager() as manager, start(WATCHDOG_USEC="1000000"):
