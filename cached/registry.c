@@ -371,6 +371,17 @@ static int apply_services(struct registry *r, const struct config *config, struc
         return 0;
 }
 
+/* Step 3: what a source may not say any more is not served any longer either; what a file says, is. */
+static void apply_restrictions(struct registry *r, const struct config *config)
+{
+        for (size_t i = 0; i < r->n_items; i++) {
+                struct registration *item = r->items[i];
+
+                if (!item->fixed)
+                        changed(item, service_restrict(item->service, config->allow_cidr, config->n_allow_cidr, usec_now()));
+        }
+}
+
 void registry_apply(struct registry *r, const struct config *config, struct predecessor *predecessor)
 {
         if (predecessor_version(predecessor) > r->version)
@@ -378,6 +389,7 @@ void registry_apply(struct registry *r, const struct config *config, struct pred
         apply_removals(r, config);
         if (apply_services(r, config, predecessor) < 0)
                 log_message(LOG_ERR, "out of memory; the registered services stay as they are");
+        apply_restrictions(r, config);
 }
 
 void registry_tick(struct registry *r)

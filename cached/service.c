@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "address-filter.h"
 #include "service.h"
 
 #define USEC_PER_DS 100000ULL
@@ -188,6 +189,60 @@ int service_configure(struct service *s, const struct service_options *options)
                 reset(s, &s->v6);
         s->version++;
         return SERVICE_CONTENT;
+}
+
+/* Those that are allowed, in their order. Return: how many. */
+static uint32_t copy_allowed(const struct service_family *f, int family, const struct config_network *allow_cidr,
+                             size_t n_allow_cidr, uint8_t *ret)
+{
+        size_t size = address_size(family);
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < f->n; i++) {
+                const uint8_t *address = (const uint8_t *)f->addrs + i * size;
+
+                if (address_is_pod((uint8_t)family, address, allow_cidr, n_allow_cidr))
+                        memcpy(ret + n++ * size, address, size);
+        }
+        return n;
+}
+
+int service_restrict(struct service *s, const struct config_network *allow_cidr, size_t n_allow_cidr, uint64_t now)
+{
+        static const int families[] = { AF_INET, AF_INET6 };
+        uint8_t *allowed[2] = { NULL };
+        uint32_t n[2];
+        int change = SERVICE_UNCHANGED;
+
+        for (size_t i = 0; i < 2; i++) {
+                const struct service_family *f = family_of(s, families[i]);
+
+                allowed[i] = malloc(f->n * address_size(families[i]) + 1);
+                if (!allowed[i]) {
+                        free(allowed[0]);
+                        return -ENOMEM;
+                }
+                n[i] = copy_allowed(f, families[i], allow_cidr, n_allow_cidr, allowed[i]);
+        }
+        for (size_t i = 0; i < 2; i++) {
+                struct service_family *f = family_of(s, families[i]);
+
+                if (n[i] == f->n) {
+                        free(allowed[i]);
+                        continue;
+                }
+                if (n[i] > 0) {
+                        replace(s, f, allowed[i], n[i]);
+                } else {
+                        free(allowed[i]);
+                        reset(s, f);
+                        enter(f, KHS_SERVICE_PENDING, KHS_REASON_FILTERED, now);
+                        f->since = now;
+                }
+                s->version++;
+                change = SERVICE_CONTENT;
+        }
+        return change;
 }
 
 static int seed_family(struct service *s, struct service_family *f, const struct khs_row *row, const void *addrs,

@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config.h" /* struct config_network */
 #include "host-table.h"
 #include "source.h"
 #include "table-writer.h"
@@ -88,6 +89,16 @@ struct service *service_free(struct service *s);
 
 /* Return: enum service_change, whether the table must hear of it; -ENOMEM: all is as it was. */
 int service_configure(struct service *s, const struct service_options *options);
+
+/**
+ * service_restrict() - drop the addresses that are not allowed any more
+ * @allow_cidr: as address_is_pod() takes it
+ *
+ * Of a family of which none is left nothing is known, as if it had never been resolved.
+ *
+ * Return: enum service_change; -ENOMEM: all is as it was.
+ */
+int service_restrict(struct service *s, const struct config_network *allow_cidr, size_t n_allow_cidr, uint64_t now);
 
 /**
  * service_seed() - begin with what the table of an earlier daemon said

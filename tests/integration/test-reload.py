@@ -94,6 +94,19 @@ def only_changes():
     back_to_base()
 
 
+@suite.test("allow-cidr leaves fewer: addresses that are not allowed any more are not answered any more, not as old ones either")
+def allow_cidr():
+    outside = "192.0.2.77"
+    server.set(FIRST + ".", [A, outside])
+    wait_answer(FIRST, [A, outside])
+    reload_with("[daemon]\nallow-cidr = 10.0.0.0/8\n" + BASE)
+    wait_answer(FIRST, [A])
+    reload_with("[daemon]\nallow-cidr = 172.16.0.0/12\n" + BASE)
+    wait_gone(FIRST)
+    server.set(FIRST + ".", [A])
+    back_to_base()
+
+
 @suite.test("answers = all becomes single, and all again")
 def answers():
     server.set(FIRST + ".", [A, C])
