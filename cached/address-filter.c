@@ -28,7 +28,7 @@ static bool is_special4(const uint8_t *b)
 
 static bool is_special6(const uint8_t *b)
 {
-        static const uint8_t zero[16] = {0}, mapped[12] = {[10] = 0xff, [11] = 0xff};
+        static const uint8_t zero[16] = { 0 }, mapped[12] = { [10] = 0xff, [11] = 0xff };
 
         if (memcmp(b, zero, 15) == 0 && b[15] <= 1)
                 return true;

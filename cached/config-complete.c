@@ -93,7 +93,7 @@ static int fill(struct config_merge *merge, enum config_section section, struct 
                 if (section == CONFIG_SECTION_PODS && !pods_valid(merge, draft))
                         continue;
                 services[n++] = draft->service;
-                draft->service = (struct config_service){.key = NULL};
+                draft->service = (struct config_service){ .key = NULL };
         }
         qsort(services, n, sizeof(*services), compare_services);
         *ret = services;

@@ -79,7 +79,7 @@ static size_t count_words(const struct config_key *key, const char *text)
 
 static int list_set(const struct config_key *key, void *object, const char *text, bool append)
 {
-        struct list old, list = {0};
+        struct list old, list = { 0 };
         size_t n_words = count_words(key, text), n_kept;
         char *items;
         int r;

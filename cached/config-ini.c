@@ -196,7 +196,7 @@ static const char *expected(unsigned int code)
 
 static void report_line(struct config_file *file, const struct chunk *line, const char *what)
 {
-        struct config_place place = {.path = file->path, .line = line->line};
+        struct config_place place = { .path = file->path, .line = line->line };
 
         config_findings_add(&file->reading, LOG_ERR, &place, "found %s, expected %s",
                             config_quote(line->text, line->n_text).text, what);
@@ -370,7 +370,7 @@ static int chunk_take(struct config_file *file, const struct chunk *chunk)
 
 int config_ini_parse(struct config_file *file, char *text, size_t n_text, const struct config_pulse *pulse)
 {
-        struct chunk rest = {.text = text, .n_text = n_text, .line = 1}, chunk;
+        struct chunk rest = { .text = text, .n_text = n_text, .line = 1 }, chunk;
         size_t n_chunks = 0;
 
         while (chunk_next(&rest, &chunk)) {

@@ -175,53 +175,53 @@ static int parse_network(const struct config_key *key, const char *text, void *r
 /* --- the tables --- */
 
 static const struct config_word source_words[] = {
-        {"dns", KHS_SOURCE_DNS},
-        {"kubernetes", KHS_SOURCE_KUBERNETES},
-        {"static", KHS_SOURCE_STATIC},
-        {0},
+        { "dns", KHS_SOURCE_DNS },
+        { "kubernetes", KHS_SOURCE_KUBERNETES },
+        { "static", KHS_SOURCE_STATIC },
+        { 0 },
 };
 static const struct config_word transport_words[] = {
-        {"tcp", CONFIG_TRANSPORT_TCP},
-        {"udp", CONFIG_TRANSPORT_UDP},
-        {0},
+        { "tcp", CONFIG_TRANSPORT_TCP },
+        { "udp", CONFIG_TRANSPORT_UDP },
+        { 0 },
 };
-static const struct config_word bool_words[] = {{"yes", true}, {"no", false}, {0}};
+static const struct config_word bool_words[] = { { "yes", true }, { "no", false }, { 0 } };
 static const struct config_word level_words[] = {
-        {"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
-        {"info", LOG_INFO}, {"debug", LOG_DEBUG},     {0},
+        { "error", LOG_ERR }, { "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
+        { "info", LOG_INFO }, { "debug", LOG_DEBUG },     { 0 },
 };
 static const struct config_word answers_words[] = {
-        {"auto", KHS_ANSWERS_AUTO},
-        {"single", 1},
-        {"all", KHS_ANSWERS_ALL},
-        {0},
+        { "auto", KHS_ANSWERS_AUTO },
+        { "single", 1 },
+        { "all", KHS_ANSWERS_ALL },
+        { 0 },
 };
 static const struct config_word order_words[] = {
-        {"rotate", KHS_ORDER_ROTATE},
-        {"random", KHS_ORDER_RANDOM},
-        {"sticky", KHS_ORDER_STICKY},
-        {"zone", KHS_ORDER_ZONE},
-        {0},
+        { "rotate", KHS_ORDER_ROTATE },
+        { "random", KHS_ORDER_RANDOM },
+        { "sticky", KHS_ORDER_STICKY },
+        { "zone", KHS_ORDER_ZONE },
+        { 0 },
 };
 static const struct config_word include_words[] = {
-        {"ready", CONFIG_INCLUDE_READY},
-        {"serving", CONFIG_INCLUDE_SERVING},
-        {"all", CONFIG_INCLUDE_ALL},
-        {0},
+        { "ready", CONFIG_INCLUDE_READY },
+        { "serving", CONFIG_INCLUDE_SERVING },
+        { "all", CONFIG_INCLUDE_ALL },
+        { 0 },
 };
 static const struct config_word family_words[] = {
-        {"any", KHS_FAMILY_ANY},
-        {"ipv4", KHS_FAMILY_IPV4},
-        {"ipv6", KHS_FAMILY_IPV6},
-        {0},
+        { "any", KHS_FAMILY_ANY },
+        { "ipv4", KHS_FAMILY_IPV4 },
+        { "ipv6", KHS_FAMILY_IPV6 },
+        { 0 },
 };
 static const struct config_word hosts_words[] = {
-        {"auto", CONFIG_HOSTS_AUTO},
-        {"yes", CONFIG_HOSTS_YES},
-        {"no", CONFIG_HOSTS_NO},
-        {0},
+        { "auto", CONFIG_HOSTS_AUTO },
+        { "yes", CONFIG_HOSTS_YES },
+        { "no", CONFIG_HOSTS_NO },
+        { 0 },
 };
-static const struct config_word services_words[] = {{"headless", 0}, {0}};
+static const struct config_word services_words[] = { { "headless", 0 }, { 0 } };
 
 #define EXPECTED_SOURCE  "dns, kubernetes or static"
 #define EXPECTED_REFRESH "a duration from 50ms to 1h (500ms, 5s, 10m, 1h)"
@@ -257,7 +257,7 @@ const struct config_key config_daemon_keys[CONFIG_N_DAEMON_KEYS] = {
          .expected = "a domain name (cluster.local)"},
         {"namespace", DAEMON(namespace), STRING(label), .fallback = "auto",
          .expected = "auto or the name of a namespace"},
-        {"dns-servers", DAEMON_LIST(dns_servers, 100), .parse = parse_server, .expected = EXPECTED_ADDRESS},
+        { "dns-servers", DAEMON_LIST(dns_servers, 100), .parse = parse_server, .expected = EXPECTED_ADDRESS },
         {"dns-transport", DAEMON(dns_transport), .parse = parse_word, .words = transport_words,
          .fallback = "tcp", .expected = "tcp or udp"},
         {"query-rate", DAEMON(query_rate), .parse = parse_count, RANGE(1, 100000), .fallback = "200",
@@ -276,8 +276,8 @@ const struct config_key config_daemon_keys[CONFIG_N_DAEMON_KEYS] = {
          .expected = "yes or no"},
         {"log-level", DAEMON(log_level), .parse = parse_level, .words = level_words, .fallback = "info",
          .expected = "error, warning, notice, info or debug"},
-        {"kubeconfig", DAEMON(kubeconfig), STRING(path), .expected = "an absolute path"},
-        {"api-server", DAEMON(api_server), STRING(url), .expected = "a URL (https://10.96.0.1:443)"},
+        { "kubeconfig", DAEMON(kubeconfig), STRING(path), .expected = "an absolute path" },
+        { "api-server", DAEMON(api_server), STRING(url), .expected = "a URL (https://10.96.0.1:443)" },
         {"zone", DAEMON(zone), STRING(zone),
          .expected = "at most 63 letters, digits, '-', '_' and '.' (eu-west-1a)"},
 };

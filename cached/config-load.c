@@ -26,7 +26,7 @@ static int slot_add(struct config_load *load, const char *path, struct config_fi
 {
         const struct config_slots *taken = load->taken;
         struct config_slots *slots = &load->slots;
-        struct config_slot slot = {.fresh = fresh}, *known = NULL;
+        struct config_slot slot = { .fresh = fresh }, *known = NULL;
 
         if (slots->n_slots == slots->n_allocated) {
                 size_t n = slots->n_allocated ? slots->n_allocated * 2 : 16;
@@ -84,7 +84,7 @@ static int compare_entries(const struct dirent **a, const struct dirent **b)
 
 static void report_path(struct config_load *load, const char *path, const char *found, const char *expected)
 {
-        struct config_place place = {.path = path};
+        struct config_place place = { .path = path };
 
         config_findings_add(&load->findings, LOG_ERR, &place, "found %s, expected %s", found, expected);
 }

@@ -95,9 +95,9 @@ static const struct {
         const char *word;
         uint8_t section;
 } section_words[] = {
-        {"service", CONFIG_SECTION_SERVICE},
-        {"pods", CONFIG_SECTION_PODS},
-        {"namespace", CONFIG_SECTION_NAMESPACE},
+        { "service", CONFIG_SECTION_SERVICE },
+        { "pods", CONFIG_SECTION_PODS },
+        { "namespace", CONFIG_SECTION_NAMESPACE },
 };
 
 /* "service  a.b" -> CONFIG_SECTION_SERVICE, "a.b"; 0 for an unknown title. */
@@ -398,7 +398,7 @@ static int namespace_complete(struct config *config, const struct config_origin 
 int config_merge(struct config **ret, const struct config_origin *origin, struct config_file **files,
                  size_t n_files)
 {
-        _cleanup_(merge_deinit) struct config_merge merge = {0};
+        _cleanup_(merge_deinit) struct config_merge merge = { 0 };
         int r;
 
         merge.config = calloc(1, sizeof(*merge.config));

@@ -108,8 +108,8 @@ static size_t split_search(char *line, const char **ret)
 static int from_resolv_conf(const char *path, const char *domain, char **ret)
 {
         _cleanup_(cleanup_free) char *text = NULL;
-        const char *search[SEARCH_MAX + 1] = {NULL};
-        const struct khs_zone zone = {.bytes = domain, .n = strlen(domain)};
+        const char *search[SEARCH_MAX + 1] = { NULL };
+        const struct khs_zone zone = { .bytes = domain, .n = strlen(domain) };
         char namespace[KHS_LABEL_MAX + 1];
         char *line, *rest;
         size_t n_text;

@@ -57,7 +57,7 @@ static struct config_quote plain(const char *text)
 /* "FILE:LINE: [SECTION] KEY: " with whatever is known. */
 static int format_place(const struct config_place *place, char **ret)
 {
-        struct config_quote section = {""}, key = {""};
+        struct config_quote section = { "" }, key = { "" };
         char line[16] = "";
         const char *gap = "";
 
@@ -90,7 +90,7 @@ void config_findings_add(struct config_findings *findings, int priority, const s
                          const char *format, ...)
 {
         _cleanup_(cleanup_free) char *detail = NULL, *prefix = NULL;
-        struct config_finding finding = {.line = place->line, .priority = priority};
+        struct config_finding finding = { .line = place->line, .priority = priority };
         va_list args;
         int r;
 

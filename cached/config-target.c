@@ -15,7 +15,7 @@
 
 static void report(struct config_file *file, const char *target)
 {
-        struct config_place place = {.path = file->path};
+        struct config_place place = { .path = file->path };
 
         config_findings_add(&file->reading, LOG_ERR, &place, "found %s, expected NAME[.NAMESPACE][:PORT]",
                             config_quote(target, strlen(target)).text);

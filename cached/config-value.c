@@ -25,14 +25,14 @@ struct unit {
 
 /* Ascending, so that the last that divides is the shortest. */
 static const struct unit duration_units[] = {
-        {"ms", MSEC}, {"s", SEC}, {"m", MIN}, {"h", HOUR}, {"d", DAY},
+        { "ms", MSEC }, { "s", SEC }, { "m", MIN }, { "h", HOUR }, { "d", DAY },
 };
 
 static const struct unit size_units[] = {
-        {"", 1},
-        {"K", UINT64_C(1) << 10},
-        {"M", UINT64_C(1) << 20},
-        {"G", UINT64_C(1) << 30},
+        { "", 1 },
+        { "K", UINT64_C(1) << 10 },
+        { "M", UINT64_C(1) << 20 },
+        { "G", UINT64_C(1) << 30 },
 };
 
 static bool is_digit(char c)
@@ -129,7 +129,7 @@ static int port_parse(const char *text, uint16_t *ret)
 static int bytes_parse(const char *text, size_t n_text, uint8_t *ret_family, uint8_t ret[static 16])
 {
         char copy[INET6_ADDRSTRLEN];
-        uint8_t bytes[16] = {0};
+        uint8_t bytes[16] = { 0 };
         int family;
 
         if (n_text >= sizeof(copy))

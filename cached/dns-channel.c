@@ -287,7 +287,7 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         union {
                 struct ares_options options;
                 uint8_t room[512];
-        } u = {.room = {0}};
+        } u = { .room = { 0 } };
         int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_LOOKUPS |
                    ARES_OPT_DOMAINS | ARES_OPT_NOROTATE | ARES_OPT_SOCK_STATE_CB | ARES_OPT_EDNSPSZ |
                    ARES_OPT_RESOLVCONF;
@@ -331,7 +331,7 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
 
 static int channel_set_server(struct dns_channel *channel, const struct config_address *server)
 {
-        struct ares_addr_port_node node = {.family = server->family};
+        struct ares_addr_port_node node = { .family = server->family };
 
         if ((server->family != AF_INET && server->family != AF_INET6) || server->port == 0)
                 return -EINVAL;

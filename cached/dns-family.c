@@ -97,7 +97,7 @@ static void done(struct dns_lookup *lookup, const struct dns_answer *answer)
         family_report(family, answer);
 }
 
-static const struct dns_lookup_class family_class = {.question = question, .read = read_reply, .done = done};
+static const struct dns_lookup_class family_class = { .question = question, .read = read_reply, .done = done };
 
 int dns_family_start(struct dns_family *family, struct dns_lookups *lookups, bool has_data)
 {

@@ -184,7 +184,7 @@ static int add_link(struct dns_host_map *map, struct row *row, uint32_t host)
 
         if (r < 0)
                 return r;
-        map->links[map->n_links++] = (struct link){(uint32_t)(row - map->rows), host};
+        map->links[map->n_links++] = (struct link){ (uint32_t)(row - map->rows), host };
         map->n_open[row->family == AF_INET6] -= is_open(row);
         row->known = true;
         return 0;
@@ -363,7 +363,7 @@ uint32_t dns_host_map_n_open(const struct dns_host_map *map, uint8_t family)
 
 bool dns_host_map_next_host(const struct dns_host_map *map, uint32_t *cursor, uint32_t *ret_host, uint8_t *ret_family)
 {
-        const uint32_t n_rows[] = {map->n4, map->n_rows - map->n4};
+        const uint32_t n_rows[] = { map->n4, map->n_rows - map->n4 };
 
         while (*cursor < 2 * map->n_hosts) {
                 uint32_t host = *cursor / 2, six = *cursor % 2;
@@ -427,7 +427,7 @@ static bool same_numbers(const struct dns_host_map *map, uint32_t a, uint32_t b)
 int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bool hosts_complete, bool ports_complete,
                       struct dns_host_findings *ret)
 {
-        struct dns_host_findings findings = {.n_endpoints = 0};
+        struct dns_host_findings findings = { .n_endpoints = 0 };
         uint32_t n_ports = 0;
 
         for (uint32_t i = 0; i < map->n_hosts; i++) /* whose address could be any */

@@ -128,7 +128,7 @@ static void hosts_destroy(struct dns_hosts *hosts)
 /* @last: of the round. Return: false if we are gone. */
 static bool hosts_report(struct dns_hosts *hosts, bool last)
 {
-        struct source_result result = {.kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS};
+        struct source_result result = { .kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS };
         struct dns_host_findings findings;
 
         hosts->reported_usec = usec_now();
@@ -155,8 +155,8 @@ static bool hosts_report(struct dns_hosts *hosts, bool last)
 static int round_begin(struct dns_hosts *hosts)
 {
         const struct dns_host_addrs addrs[] = {
-                {hosts->addresses[0].n, hosts->addresses[0].bytes},
-                {hosts->addresses[1].n, hosts->addresses[1].bytes},
+                { hosts->addresses[0].n, hosts->addresses[0].bytes },
+                { hosts->addresses[1].n, hosts->addresses[1].bytes },
         };
         int r = dns_host_map_new(&hosts->map, addrs, (uint32_t)hosts->n_ports);
 

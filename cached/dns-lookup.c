@@ -173,7 +173,7 @@ static void lookup_finish(struct dns_lookup *lookup, const struct dns_answer *an
 
 static void lookup_fail(struct dns_lookup *lookup, enum khs_reason reason)
 {
-        struct dns_answer failure = {.kind = SOURCE_FAILURE, .reason = (uint8_t)reason};
+        struct dns_answer failure = { .kind = SOURCE_FAILURE, .reason = (uint8_t)reason };
 
         lookup_finish(lookup, &failure);
 }

@@ -18,7 +18,7 @@
 
 int dns_name_parse(struct dns_name *ret, const char *text)
 {
-        struct dns_name name = {0};
+        struct dns_name name = { 0 };
         size_t n = 0;
 
         while (*text) {

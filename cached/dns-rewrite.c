@@ -191,7 +191,7 @@ static void put_header(struct pen *pen, const ares_dns_record_t *reply)
         put16(pen, (uint16_t)ares_dns_record_rr_cnt(reply, ARES_SECTION_ADDITIONAL));
 }
 
-static const ares_dns_section_t sections[] = {ARES_SECTION_ANSWER, ARES_SECTION_AUTHORITY, ARES_SECTION_ADDITIONAL};
+static const ares_dns_section_t sections[] = { ARES_SECTION_ANSWER, ARES_SECTION_AUTHORITY, ARES_SECTION_ADDITIONAL };
 
 static bool put_reply(struct pen *pen, const ares_dns_record_t *reply)
 {
@@ -216,7 +216,7 @@ static bool put_reply(struct pen *pen, const ares_dns_record_t *reply)
 int dns_rewrite(const ares_dns_record_t *reply, uint8_t **ret, size_t *ret_n)
 {
         size_t n_max = DNS_HEADER_SIZE + DNS_NAME_WIRE_MAX + 4;
-        struct pen pen = {.n = 0};
+        struct pen pen = { .n = 0 };
 
         if (ares_dns_record_query_cnt(reply) != 1)
                 return -EBADMSG;

@@ -76,7 +76,7 @@ struct dns_server {
         unsigned int n_log_lines;
 };
 
-static const char *const transport_name[] = {[DNS_TCP] = "tcp", [DNS_UDP] = "udp"};
+static const char *const transport_name[] = { [DNS_TCP] = "tcp", [DNS_UDP] = "udp" };
 
 static uint64_t jittered(uint64_t usec)
 {

@@ -82,7 +82,7 @@ static bool host_of(const struct dns_name *name, const struct dns_name *service,
 static bool get_data_name(const struct dns_view *view, const struct dns_record *record, size_t skip,
                           struct dns_name *ret)
 {
-        struct dns_view data = {view->packet, record->data + record->n_data, record->data + skip};
+        struct dns_view data = { view->packet, record->data + record->n_data, record->data + skip };
 
         return record->n_data > skip && dns_view_get_name(&data, ret) && data.at == data.n;
 }

@@ -64,8 +64,8 @@ struct address {
 static struct address address_at(const struct host_addrs *addrs, uint32_t i)
 {
         if (i < addrs->n4)
-                return (struct address){AF_INET, addrs->v4 + (size_t)i * 4};
-        return (struct address){AF_INET6, addrs->v6 + (size_t)(i - addrs->n4) * 16};
+                return (struct address){ AF_INET, addrs->v4 + (size_t)i * 4 };
+        return (struct address){ AF_INET6, addrs->v6 + (size_t)(i - addrs->n4) * 16 };
 }
 
 static int compare(struct address a, struct address b)
@@ -111,7 +111,7 @@ static int compare_news(const struct walk *w, uint32_t i, struct address address
 {
         const struct source_endpoint *e = &w->news->endpoints[i];
 
-        return compare((struct address){e->family, e->bytes}, address);
+        return compare((struct address){ e->family, e->bytes }, address);
 }
 
 static void walk_news(struct walk *w, struct address address)
@@ -144,17 +144,17 @@ static int compare_hosts(const char *a, const char *b)
 
 static struct known known_of_old(const struct khs_row_endpoint *e)
 {
-        return (struct known){e->host, e->ports, e->n_ports};
+        return (struct known){ e->host, e->ports, e->n_ports };
 }
 
 /* Ports that were not learned are those that the same host had, or an address that has only one. */
 static struct known known_of_news(const struct walk *w, const struct source_endpoint *e, const struct khs_row_endpoint *old)
 {
         if (!e->ports_unknown)
-                return (struct known){e->host, e->ports, e->n_ports};
+                return (struct known){ e->host, e->ports, e->n_ports };
         if (!old && w->n_old == 1 && w->n_news == 1)
                 old = old_at(w, 0);
-        return old ? (struct known){e->host, old->ports, old->n_ports} : (struct known){.host = e->host};
+        return old ? (struct known){ e->host, old->ports, old->n_ports } : (struct known){ .host = e->host };
 }
 
 /* Whether the news are a part of what is known, by their own word. */
@@ -378,7 +378,7 @@ static void add_old(struct making *m, uint32_t i, struct address address)
                 n += told;
         }
         if (w->n_old == 0)
-                add_endpoint(m, i, address, true, (struct known){.host = NULL});
+                add_endpoint(m, i, address, true, (struct known){ .host = NULL });
         m->table.others_unknown[i] = w->n_old > 0 && w->old->others_unknown[w->old_row];
 }
 
@@ -427,7 +427,7 @@ int host_table_make(struct host_table *ret, const struct host_addrs *addrs, cons
                     const struct khs_port *ports, size_t n_ports)
 {
         struct making m = {
-                .walk = {.old = old, .old_addrs = old_addrs, .news = news},
+                .walk = { .old = old, .old_addrs = old_addrs, .news = news },
                 .n_addrs = addrs->n4 + addrs->n6,
         };
         int r;

@@ -26,7 +26,7 @@ static bool is_blank(char c)
 
 static bool address_parse(const char *text, size_t n_text, struct config_address *ret)
 {
-        struct config_address address = {.port = DNS_PORT};
+        struct config_address address = { .port = DNS_PORT };
         char copy[INET6_ADDRSTRLEN];
 
         /* "fe80::1%eth0": c-ares 1.18 has no word for the scope. */

@@ -140,8 +140,8 @@ void source_dns_check_resolv_conf(struct source_dns *source)
 
 int source_dns_reconfigure(struct source_dns *source, const struct source_dns_options *options)
 {
-        struct resolv_conf resolv = {.n_servers = 0};
-        struct copies new = {NULL}, old;
+        struct resolv_conf resolv = { .n_servers = 0 };
+        struct copies new = { NULL }, old;
         int r = copies_init(&new, options);
 
         if (r >= 0)
@@ -152,7 +152,7 @@ int source_dns_reconfigure(struct source_dns *source, const struct source_dns_op
                 return r;
         }
 
-        old = (struct copies){source->domain, source->resolv_conf, source->allow_cidr, {0}};
+        old = (struct copies){ source->domain, source->resolv_conf, source->allow_cidr, { 0 } };
         source->domain = new.domain;
         source->resolv_conf = new.resolv_conf;
         source->allow_cidr = new.allow_cidr;
@@ -248,7 +248,7 @@ void source_dns_get_stats(const struct source_dns *source, struct source_dns_sta
 /* Starts, stops or leaves alone the lookup of each family. */
 static int watch_set_family(struct source_watch *watch, uint8_t wanted_family, bool has_data)
 {
-        bool wanted[2] = {wanted_family != KHS_FAMILY_IPV6, wanted_family != KHS_FAMILY_IPV4};
+        bool wanted[2] = { wanted_family != KHS_FAMILY_IPV6, wanted_family != KHS_FAMILY_IPV4 };
 
         for (size_t i = 0; i < 2; i++) {
                 struct dns_family *family = &watch->families[i];

@@ -88,7 +88,7 @@ static void note_answer(uint32_t service)
         if (given[service] == wanted[service] || n_changes == N_CHANGES)
                 return;
         given[service] = wanted[service];
-        changes[n_changes++] = (struct change){service, wanted[service], now_ns()};
+        changes[n_changes++] = (struct change){ service, wanted[service], now_ns() };
 }
 
 /* The number of "svc-N.default.svc.cluster.local" in wire form, any case; -1 for other names. */
@@ -110,7 +110,7 @@ static int32_t parse_service(const uint8_t *name, size_t n_name)
 
 static size_t put_record(uint8_t *p, uint16_t owner, uint16_t type, const void *data, uint16_t n_data)
 {
-        uint16_t head[] = {htons(owner), htons(type), htons(1)}, n = htons(n_data);
+        uint16_t head[] = { htons(owner), htons(type), htons(1) }, n = htons(n_data);
         uint32_t t = htonl(ttl);
 
         memcpy(p, head, 6);
@@ -124,7 +124,7 @@ static size_t put_record(uint8_t *p, uint16_t owner, uint16_t type, const void *
 static size_t put_soa(uint8_t *p, uint16_t owner)
 {
         /* Two root names; serial, refresh, retry, expire, minimum. */
-        static const uint8_t soa[22] = {[5] = 1, [9] = 60, [13] = 60, [17] = 60, [21] = 5};
+        static const uint8_t soa[22] = { [5] = 1, [9] = 60, [13] = 60, [17] = 60, [21] = 5 };
 
         return put_record(p, owner, 6, soa, sizeof(soa));
 }
@@ -151,7 +151,7 @@ static size_t answer(uint8_t *p, size_t n)
         n = at + 5;
         if (service >= 0 && type == 1) {
                 for (uint8_t i = 0; i < 3; i++) {
-                        uint8_t pod[4] = {(uint8_t)(10 + i), wanted[service], (uint8_t)(service >> 8), (uint8_t)service};
+                        uint8_t pod[4] = { (uint8_t)(10 + i), wanted[service], (uint8_t)(service >> 8), (uint8_t)service };
 
                         n += put_record(p + n, 0xc00c, 1, pod, 4);
                 }
@@ -196,7 +196,7 @@ static void on_accept(void)
         for (size_t i = 0; fd >= 0 && i < N_CONNECTIONS; i++) {
                 if (connections[i].fd >= 0)
                         continue;
-                connections[i] = (struct connection){.fd = fd};
+                connections[i] = (struct connection){ .fd = fd };
                 return;
         }
         if (fd >= 0)
@@ -313,7 +313,7 @@ int main(int argc, char **argv)
 {
         struct pollfd fds[3 + N_CONNECTIONS];
 
-        address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
+        address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(53) };
         if (argc != 3 || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) {
                 fputs("usage: dns-load ADDRESS TTL\n", stderr);
                 return 2;
@@ -327,11 +327,11 @@ int main(int argc, char **argv)
         puts("ok");
         (void)fflush(stdout);
         for (;;) {
-                fds[0] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
-                fds[1] = (struct pollfd){udp_fd, POLLIN, 0};
-                fds[2] = (struct pollfd){tcp_fd, POLLIN, 0};
+                fds[0] = (struct pollfd){ STDIN_FILENO, POLLIN, 0 };
+                fds[1] = (struct pollfd){ udp_fd, POLLIN, 0 };
+                fds[2] = (struct pollfd){ tcp_fd, POLLIN, 0 };
                 for (size_t i = 0; i < N_CONNECTIONS; i++)
-                        fds[3 + i] = (struct pollfd){connections[i].fd, POLLIN, 0};
+                        fds[3 + i] = (struct pollfd){ connections[i].fd, POLLIN, 0 };
                 if (poll(fds, 3 + N_CONNECTIONS, -1) < 0 && errno != EINTR)
                         die("poll");
                 for (size_t i = 0; i < N_CONNECTIONS; i++)

@@ -62,8 +62,8 @@ static int look(k8shsvc *h, uint32_t service)
 
 static bool is_over(int timeout_us)
 {
-        struct pollfd fd = {STDIN_FILENO, POLLIN, 0};
-        struct timespec timeout = {0, timeout_us * 1000L};
+        struct pollfd fd = { STDIN_FILENO, POLLIN, 0 };
+        struct timespec timeout = { 0, timeout_us * 1000L };
 
         return ppoll(&fd, 1, &timeout, NULL) > 0;
 }
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
                                 continue;
                         versions[i] = version;
                         if (n_changes < N_CHANGES)
-                                changes[n_changes++] = (struct change){first + i, (uint32_t)version, now_ns()};
+                                changes[n_changes++] = (struct change){ first + i, (uint32_t)version, now_ns() };
                 }
                 if (!complete && n_missing == 0) {
                         complete = true;

@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void fuzz_name(const uint8_t *data, size_t size)
 {
-        struct dns_name name = {.n = 77}, domain;
+        struct dns_name name = { .n = 77 }, domain;
         char *text = malloc(size + 1);
         size_t n_labels = 0;
         int r;
@@ -143,9 +143,9 @@ static void fuzz_records(const struct dns_rules *rules, const struct dns_questio
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static uint8_t addrs[2][KHS_MAX_ADDRS * 16U];
-        static const struct config_network allow[] = {{.family = AF_INET, .prefix = 9, .bytes = {10}},
-                                                      {.family = AF_INET6, .prefix = 8, .bytes = {0xfd}}};
-        struct dns_rules rules = {.n_allow_cidr = 0};
+        static const struct config_network allow[] = {{ .family = AF_INET, .prefix = 9, .bytes = { 10 } },
+                                                      { .family = AF_INET6, .prefix = 8, .bytes = { 0xfd } }};
+        struct dns_rules rules = { .n_allow_cidr = 0 };
         struct dns_question question;
         struct dns_answer answer, again;
         struct dns_name name;

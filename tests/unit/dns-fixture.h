@@ -33,7 +33,7 @@ static inline void put(struct reply *reply, const void *bytes, size_t n)
 
 static inline void put16(struct reply *reply, unsigned int value)
 {
-        put(reply, (uint8_t[]){(uint8_t)(value >> 8), (uint8_t)value}, 2);
+        put(reply, (uint8_t[]){ (uint8_t)(value >> 8), (uint8_t)value }, 2);
 }
 
 static inline void put32(struct reply *reply, uint32_t value)
@@ -47,7 +47,7 @@ static inline struct reply begin(const struct dns_question *question, uint8_t rc
 {
         static uint8_t buffers[16][1 << 17];
         static unsigned int n_used;
-        struct reply reply = {buffers[n_used++ % 16], 0};
+        struct reply reply = { buffers[n_used++ % 16], 0 };
 
         put(&reply, question->packet, 12U + question->n_name + 4U);
         reply.packet[2] = 0x85;
@@ -80,7 +80,7 @@ static inline void record(struct reply *reply, int section, const char *owner, u
 
 static inline void soa(struct reply *reply, const char *owner, uint32_t ttl_s, uint32_t minimum)
 {
-        uint8_t data[22] = {0};
+        uint8_t data[22] = { 0 };
 
         data[18] = (uint8_t)(minimum >> 24);
         data[20] = (uint8_t)(minimum >> 8);

@@ -21,9 +21,9 @@ static const struct {
         const char *said;
 } findings[] = {
         /* ranges */
-        {"[daemon]\n\nrefresh-max = 2d\n", "@/main:3: [daemon] refresh-max: found '2d', " REFRESH},
-        {"[daemon]\nrefresh-min = 49ms\n", "@/main:2: [daemon] refresh-min: found '49ms', " REFRESH},
-        {"[daemon]\nrefresh-max = 3601s\n", "@/main:2: [daemon] refresh-max: found '3601s', " REFRESH},
+        { "[daemon]\n\nrefresh-max = 2d\n", "@/main:3: [daemon] refresh-max: found '2d', " REFRESH },
+        { "[daemon]\nrefresh-min = 49ms\n", "@/main:2: [daemon] refresh-min: found '49ms', " REFRESH },
+        { "[daemon]\nrefresh-max = 3601s\n", "@/main:2: [daemon] refresh-max: found '3601s', " REFRESH },
         {"[daemon]\nmax-stale = 999ms\n", "@/main:2: [daemon] max-stale: found '999ms', expected a duration "
                                           "from 1s to 7d (30s, 10m, 1h, 7d)\n"},
         {"[daemon]\nmax-stale = 8d\n",
@@ -45,7 +45,7 @@ static const struct {
          "@/main:2: [daemon] source: found 'DNS', expected dns, kubernetes or static\n"},
         {"[daemon]\ndns-transport = tls\n",
          "@/main:2: [daemon] dns-transport: found 'tls', expected tcp or udp\n"},
-        {"[daemon]\nreverse = 1\n", "@/main:2: [daemon] reverse: found '1', expected yes or no\n"},
+        { "[daemon]\nreverse = 1\n", "@/main:2: [daemon] reverse: found '1', expected yes or no\n" },
         {"[daemon]\nlog-level = 7\n",
          "@/main:2: [daemon] log-level: found '7', expected error, warning, notice, info or debug\n"},
         {"[service a]\norder = rr\n",
@@ -94,8 +94,8 @@ static const struct {
          "@/main:2: [service a] endpoints: found 'a.example', " ENDPOINTS},
         {"[service a]\nendpoints = 0.0.0.0\n",
          "@/main:2: [service a] endpoints: found '0.0.0.0', " ENDPOINTS},
-        {"[service a]\nendpoints = ::\n", "@/main:2: [service a] endpoints: found '::', " ENDPOINTS},
-        {"[service a]\nendpoints = 239.1.2.3\n", "@/main:2: [service a] endpoints: found '239.1.2.3', " ENDPOINTS},
+        { "[service a]\nendpoints = ::\n", "@/main:2: [service a] endpoints: found '::', " ENDPOINTS },
+        { "[service a]\nendpoints = 239.1.2.3\n", "@/main:2: [service a] endpoints: found '239.1.2.3', " ENDPOINTS },
         {"[service a]\nendpoints = 255.255.255.255\n",
          "@/main:2: [service a] endpoints: found '255.255.255.255', " ENDPOINTS},
         {"[service a]\nendpoints = [ff02::1]:80\n",
@@ -136,16 +136,16 @@ static const struct {
          "@/main:5: [service A.Default] order: found a second value, expected one (the first is in line "
          "2)\n"},
         /* names */
-        {"[service]\nport = 80\n", "@/main:1: [service]: found '', " NAMES},
-        {"[service a_b]\n", "@/main:1: [service a_b]: found 'a_b', " NAMES},
-        {"[service a b]\n", "@/main:1: [service a b]: found 'a b', " NAMES},
-        {"[service a.b.c]\n", "@/main:1: [service a.b.c]: found 'a.b.c', " NAMES},
-        {"[service a.]\n", "@/main:1: [service a.]: found 'a.', " NAMES},
-        {"[service a.b.]\n", "@/main:1: [service a.b.]: found 'a.b.', " NAMES},
+        { "[service]\nport = 80\n", "@/main:1: [service]: found '', " NAMES },
+        { "[service a_b]\n", "@/main:1: [service a_b]: found 'a_b', " NAMES },
+        { "[service a b]\n", "@/main:1: [service a b]: found 'a b', " NAMES },
+        { "[service a.b.c]\n", "@/main:1: [service a.b.c]: found 'a.b.c', " NAMES },
+        { "[service a.]\n", "@/main:1: [service a.]: found 'a.', " NAMES },
+        { "[service a.b.]\n", "@/main:1: [service a.b.]: found 'a.b.', " NAMES },
         {"[service a.b.svc.]\n", "@/main:1: [service a.b.svc.]: found 'a.b.svc.', expected a name in the "
                                  "cluster domain cluster.local\n"},
-        {"[service -a.b]\n", "@/main:1: [service -a.b]: found '-a.b', " NAMES},
-        {"[service a:80]\n", "@/main:1: [service a:80]: found 'a:80', " NAMES},
+        { "[service -a.b]\n", "@/main:1: [service -a.b]: found '-a.b', " NAMES },
+        { "[service a:80]\n", "@/main:1: [service a:80]: found 'a:80', " NAMES },
         {"[service a.b.svc.other.example]\n",
          "@/main:1: [service a.b.svc.other.example]: found 'a.b.svc.other.example', expected a name in the "
          "cluster domain cluster.local\n"},
@@ -155,8 +155,8 @@ static const struct {
         {"[service " L63 "d.b]\n",
          "@/main:1: [service abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijab]: found "
          "'abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij...', " NAMES},
-        {"[namespace a.b]\n", "@/main:1: [namespace a.b]: found 'a.b', expected the name of a namespace\n"},
-        {"[namespace]\n", "@/main:1: [namespace]: found '', expected the name of a namespace\n"},
+        { "[namespace a.b]\n", "@/main:1: [namespace a.b]: found 'a.b', expected the name of a namespace\n" },
+        { "[namespace]\n", "@/main:1: [namespace]: found '', expected the name of a namespace\n" },
         {"[pods a]\n",
          "@/main:1: [pods a] selector: found none, expected a label selector (app=worker,tier!=canary)\n"},
         {"[pods a]\nselector = x\n[service a.default]\n",
@@ -186,11 +186,11 @@ static const struct {
         const char *text;
         const char *said;
 } syntax_errors[] = {
-        {"[daemon]\ngarbage\n", "@/main:2: found 'garbage', expected KEY = VALUE or [SECTION]\n"},
-        {"[daemon]\n= 3\n", "@/main:2: found '= 3', expected a key before the equal sign\n"},
-        {"[daemon\n", "@/main:1: found '[daemon', expected [SECTION] alone on its line\n"},
-        {"[daemon] # x\n", "@/main:1: found '[daemon] # x', expected [SECTION] alone on its line\n"},
-        {"\n[]\n", "@/main:2: found '[]', expected a name between the brackets\n"},
+        { "[daemon]\ngarbage\n", "@/main:2: found 'garbage', expected KEY = VALUE or [SECTION]\n" },
+        { "[daemon]\n= 3\n", "@/main:2: found '= 3', expected a key before the equal sign\n" },
+        { "[daemon\n", "@/main:1: found '[daemon', expected [SECTION] alone on its line\n" },
+        { "[daemon] # x\n", "@/main:1: found '[daemon] # x', expected [SECTION] alone on its line\n" },
+        { "\n[]\n", "@/main:2: found '[]', expected a name between the brackets\n" },
         {"[daemon]\n\n  source = dns\n", "@/main:3: found '  source = dns', expected KEY = VALUE without an "
                                          "indent (an indented line continues the "
                                          "list above it)\n"},
@@ -199,7 +199,7 @@ static const struct {
          "@/main:3: found 'b', expected KEY = VALUE or [SECTION]\n"
          "@/main:6: found 'c', expected KEY = VALUE or [SECTION]\n"
          "@/main:7: found '[x', expected [SECTION] alone on its line\n"},
-        {"/* c */\n", "@/main:1: found '/* c */', expected KEY = VALUE or [SECTION]\n"},
+        { "/* c */\n", "@/main:1: found '/* c */', expected KEY = VALUE or [SECTION]\n" },
         {"[daemon]\n# ok\nsource\xc2\xa0= dns\n",
          "@/main:3: found 'source\\xc2\\xa0= dns', expected names of letters, digits, '-' and '.'\n"},
         {"[service a]\n[service\xc2\xa0"
@@ -207,9 +207,9 @@ static const struct {
          "@/main:2: found '[service\\xc2\\xa0b]', expected names of letters, digits, '-' and '.'\n"},
         {"[daemon]\nso!urce = dns\n",
          "@/main:2: found 'so!urce = dns', expected names of letters, digits, '-' and '.'\n"},
-        {"[daemon]\nsource = dns\n# caf\xe9\n", "@/main:3: found '# caf\\xe9', expected text in UTF-8\n"},
-        {"[daemon]\nsource = \xc3", "@/main:2: found 'source = \\xc3', expected text in UTF-8\n"},
-        {"\xff\xfe[\x01", "@/main:1: found text in UTF-16, expected text in UTF-8\n"},
+        { "[daemon]\nsource = dns\n# caf\xe9\n", "@/main:3: found '# caf\\xe9', expected text in UTF-8\n" },
+        { "[daemon]\nsource = \xc3", "@/main:2: found 'source = \\xc3', expected text in UTF-8\n" },
+        { "\xff\xfe[\x01", "@/main:1: found text in UTF-16, expected text in UTF-8\n" },
 };
 
 Test(config_findings, syntax_errors_cost_the_file)
@@ -437,17 +437,17 @@ Test(config_findings, lines_of_every_kind_in_linear_time)
                 const char *before, *behind; /* the number of the line */
                 int n;
         } lines[] = {
-                {"key", " = 1\n", 200000},
-                {"port=", "\n", 200000},
-                {"# ", "\n", 200000},
-                {"garbage ", "\n", 200000},
-                {"=", "\n", 200000},
-                {"[x", "]\n", 200000},
-                {"[", "\n", 200000},
-                {"source\xc2\xa0=", "\n", 200000},
+                { "key", " = 1\n", 200000 },
+                { "port=", "\n", 200000 },
+                { "# ", "\n", 200000 },
+                { "garbage ", "\n", 200000 },
+                { "=", "\n", 200000 },
+                { "[x", "]\n", 200000 },
+                { "[", "\n", 200000 },
+                { "source\xc2\xa0=", "\n", 200000 },
                 /* Fewer: the library moves a growing value, which costs where realloc() copies, as under
                    ASan. */
-                {"  ", "\n", 20000},
+                { "  ", "\n", 20000 },
         };
         double start;
 

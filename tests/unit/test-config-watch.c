@@ -480,7 +480,7 @@ static void run_until(size_t n)
 
 Test(config_watch, a_configuration_that_changes_while_it_is_read_is_not_taken_half)
 {
-        const struct config_live_options options = {.main_file = f.main_file, .resolv_conf = f.resolv_conf};
+        const struct config_live_options options = { .main_file = f.main_file, .resolv_conf = f.resolv_conf };
 
         make_dir("conf.d");
         put("main", "[service a]\n");

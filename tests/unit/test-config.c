@@ -313,14 +313,14 @@ Test(config, bad_targets_are_fatal_at_the_start)
                 const char *target;
                 const char *said;
         } cases[] = {
-                {"a:b:c", "found 'a:b:c', expected NAME[.NAMESPACE][:PORT]\n"},
-                {"a:0", "found 'a:0', expected NAME[.NAMESPACE][:PORT]\n"},
-                {"kubernetes://x/a.b", "found 'kubernetes://x/a.b', expected NAME[.NAMESPACE][:PORT]\n"},
-                {"a.b.c", "[service a.b.c]: found 'a.b.c', " NAMES},
+                { "a:b:c", "found 'a:b:c', expected NAME[.NAMESPACE][:PORT]\n" },
+                { "a:0", "found 'a:0', expected NAME[.NAMESPACE][:PORT]\n" },
+                { "kubernetes://x/a.b", "found 'kubernetes://x/a.b', expected NAME[.NAMESPACE][:PORT]\n" },
+                { "a.b.c", "[service a.b.c]: found 'a.b.c', " NAMES },
                 {"a.b.svc.x",
                  "[service a.b.svc.x]: found 'a.b.svc.x', expected a name in the cluster domain "
                  "cluster.local\n"},
-                {"a_b", "[service a_b]: found 'a_b', " NAMES},
+                { "a_b", "[service a_b]: found 'a_b', " NAMES },
         };
         char expected[256];
 
@@ -346,7 +346,7 @@ Test(config, bad_targets_are_fatal_at_the_start)
 
 Test(config, a_target_that_goes_bad_later_is_no_reason_to_stop)
 {
-        static const char *const services[] = {"a.b.svc.cluster.local"};
+        static const char *const services[] = { "a.b.svc.cluster.local" };
 
         f.origin.services = services;
         f.origin.n_services = 1;
@@ -367,22 +367,22 @@ Test(config, namespace_auto)
                 const char *resolv;
                 const char *namespace;
         } cases[] = {
-                {NULL, NULL, "default"},
-                {"shop\n", "search other.svc.cluster.local\n", "shop"},
-                {"", "search other.svc.cluster.local\n", "other"},
-                {"not a label!\n", "search other.svc.cluster.local\n", "not"},
-                {"_x", NULL, "default"},
+                { NULL, NULL, "default" },
+                { "shop\n", "search other.svc.cluster.local\n", "shop" },
+                { "", "search other.svc.cluster.local\n", "other" },
+                { "not a label!\n", "search other.svc.cluster.local\n", "not" },
+                { "_x", NULL, "default" },
                 {NULL,
                  "nameserver 10.0.0.1\nsearch Other.svc.Cluster.Local svc.cluster.local cluster.local\n",
                  "other"},
-                {NULL, "search svc.cluster.local x.example b.svc.cluster.local. c.svc.cluster.local\n", "b"},
-                {NULL, "search a.svc.cluster.local\nsearch b.svc.cluster.local\n", "b"},
-                {NULL, "search a.svc.cluster.local\ndomain x.example\n", "default"},
-                {NULL, "domain a.svc.cluster.local", "a"},
-                {NULL, "search\ta.svc.cluster.local", "a"},
-                {NULL, "search a.svc.other.local a.b.svc.cluster.local svc.cluster.local\n", "default"},
-                {NULL, "# search a.svc.cluster.local\nsearchx a.svc.cluster.local\n", "default"},
-                {NULL, "search \n", "default"},
+                { NULL, "search svc.cluster.local x.example b.svc.cluster.local. c.svc.cluster.local\n", "b" },
+                { NULL, "search a.svc.cluster.local\nsearch b.svc.cluster.local\n", "b" },
+                { NULL, "search a.svc.cluster.local\ndomain x.example\n", "default" },
+                { NULL, "domain a.svc.cluster.local", "a" },
+                { NULL, "search\ta.svc.cluster.local", "a" },
+                { NULL, "search a.svc.other.local a.b.svc.cluster.local svc.cluster.local\n", "default" },
+                { NULL, "# search a.svc.cluster.local\nsearchx a.svc.cluster.local\n", "default" },
+                { NULL, "search \n", "default" },
         };
 
         for (size_t i = 0; i < N(cases); i++) {

@@ -10,19 +10,19 @@
 #include "dns-host-map.h"
 
 static struct dns_srv srv;
-static const struct khs_port ports[] = {{.kind = KHS_PORT_NAME, .name = "grpc"}, {.kind = KHS_PORT_NAME, .udp = true, .name = "dns"}};
+static const struct khs_port ports[] = { { .kind = KHS_PORT_NAME, .name = "grpc" }, { .kind = KHS_PORT_NAME, .udp = true, .name = "dns" } };
 
 /* Addresses 10.0.0.N and fd00::N by their last bytes. */
 static struct dns_host_map *map_of(const char *last4, const char *last6, uint32_t n_ports)
 {
         static uint8_t v4[16][4], v6[16][16];
-        struct dns_host_addrs addrs[2] = {{0, v4[0]}, {0, v6[0]}};
+        struct dns_host_addrs addrs[2] = { { 0, v4[0] }, { 0, v6[0] } };
         struct dns_host_map *map;
 
         for (; *last4; last4++)
-                memcpy(v4[addrs[0].n++], (uint8_t[]){10, 0, 0, (uint8_t)(*last4 - '0')}, 4);
+                memcpy(v4[addrs[0].n++], (uint8_t[]){ 10, 0, 0, (uint8_t)(*last4 - '0') }, 4);
         for (; *last6; last6++)
-                memcpy(v6[addrs[1].n++], (uint8_t[16]){0xfd, [15] = (uint8_t)(*last6 - '0')}, 16);
+                memcpy(v6[addrs[1].n++], (uint8_t[16]){ 0xfd, [15] = (uint8_t)(*last6 - '0') }, 16);
         cr_assert_eq(dns_host_map_new(&map, addrs, n_ports), 0);
         return map;
 }
@@ -162,13 +162,13 @@ Test(dns_host_map, hosts_without_addresses_are_asked_for)
         cr_expect_str_eq(dns_host_map_name(map, host), "web-1");
         cr_expect_eq(family, AF_INET);
         cr_expect_str_eq(told(map, true), "1=web-0! 6=web-2!", "it may share any address");
-        cr_assert_eq(dns_host_map_take_addr(map, host, AF_INET, (uint8_t[]){10, 0, 0, 9}), 0);
+        cr_assert_eq(dns_host_map_take_addr(map, host, AF_INET, (uint8_t[]){ 10, 0, 0, 9 }), 0);
         cr_assert(dns_host_map_next_host(map, &cursor, &host, &family));
         cr_expect_str_eq(dns_host_map_name(map, host), "web-1");
         cr_expect_eq(family, AF_INET6, "which has its host already, but this is another one");
         cr_assert(dns_host_map_next_host(map, &cursor, &host, &family));
         cr_expect_str_eq(dns_host_map_name(map, host), "web-2");
-        cr_assert_eq(dns_host_map_take_addr(map, host, AF_INET, (uint8_t[]){10, 0, 0, 2}), 0);
+        cr_assert_eq(dns_host_map_take_addr(map, host, AF_INET, (uint8_t[]){ 10, 0, 0, 2 }), 0);
         cr_expect_not(dns_host_map_next_host(map, &cursor, &host, &family));
         cr_expect_eq(dns_host_map_n_open(map, 0), 0);
         cr_expect_str_eq(told(map, true), "1=web-0 2=web-2 6=web-2");
@@ -247,8 +247,8 @@ Test(dns_host_map, many_hosts_of_one_address)
                 for (uint32_t j = 0; j < 1000; j++) {
                         snprintf(srv.targets[j].host, sizeof(srv.targets[j].host), "web-%05u", i + j);
                         snprintf(srv.targets[1000 + j].host, sizeof(srv.targets[j].host), "web-%05u", i + j);
-                        srv.addrs[j] = (struct dns_srv_addr){.target = (uint16_t)j, .family = AF_INET, .bytes = {10, 0, 0, 1}};
-                        srv.addrs[1000 + j] = (struct dns_srv_addr){.target = (uint16_t)j, .family = AF_INET, .bytes = {10, 0, 0, 2}};
+                        srv.addrs[j] = (struct dns_srv_addr){ .target = (uint16_t)j, .family = AF_INET, .bytes = { 10, 0, 0, 1 } };
+                        srv.addrs[1000 + j] = (struct dns_srv_addr){ .target = (uint16_t)j, .family = AF_INET, .bytes = { 10, 0, 0, 2 } };
                 }
                 for (int again = 0; again < 5; again++)
                         cr_assert_eq(dns_host_map_take_srv(map, &srv, 0), 0);

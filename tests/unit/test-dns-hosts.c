@@ -55,7 +55,7 @@ static struct dns_pool pool;
 static struct dns_lookups *lookups;
 static struct dns_srv srv;
 static struct dns_hosts *hosts;
-static struct khs_port grpc = {.kind = KHS_PORT_NAME, .name = "grpc"}, http = {.kind = KHS_PORT_NAME, .name = "http"};
+static struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" }, http = { .kind = KHS_PORT_NAME, .name = "http" };
 
 static char told[8192]; /* the last report */
 static size_t n_told;
@@ -97,7 +97,7 @@ int __wrap_dns_server_ask(struct dns_server *server, struct dns_query *query, co
         cr_assert_lt(n_flying, DNS_FLIGHT_MAX);
         query->server = server;
         query->transport = DNS_TCP;
-        flying[n_flying++] = (struct ask){query, *name, type};
+        flying[n_flying++] = (struct ask){ query, *name, type };
         n_flying_max = n_flying > n_flying_max ? n_flying : n_flying_max;
         return 0;
 }
@@ -239,10 +239,10 @@ static void on_report(void *userdata, const struct source_result *result)
 
 static void setup(void)
 {
-        const struct config_address address = {AF_INET, 53, {127, 0, 0, 1}};
+        const struct config_address address = { AF_INET, 53, { 127, 0, 0, 1 } };
 
         cr_assert_geq(sd_event_new(&event), 0);
-        context = (struct dns_server_context){.event = event};
+        context = (struct dns_server_context){ .event = event };
         dns_pool_init(&pool, &context);
         cr_assert_eq(dns_pool_set(&pool, &address, 1), 0);
         lookups = calloc(1, sizeof(*lookups));
@@ -269,7 +269,7 @@ TestSuite(dns_hosts, .init = setup, .fini = teardown, .timeout = 60);
 
 static void tell_addresses(uint8_t family, const char *last)
 {
-        struct source_result result = {.family = family, .kind = SOURCE_ANSWER};
+        struct source_result result = { .family = family, .kind = SOURCE_ANSWER };
         uint8_t bytes[64][16];
         size_t size = family == AF_INET ? 4 : 16;
 
@@ -277,7 +277,7 @@ static void tell_addresses(uint8_t family, const char *last)
                 uint8_t n = (uint8_t)(*last - '0');
 
                 memcpy((uint8_t *)bytes + result.n_addrs++ * size,
-                       family == AF_INET ? (uint8_t[16]){10, 0, 0, n} : (uint8_t[16]){0xfd, [15] = n}, size);
+                       family == AF_INET ? (uint8_t[16]){ 10, 0, 0, n } : (uint8_t[16]){ 0xfd, [15] = n }, size);
         }
         result.addrs = bytes;
         dns_hosts_addresses(hosts, &result);
@@ -368,7 +368,7 @@ Test(dns_hosts, service_srv_tells_all_with_one_question)
 
 Test(dns_hosts, named_ports_are_asked_for_first_and_are_enough)
 {
-        const struct khs_port ports[] = {grpc, {.kind = KHS_PORT_NUMBER, .number = 80}, http, grpc, {.kind = KHS_PORT_BASE, .number = 1}};
+        const struct khs_port ports[] = { grpc, { .kind = KHS_PORT_NUMBER, .number = 80 }, http, grpc, { .kind = KHS_PORT_BASE, .number = 1 } };
 
         cr_assert_eq(dns_hosts_set_ports(hosts, ports, 5), 0);
         add_srv("_grpc._tcp." SERVICE, 9000, "web-0");
@@ -605,7 +605,7 @@ Test(dns_hosts, truncated_srv_is_completed_by_ptr)
 
 Test(dns_hosts, truncated_ports_are_unknown_where_they_are_missing)
 {
-        cr_assert_eq(dns_hosts_set_ports(hosts, (struct khs_port[]){grpc, http}, 2), 0);
+        cr_assert_eq(dns_hosts_set_ports(hosts, (struct khs_port[]){ grpc, http }, 2), 0);
         mode_of_srv = CUT;
         snprintf(cut_name, sizeof(cut_name), "_grpc._tcp." SERVICE);
         add_srv("_grpc._tcp." SERVICE, 9000, "web-0");
@@ -621,7 +621,7 @@ Test(dns_hosts, truncated_ports_are_unknown_where_they_are_missing)
 
 Test(dns_hosts, failure_takes_nothing_back_and_is_tried_again)
 {
-        cr_assert_eq(dns_hosts_set_ports(hosts, (struct khs_port[]){grpc, http}, 2), 0);
+        cr_assert_eq(dns_hosts_set_ports(hosts, (struct khs_port[]){ grpc, http }, 2), 0);
         add_srv("_grpc._tcp." SERVICE, 9000, "web-0");
         add_srv(SERVICE, 80, "web-0");
         add_host("web-0", AF_INET, 1);
@@ -700,7 +700,7 @@ Test(dns_hosts, srv_that_always_fails_is_replaced_by_ptr)
 /* A server that answers nothing is asked for nothing more. */
 Test(dns_hosts, srv_that_fails_like_everything_else_is_not_replaced)
 {
-        const struct source_result failure = {.family = AF_INET, .kind = SOURCE_FAILURE, .reason = KHS_REASON_SERVFAIL};
+        const struct source_result failure = { .family = AF_INET, .kind = SOURCE_FAILURE, .reason = KHS_REASON_SERVFAIL };
 
         mode_of_srv = SERVFAIL;
         add_ptr(1, "web-0." SERVICE);
@@ -734,7 +734,7 @@ Test(dns_hosts, negatives_are_believed_when_they_have_come_three_times)
 {
         uint64_t start;
 
-        cr_assert_eq(dns_hosts_set_ports(hosts, (struct khs_port[]){grpc, http}, 2), 0);
+        cr_assert_eq(dns_hosts_set_ports(hosts, (struct khs_port[]){ grpc, http }, 2), 0);
         add_srv("_http._tcp." SERVICE, 80, "web-0");
         add_srv("_grpc._tcp." SERVICE, 9000, "web-0");
         add_host("web-0", AF_INET, 1);
@@ -816,7 +816,7 @@ Test(dns_hosts, lost_questions_are_failures)
 /* What the service model may have forgotten meanwhile is told again. */
 Test(dns_hosts, the_same_addresses_after_a_negative_are_news)
 {
-        const struct source_result negative = {.family = AF_INET, .kind = SOURCE_NEGATIVE};
+        const struct source_result negative = { .family = AF_INET, .kind = SOURCE_NEGATIVE };
 
         add_srv(SERVICE, 80, "web-0");
         add_host("web-0", AF_INET, 1);
@@ -849,7 +849,7 @@ Test(dns_hosts, addresses_that_change_during_a_round_begin_another)
 /* Nor does a change that came in the middle of a round before. */
 Test(dns_hosts, without_a_server_it_waits_longer_and_longer)
 {
-        const struct config_address address = {AF_INET, 53, {127, 0, 0, 1}};
+        const struct config_address address = { AF_INET, 53, { 127, 0, 0, 1 } };
         unsigned int n_woken = 0;
 
         add_ptr(1, "web-0." SERVICE);
@@ -900,11 +900,11 @@ Test(dns_hosts, report_may_free_everything)
 
 static void tell_many(struct dns_hosts *to, uint32_t n)
 {
-        struct source_result result = {.family = AF_INET, .kind = SOURCE_ANSWER, .n_addrs = n};
+        struct source_result result = { .family = AF_INET, .kind = SOURCE_ANSWER, .n_addrs = n };
         uint8_t bytes[1000][4];
 
         for (uint32_t i = 0; i < n; i++)
-                memcpy(bytes[i], (uint8_t[]){10, 1, (uint8_t)(i >> 8), (uint8_t)i}, 4);
+                memcpy(bytes[i], (uint8_t[]){ 10, 1, (uint8_t)(i >> 8), (uint8_t)i }, 4);
         result.addrs = bytes;
         dns_hosts_addresses(to, &result);
 }
@@ -921,7 +921,7 @@ Test(dns_hosts, hosts_and_addresses_take_turns)
         static struct dns_family families[100];
         uint64_t n_hosts_asked, n_addresses_asked;
 
-        memcpy(add(SERVICE, DNS_TYPE_A)->bytes, (uint8_t[]){10, 0, 0, 1}, 4);
+        memcpy(add(SERVICE, DNS_TYPE_A)->bytes, (uint8_t[]){ 10, 0, 0, 1 }, 4);
         lookups->query_rate = 200;
         for (size_t i = 0; i < 100; i++) {
                 families[i] = (struct dns_family){.key = "web.default", .family = AF_INET, .min_usec = SEC / 20,

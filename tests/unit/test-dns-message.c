@@ -40,11 +40,11 @@ static struct dns_answer judge(const struct dns_question *question, const struct
                 cr_assert_eq(a_.reason, why, "reason %u", a_.reason);                                       \
         } while (0)
 
-static const uint8_t pod1[] = {10, 1, 0, 1}, pod2[] = {10, 1, 0, 2}, local[] = {127, 0, 0, 1};
+static const uint8_t pod1[] = { 10, 1, 0, 1 }, pod2[] = { 10, 1, 0, 2 }, local[] = { 127, 0, 0, 1 };
 
 Test(dns_message, query_is_what_the_rfc_says)
 {
-        static const uint8_t opt[] = {0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0};
+        static const uint8_t opt[] = { 0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0 };
         struct dns_question tcp = ask(DNS_TYPE_AAAA, false), udp = ask(DNS_TYPE_A, true);
         const char wire[] = "\x08user-svc\x07"
                             "default\x03svc\x07"
@@ -64,7 +64,7 @@ Test(dns_message, query_is_what_the_rfc_says)
 
 Test(dns_message, names_are_checked)
 {
-        char label64[65] = {0}, longest[300] = {0};
+        char label64[65] = { 0 }, longest[300] = { 0 };
         struct dns_name name, other;
 
         memset(label64, 'a', 64);
@@ -124,7 +124,7 @@ Test(dns_message, four_thousand_addresses_are_taken)
         struct reply reply = begin(&question, 0);
 
         for (unsigned int i = 4000; i > 0; i--)
-                record(&reply, 0, NULL, DNS_TYPE_A, 5, (uint8_t[]){10, 0, (uint8_t)(i >> 8), (uint8_t)i}, 4);
+                record(&reply, 0, NULL, DNS_TYPE_A, 5, (uint8_t[]){ 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, 4);
         cr_assert_eq(judge(&question, &reply).n_addrs, 4000);
         for (unsigned int i = 1; i < 4000; i++)
                 cr_assert_lt(memcmp(addrs + 4 * (i - 1), addrs + 4 * i, 4), 0);
@@ -132,7 +132,7 @@ Test(dns_message, four_thousand_addresses_are_taken)
 
 Test(dns_message, addresses_that_cannot_be_pods_are_dropped)
 {
-        struct config_network pods = {.family = AF_INET, .prefix = 15, .bytes = {10, 0}};
+        struct config_network pods = { .family = AF_INET, .prefix = 15, .bytes = { 10, 0 } };
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply reply = begin(&question, 0);
         struct dns_answer answer;
@@ -161,22 +161,22 @@ Test(dns_message, address_list)
                 uint8_t family, bytes[16];
                 bool ok;
         } cases[] = {
-                {AF_INET, {0, 1, 2, 3}, false},
-                {AF_INET, {127, 1, 1, 1}, false},
-                {AF_INET, {169, 254, 0, 1}, false},
-                {AF_INET, {169, 253, 0, 1}, true},
-                {AF_INET, {224, 0, 0, 1}, false},
-                {AF_INET, {240, 0, 0, 1}, false},
-                {AF_INET, {255, 255, 255, 255}, false},
-                {AF_INET, {223, 255, 255, 255}, true},
-                {AF_INET6, {0}, false},
-                {AF_INET6, {[15] = 1}, false},
-                {AF_INET6, {0xfe, 0x80}, false},
-                {AF_INET6, {0xfe, 0xbf}, false},
-                {AF_INET6, {0xfe, 0xc0}, true},
-                {AF_INET6, {0xff, 2}, false},
-                {AF_INET6, {[10] = 0xff, 0xff, 10}, false},
-                {AF_INET6, {0xfd, [15] = 1}, true},
+                { AF_INET, { 0, 1, 2, 3 }, false },
+                { AF_INET, { 127, 1, 1, 1 }, false },
+                { AF_INET, { 169, 254, 0, 1 }, false },
+                { AF_INET, { 169, 253, 0, 1 }, true },
+                { AF_INET, { 224, 0, 0, 1 }, false },
+                { AF_INET, { 240, 0, 0, 1 }, false },
+                { AF_INET, { 255, 255, 255, 255 }, false },
+                { AF_INET, { 223, 255, 255, 255 }, true },
+                { AF_INET6, { 0 }, false },
+                { AF_INET6, { [15] = 1 }, false },
+                { AF_INET6, { 0xfe, 0x80 }, false },
+                { AF_INET6, { 0xfe, 0xbf }, false },
+                { AF_INET6, { 0xfe, 0xc0 }, true },
+                { AF_INET6, { 0xff, 2 }, false },
+                { AF_INET6, { [10] = 0xff, 0xff, 10 }, false },
+                { AF_INET6, { 0xfd, [15] = 1 }, true },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -191,14 +191,14 @@ Test(dns_message, negatives_need_an_soa_of_the_cluster)
                 enum khs_reason reason;
                 uint8_t rcode;
         } cases[] = {
-                {"cluster.local", KHS_REASON_NXDOMAIN, 3},
-                {"cluster.local", KHS_REASON_NODATA, 0},
-                {"svc.CLUSTER.local", KHS_REASON_NXDOMAIN, 3},
-                {"local", KHS_REASON_FOREIGN, 3},
-                {"evil.cluster.local", KHS_REASON_FOREIGN, 3},
-                {"xcluster.local", KHS_REASON_FOREIGN, 0},
-                {NULL, KHS_REASON_FOREIGN, 3},
-                {NULL, KHS_REASON_FOREIGN, 0},
+                { "cluster.local", KHS_REASON_NXDOMAIN, 3 },
+                { "cluster.local", KHS_REASON_NODATA, 0 },
+                { "svc.CLUSTER.local", KHS_REASON_NXDOMAIN, 3 },
+                { "local", KHS_REASON_FOREIGN, 3 },
+                { "evil.cluster.local", KHS_REASON_FOREIGN, 3 },
+                { "xcluster.local", KHS_REASON_FOREIGN, 0 },
+                { NULL, KHS_REASON_FOREIGN, 3 },
+                { NULL, KHS_REASON_FOREIGN, 0 },
         };
         struct dns_question question = ask(DNS_TYPE_AAAA, false);
 
@@ -245,7 +245,7 @@ Test(dns_message, reply_must_be_to_the_question)
         static const struct {
                 size_t at;
                 uint8_t value;
-        } cases[] = {{2, 0x05}, {2, 0x8d}, {5, 0}, {5, 2}, {13, 'x'}, {49, 28}, {51, 3}};
+        } cases[] = { { 2, 0x05 }, { 2, 0x8d }, { 5, 0 }, { 5, 2 }, { 13, 'x' }, { 49, 28 }, { 51, 3 } };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct reply reply = begin(&question, 0);
@@ -315,7 +315,7 @@ Test(dns_message, compression_is_bounded)
         size_t at = self.n;
 
         put16(&self, (unsigned int)(0xc000 | at)); /* to itself */
-        put(&self, (uint8_t[10]){0}, 10);
+        put(&self, (uint8_t[10]){ 0 }, 10);
         self.packet[7] = 1;
         cr_failure(judge(&question, &self), KHS_REASON_MALFORMED);
 
@@ -348,7 +348,7 @@ Test(dns_message, every_cut_and_every_flipped_byte_is_survived)
         record(&reply, 0, NULL, DNS_TYPE_A, 5, pod1, 4);
         soa(&reply, DOMAIN, 5, 5);
         for (size_t n = 0; n < reply.n; n++) {
-                struct reply cut = {reply.packet, n};
+                struct reply cut = { reply.packet, n };
 
                 if (n < 66) /* header, question and the address */
                         cr_failure(judge(&question, &cut), KHS_REASON_MALFORMED);

@@ -10,7 +10,7 @@
 
 #define SEC 1000000ULL
 
-static const uint32_t randoms[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff};
+static const uint32_t randoms[] = { 0, 1, 0x7fffffff, 0x80000000, 0xffffffff };
 
 #define each_random(r) (size_t i_ = 0, r = 0; i_ < 5 && (r = randoms[i_], true); i_++)
 
@@ -21,16 +21,16 @@ Test(dns_schedule, answer_is_never_later_than_its_ttl_between_the_limits)
                 uint32_t ttl_s;
                 uint64_t want;
         } cases[] = {
-                {1 * SEC, 5 * SEC, 3, 3 * SEC},     {1 * SEC, 5 * SEC, 0, 1 * SEC},
-                {1 * SEC, 5 * SEC, 30, 5 * SEC},    {1 * SEC, 3600 * SEC, UINT32_MAX, 3600 * SEC},
-                {SEC / 20, SEC / 20, 30, SEC / 20},
+                { 1 * SEC, 5 * SEC, 3, 3 * SEC },     { 1 * SEC, 5 * SEC, 0, 1 * SEC },
+                { 1 * SEC, 5 * SEC, 30, 5 * SEC },    { 1 * SEC, 3600 * SEC, UINT32_MAX, 3600 * SEC },
+                { SEC / 20, SEC / 20, 30, SEC / 20 },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
                 for
                         each_random(r)
                         {
-                                struct dns_schedule schedule = {0};
+                                struct dns_schedule schedule = { 0 };
                                 uint64_t delay = dns_schedule_answer(&schedule, cases[i].min, cases[i].max,
                                                                      cases[i].ttl_s, (uint32_t)r);
 
@@ -41,7 +41,7 @@ Test(dns_schedule, answer_is_never_later_than_its_ttl_between_the_limits)
 
 Test(dns_schedule, jitter_spreads)
 {
-        struct dns_schedule schedule = {0};
+        struct dns_schedule schedule = { 0 };
         uint64_t low = dns_schedule_answer(&schedule, SEC, 5 * SEC, 5, 0);
         uint64_t high = dns_schedule_answer(&schedule, SEC, 5 * SEC, 5, UINT32_MAX);
 
@@ -54,7 +54,7 @@ Test(dns_schedule, three_negatives_are_two_seconds_apart)
         for
                 each_random(r)
                 {
-                        struct dns_schedule schedule = {0};
+                        struct dns_schedule schedule = { 0 };
 
                         for (int n = 0; n < 2; n++) {
                                 uint64_t delay = dns_schedule_negative(&schedule, SEC / 20, 5 * SEC, 0,
@@ -78,7 +78,7 @@ Test(dns_schedule, three_negatives_are_two_seconds_apart)
 
 Test(dns_schedule, the_family_nobody_uses_is_asked_every_five_minutes)
 {
-        struct dns_schedule never = {0}, once = {0};
+        struct dns_schedule never = { 0 }, once = { 0 };
         uint64_t delay = 0;
 
         (void)dns_schedule_answer(&once, SEC, 5 * SEC, 5, 0);
@@ -93,12 +93,12 @@ Test(dns_schedule, the_family_nobody_uses_is_asked_every_five_minutes)
 
 Test(dns_schedule, failures_back_off_to_half_a_minute)
 {
-        static const uint64_t want[] = {1, 2, 4, 8, 16, 30, 30, 30};
+        static const uint64_t want[] = { 1, 2, 4, 8, 16, 30, 30, 30 };
 
         for
                 each_random(r)
                 {
-                        struct dns_schedule schedule = {0};
+                        struct dns_schedule schedule = { 0 };
 
                         for (size_t i = 0; i < 8; i++) {
                                 uint64_t delay = dns_schedule_failure(&schedule, (uint32_t)r);
@@ -136,10 +136,10 @@ static unsigned int drain(struct dns_bucket *bucket, uint32_t rate, uint64_t now
 
 Test(dns_schedule, bucket_keeps_the_rate)
 {
-        static const uint32_t rates[] = {1, 2, 3, 4, 50, 200, 100000};
+        static const uint32_t rates[] = { 1, 2, 3, 4, 50, 200, 100000 };
 
         for (size_t i = 0; i < 7; i++) {
-                struct dns_bucket bucket = {0};
+                struct dns_bucket bucket = { 0 };
                 unsigned int n = drain(&bucket, rates[i], 1000 * SEC, 10);
 
                 cr_assert_geq(n, rates[i] * 10, "rate %u: %u", rates[i], n);
@@ -149,7 +149,7 @@ Test(dns_schedule, bucket_keeps_the_rate)
 
 Test(dns_schedule, recovery_rate_comes_from_the_minute_before)
 {
-        struct dns_meter meter = {0};
+        struct dns_meter meter = { 0 };
 
         for (uint64_t t = 1000 * SEC; t < 1060 * SEC; t += SEC / 100)
                 dns_meter_add(&meter, t);
@@ -167,7 +167,7 @@ Test(dns_schedule, recovery_rate_comes_from_the_minute_before)
 
 Test(dns_schedule, a_meter_that_is_young_measures_its_life)
 {
-        struct dns_meter meter = {0};
+        struct dns_meter meter = { 0 };
 
         cr_assert_eq(dns_meter_mean(&meter, 5000 * SEC), 0);
         for (uint64_t t = 5000 * SEC; t < 5010 * SEC; t += SEC / 20)
@@ -182,7 +182,7 @@ Test(dns_schedule, recovery_rate_counts_the_burst)
 {
         for (uint32_t mean = 0; mean < 1000; mean += 7) {
                 uint32_t limit = 2 * mean < 50 ? 50 : 2 * mean, rate = dns_recovery_rate(mean, 100000), n = 0;
-                struct dns_bucket bucket = {0};
+                struct dns_bucket bucket = { 0 };
 
                 for (uint64_t t = 100 * SEC; t < 101 * SEC; t += 100)
                         n += dns_bucket_take(&bucket, rate, t);
@@ -194,7 +194,7 @@ Test(due_queue, first_is_always_the_one_due_first)
 {
         enum { N = 500 };
         static struct due_item items[N];
-        struct due_queue queue = {0};
+        struct due_queue queue = { 0 };
         unsigned int seed = 1;
         uint64_t last = 0;
         size_t n = 0;
@@ -228,8 +228,8 @@ Test(dns_schedule, host_names_are_asked_for_every_five_minutes_or_after_a_growin
                 uint32_t n_open, n_single;
                 uint64_t want;
         } cases[] = {
-                {0, 0, 300 * SEC}, {0, 50, 350 * SEC}, {0, 5000, 5300 * SEC}, {1, 50, SEC}, {2, 0, 2 * SEC},
-                {8, 0, 128 * SEC}, {9, 0, 300 * SEC},  {UINT32_MAX, 7, 300 * SEC},
+                { 0, 0, 300 * SEC }, { 0, 50, 350 * SEC }, { 0, 5000, 5300 * SEC }, { 1, 50, SEC }, { 2, 0, 2 * SEC },
+                { 8, 0, 128 * SEC }, { 9, 0, 300 * SEC },  { UINT32_MAX, 7, 300 * SEC },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -16,7 +16,7 @@
 #define GRPC    "_grpc._tcp." SERVICE
 #define PTR     "1.0.1.10.in-addr.arpa"
 
-static const uint8_t pod0[] = {10, 1, 0, 0}, pod1[] = {10, 1, 0, 1}, six[16] = {0xfd, [15] = 1};
+static const uint8_t pod0[] = { 10, 1, 0, 0 }, pod1[] = { 10, 1, 0, 1 }, six[16] = { 0xfd, [15] = 1 };
 static struct dns_rules rules;
 static struct dns_name service;
 static struct dns_srv srv;
@@ -32,7 +32,7 @@ TestSuite(dns_srv, .init = setup);
 /* @target: text, or raw bytes where it begins with a zero length. */
 static void target(struct reply *reply, const char *owner, uint16_t port, const char *text)
 {
-        uint8_t data[6 + DNS_NAME_WIRE_MAX] = {0, 0, 0, 100, (uint8_t)(port >> 8), (uint8_t)port};
+        uint8_t data[6 + DNS_NAME_WIRE_MAX] = { 0, 0, 0, 100, (uint8_t)(port >> 8), (uint8_t)port };
         struct dns_name name;
 
         cr_assert_eq(dns_name_parse(&name, text), 0);
@@ -77,9 +77,9 @@ static struct dns_answer judge(const struct dns_question *question, const struct
 
 Test(dns_srv, names_to_ask_for)
 {
-        const struct khs_port grpc = {.kind = KHS_PORT_NAME, .name = "grpc"},
-                              dns = {.kind = KHS_PORT_NAME, .udp = true, .name = "dns"};
-        struct khs_port longest = {.kind = KHS_PORT_NAME};
+        const struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" },
+                              dns = { .kind = KHS_PORT_NAME, .udp = true, .name = "dns" };
+        struct khs_port longest = { .kind = KHS_PORT_NAME };
         struct dns_name name, expected;
         char text[256];
 
@@ -111,13 +111,13 @@ Test(dns_srv, reverse_names)
 {
         struct dns_name name, expected;
 
-        dns_ptr_name(&name, AF_INET, (uint8_t[]){10, 244, 0, 11});
+        dns_ptr_name(&name, AF_INET, (uint8_t[]){ 10, 244, 0, 11 });
         cr_assert_eq(dns_name_parse(&expected, "11.0.244.10.in-addr.arpa"), 0);
         cr_expect(name.n == expected.n && memcmp(name.wire, expected.wire, name.n) == 0);
-        dns_ptr_name(&name, AF_INET6, (uint8_t[16]){0x20, 0x01, 0x0d, 0xb8, [14] = 0xab, [15] = 0xcd});
+        dns_ptr_name(&name, AF_INET6, (uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, [14] = 0xab, [15] = 0xcd });
         cr_assert_eq(dns_name_parse(&expected, "d.c.b.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"), 0);
         cr_expect(name.n == expected.n && memcmp(name.wire, expected.wire, name.n) == 0);
-        dns_ptr_name(&name, AF_INET, (uint8_t[]){255, 255, 255, 255});
+        dns_ptr_name(&name, AF_INET, (uint8_t[]){ 255, 255, 255, 255 });
         cr_assert_eq(dns_name_parse(&expected, "255.255.255.255.in-addr.arpa"), 0);
         cr_expect_eq(name.n, expected.n);
 }
@@ -257,13 +257,13 @@ Test(dns_srv, bad_data_spoils_the_answer)
                 const char *data;
                 size_t n;
         } rows[] = {
-                {DNS_TYPE_SRV, "", 0},
-                {DNS_TYPE_SRV, "\0\0\0\0\0\x50", 6},
-                {DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xc0", 13},
-                {DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xc0\x0c\x00", 15},  /* a byte too many */
-                {DNS_TYPE_SRV, "\0\0\0\0\0\x50\x3fweb-0\xc0\x0c", 14},      /* a label over the end */
-                {DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xff\xff", 14},      /* a pointer ahead */
-                {DNS_TYPE_SRV, "\0\0\0\0\0\x50\x45web-0\xc0\x0c", 14},      /* an unknown kind of label */
+                { DNS_TYPE_SRV, "", 0 },
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50", 6 },
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xc0", 13 },
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xc0\x0c\x00", 15 },  /* a byte too many */
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x3fweb-0\xc0\x0c", 14 },      /* a label over the end */
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xff\xff", 14 },      /* a pointer ahead */
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x45web-0\xc0\x0c", 14 },      /* an unknown kind of label */
         };
         struct dns_question question = question_of(SERVICE, DNS_TYPE_SRV, false);
 
@@ -305,7 +305,7 @@ Test(dns_srv, truncated_is_never_the_whole_but_what_it_says_is_true)
 
         /* Cut anywhere, also in the middle of a record. */
         for (size_t n = 12 + question.n_name + 4U; n < reply.n; n++) {
-                struct reply part = {reply.packet, n};
+                struct reply part = { reply.packet, n };
 
                 answer = judge(&question, &part);
                 cr_expect_eq(answer.reason, KHS_REASON_TRUNCATED);
@@ -324,9 +324,9 @@ Test(dns_srv, full_answers_are_read)
         unsigned int n = 0;
 
         while (reply.n + 25 <= 65535) {
-                uint8_t data[12] = {[5] = 80, [6] = 3, [10] = 0xc0, [11] = 0x0c};
+                uint8_t data[12] = { [5] = 80, [6] = 3, [10] = 0xc0, [11] = 0x0c };
 
-                memcpy(data + 7, (char[]){(char)('a' + n / 676 % 26), (char)('a' + n / 26 % 26), (char)('a' + n % 26)}, 3);
+                memcpy(data + 7, (char[]){ (char)('a' + n / 676 % 26), (char)('a' + n / 26 % 26), (char)('a' + n % 26) }, 3);
                 record(&reply, 0, NULL, DNS_TYPE_SRV, 5, data, sizeof(data));
                 n++;
         }
@@ -337,7 +337,7 @@ Test(dns_srv, full_answers_are_read)
         reply = begin(&question, 0);
         for (n = 0; reply.n + 22 <= 35000; n++)
                 record(&reply, 0, NULL, DNS_TYPE_SRV, 5,
-                       (uint8_t[]){0, 0, 0, 0, (uint8_t)(n >> 8), (uint8_t)n, 1, 'a', 0xc0, 0x0c}, 10);
+                       (uint8_t[]){ 0, 0, 0, 0, (uint8_t)(n >> 8), (uint8_t)n, 1, 'a', 0xc0, 0x0c }, 10);
         for (n = 0; reply.n + 40 <= 65535; n++)
                 record(&reply, 2, "a." SERVICE, DNS_TYPE_A, 5, pod0, 4);
         cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
@@ -353,7 +353,7 @@ Test(dns_srv, more_than_there_is_room_for_is_truncated)
 
         for (unsigned int n = 0; n <= DNS_SRV_TARGETS_MAX; n++)
                 record(&reply, 0, NULL, DNS_TYPE_SRV, 5,
-                       (uint8_t[]){0, 0, 0, 0, (uint8_t)(n >> 8), (uint8_t)n, 1, 'a', 0xc0, 0x0c}, 10);
+                       (uint8_t[]){ 0, 0, 0, 0, (uint8_t)(n >> 8), (uint8_t)n, 1, 'a', 0xc0, 0x0c }, 10);
         cr_expect_eq(judge(&question, &reply).reason, KHS_REASON_TRUNCATED);
         cr_expect_eq(srv.n_targets, DNS_SRV_TARGETS_MAX);
 
@@ -435,12 +435,12 @@ Test(dns_srv, every_cut_and_every_flipped_bit_is_survived)
         points_to(&names, "web-0." SERVICE);
 
         for (size_t n = 0; n < reply.n; n++) {
-                struct reply cut = {reply.packet, n};
+                struct reply cut = { reply.packet, n };
 
                 cr_fails(&question, &cut, KHS_REASON_MALFORMED);
         }
         for (size_t n = 0; n < names.n; n++) {
-                struct reply cut = {names.packet, n};
+                struct reply cut = { names.packet, n };
 
                 cr_fails(&ptr, &cut, KHS_REASON_MALFORMED);
         }
@@ -508,7 +508,7 @@ Test(dns_srv, full_answers_of_cares_records_say_the_same)
         }
         for (int i = 0; i < 450; i++) {
                 (void)snprintf(name, sizeof(name), "web-%d.%s", i, SERVICE);
-                record(&reply, 2, name, DNS_TYPE_A, 30, (uint8_t[]){10, 1, (uint8_t)(i >> 8), (uint8_t)i}, 4);
+                record(&reply, 2, name, DNS_TYPE_A, 30, (uint8_t[]){ 10, 1, (uint8_t)(i >> 8), (uint8_t)i }, 4);
                 if (i < 200)
                         record(&reply, 2, name, DNS_TYPE_AAAA, 30, six, 16);
         }

@@ -8,7 +8,7 @@
 
 #include "host-table.h"
 
-static const uint8_t own4[] = {10, 244, 0, 11}, own6[16] = {0xfd, [1] = 0x10, [15] = 0xb};
+static const uint8_t own4[] = { 10, 244, 0, 11 }, own6[16] = { 0xfd, [1] = 0x10, [15] = 0xb };
 
 Test(host_table, ordinals)
 {
@@ -16,41 +16,41 @@ Test(host_table, ordinals)
                 const char *host;
                 int32_t ordinal;
         } rows[] = {
-                {"web-0", 0},
-                {"web-1", 1},
-                {"web-10", 10},
-                {"my-web-7", 7},
-                {"web-2147483647", INT32_MAX},
-                {"web-2147483648", -1},
-                {"web-9999999999", -1},
-                {"web-18446744073709551616", -1},
-                {"web-01", -1},
-                {"web-00", -1},
-                {"web-", -1},
-                {"-0", -1},
-                {"web", -1},
-                {"0", -1},
-                {"", -1},
-                {"web-a", -1},
-                {"web-1a", -1},
-                {"web-+1", -1},
-                {"web--1", 1},
-                {"web-7d9f8b6c5-abcde", -1},
-                {"10-244-0-11", -1},
-                {"10-244-0-12", -1},
-                {"10-244-0", 0},
-                {"10-244-0-256", 256},
-                {"1-10-244-0-11", 11},
-                {"fd10--b", -1},
-                {"fd10--12", 12},
-                {"be--ef-0", 0},
+                { "web-0", 0 },
+                { "web-1", 1 },
+                { "web-10", 10 },
+                { "my-web-7", 7 },
+                { "web-2147483647", INT32_MAX },
+                { "web-2147483648", -1 },
+                { "web-9999999999", -1 },
+                { "web-18446744073709551616", -1 },
+                { "web-01", -1 },
+                { "web-00", -1 },
+                { "web-", -1 },
+                { "-0", -1 },
+                { "web", -1 },
+                { "0", -1 },
+                { "", -1 },
+                { "web-a", -1 },
+                { "web-1a", -1 },
+                { "web-+1", -1 },
+                { "web--1", 1 },
+                { "web-7d9f8b6c5-abcde", -1 },
+                { "10-244-0-11", -1 },
+                { "10-244-0-12", -1 },
+                { "10-244-0", 0 },
+                { "10-244-0-256", 256 },
+                { "1-10-244-0-11", 11 },
+                { "fd10--b", -1 },
+                { "fd10--12", 12 },
+                { "be--ef-0", 0 },
         };
 
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
                 cr_expect_eq(host_ordinal(rows[i].host, AF_INET6, own6), rows[i].ordinal, "%s", rows[i].host);
         cr_expect_eq(host_ordinal("10-244-0-11", AF_INET, own4), -1);
-        cr_expect_eq(host_ordinal("fd10--12", AF_INET6, (uint8_t[16]){0xfd, 0x10, [15] = 0x12}), -1, "its own");
-        cr_expect_eq(host_ordinal("0--1", AF_INET6, (uint8_t[16]){[15] = 1}), -1, "as CoreDNS writes ::1");
+        cr_expect_eq(host_ordinal("fd10--12", AF_INET6, (uint8_t[16]){ 0xfd, 0x10, [15] = 0x12 }), -1, "its own");
+        cr_expect_eq(host_ordinal("0--1", AF_INET6, (uint8_t[16]){ [15] = 1 }), -1, "as CoreDNS writes ::1");
 }
 
 /* Addresses 10.0.0.N and fd00::N by their last bytes. */
@@ -111,7 +111,7 @@ static const char *hosts(const struct host_table *table)
 
 Test(host_table, begins_with_nothing)
 {
-        const struct source_endpoint silent[] = {endpoint(false, 1, NULL)};
+        const struct source_endpoint silent[] = { endpoint(false, 1, NULL) };
         struct host_table table;
         struct pods p;
 
@@ -153,7 +153,7 @@ Test(host_table, attributes_live_as_long_as_their_addresses)
 {
         const struct source_endpoint first[] = {
                 endpoint(false, 2, "web-0"), endpoint(false, 4, "web-1"), endpoint(true, 4, "web-1")};
-        const struct source_endpoint second[] = {endpoint(false, 4, "web-9"), endpoint(false, 5, NULL)};
+        const struct source_endpoint second[] = { endpoint(false, 4, "web-9"), endpoint(false, 5, NULL) };
         struct host_table a, b, c;
         struct pods p, q, r;
 
@@ -167,7 +167,7 @@ Test(host_table, attributes_live_as_long_as_their_addresses)
         c = make(&q.addrs, &b, &q.addrs, second, 2, NULL, 0);
         cr_expect_str_eq(hosts(&c), "- - web-9 - web-1 -");
         host_table_deinit(&b);
-        b = make(&q.addrs, &c, &q.addrs, (struct source_endpoint[]){endpoint(false, 4, NULL)}, 1, NULL, 0);
+        b = make(&q.addrs, &c, &q.addrs, (struct source_endpoint[]){ endpoint(false, 4, NULL) }, 1, NULL, 0);
         cr_expect_str_eq(hosts(&b), "- - - - web-1 -");
         host_table_deinit(&c);
 
@@ -227,7 +227,7 @@ Test(host_table, hosts_of_one_address_are_twins)
 /* The same hosts in the same order of rows, and one of them is elsewhere. */
 Test(host_table, twin_that_moves_makes_another_table)
 {
-        struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1")};
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1") };
         struct host_table a, b;
         struct pods p;
 
@@ -245,8 +245,8 @@ Test(host_table, twin_that_moves_makes_another_table)
 
 Test(host_table, twins_have_ports_of_their_own)
 {
-        const struct khs_row_port first[] = {{"grpc", 9000, IPPROTO_TCP}}, second[] = {{"grpc", 9001, IPPROTO_TCP}};
-        struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1")};
+        const struct khs_row_port first[] = { { "grpc", 9000, IPPROTO_TCP } }, second[] = { { "grpc", 9001, IPPROTO_TCP } };
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1") };
         struct host_table a, b;
         struct pods p;
 
@@ -274,8 +274,8 @@ Test(host_table, twins_have_ports_of_their_own)
 /* Half a round must not take back what a whole one has found; but it does say what is another host. */
 Test(host_table, part_of_the_hosts_is_no_reason_to_forget_the_others)
 {
-        const struct khs_row_port port[] = {{"grpc", 9000, IPPROTO_TCP}};
-        struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1"), endpoint(false, 1, "web-2")};
+        const struct khs_row_port port[] = { { "grpc", 9000, IPPROTO_TCP } };
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1"), endpoint(false, 1, "web-2") };
         struct host_table a, b;
         struct pods p;
 
@@ -335,7 +335,7 @@ Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
 
 Test(host_table, hosts_that_are_not_known_keep_it_from_being_complete)
 {
-        struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 2, "web-2")};
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-2") };
         struct host_table a, b;
         struct pods p;
 
@@ -366,9 +366,9 @@ Test(host_table, hosts_that_are_not_known_keep_it_from_being_complete)
 
 Test(host_table, ports_are_those_configured_in_their_order)
 {
-        const struct khs_row_port web0[] = {{"http", 80, IPPROTO_TCP}, {"grpc", 9000, IPPROTO_TCP}, {"dns", 53, IPPROTO_UDP}},
-                                  web1[] = {{"grpc", 9001, IPPROTO_UDP}, {"dns", 5353, IPPROTO_UDP}};
-        const struct khs_port ports[] = {grpc, number, base, dns};
+        const struct khs_row_port web0[] = { { "http", 80, IPPROTO_TCP }, { "grpc", 9000, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } },
+                                  web1[] = { { "grpc", 9001, IPPROTO_UDP }, { "dns", 5353, IPPROTO_UDP } };
+        const struct khs_port ports[] = { grpc, number, base, dns };
         struct source_endpoint news[] = {
                 endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1"), endpoint(false, 3, "web-2"), endpoint(false, 4, "web-3")};
         struct host_table table;
@@ -402,8 +402,8 @@ Test(host_table, ports_are_those_configured_in_their_order)
 
 Test(host_table, ports_without_hosts_are_knowledge_too)
 {
-        const struct khs_row_port ports[] = {{"grpc", 9000, IPPROTO_TCP}};
-        struct source_endpoint news[] = {endpoint(false, 1, NULL)};
+        const struct khs_row_port ports[] = { { "grpc", 9000, IPPROTO_TCP } };
+        struct source_endpoint news[] = { endpoint(false, 1, NULL) };
         struct host_table table;
         struct pods p;
 
@@ -418,9 +418,9 @@ Test(host_table, ports_without_hosts_are_knowledge_too)
 
 Test(host_table, ports_stay_where_nothing_was_learned_of_them)
 {
-        const struct khs_row_port known[] = {{"grpc", 9000, IPPROTO_TCP}};
-        struct source_endpoint news[] = {endpoint(false, 1, "web-0")};
-        struct source_result result = {.kind = SOURCE_ENDPOINTS, .n_endpoints = 1, .endpoints = news};
+        const struct khs_row_port known[] = { { "grpc", 9000, IPPROTO_TCP } };
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0") };
+        struct source_result result = { .kind = SOURCE_ENDPOINTS, .n_endpoints = 1, .endpoints = news };
         struct host_table a, b, c;
         struct pods p;
 
@@ -443,9 +443,9 @@ Test(host_table, ports_stay_where_nothing_was_learned_of_them)
 
 Test(host_table, ports_follow_the_configuration)
 {
-        const struct khs_row_port known[] = {{"grpc", 9000, IPPROTO_TCP}, {"dns", 53, IPPROTO_UDP}};
-        const struct khs_port both[] = {grpc, dns}, other[] = {dns, number};
-        struct source_endpoint news[] = {endpoint(false, 1, "web-0")};
+        const struct khs_row_port known[] = { { "grpc", 9000, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
+        const struct khs_port both[] = { grpc, dns }, other[] = { dns, number };
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0") };
         struct host_table a, b;
         struct pods p;
 
@@ -467,13 +467,13 @@ Test(host_table, too_many_sets_of_ports_cost_the_last_ones)
         static struct khs_row_port ports[300];
         static struct source_endpoint news[300];
         static uint8_t v4[300][4];
-        const struct host_addrs addrs = {.n4 = 300, .v4 = v4[0]};
+        const struct host_addrs addrs = { .n4 = 300, .v4 = v4[0] };
         struct host_table table;
 
         for (uint32_t i = 0; i < 300; i++) {
-                ports[i] = (struct khs_row_port){"grpc", (uint16_t)(9000 + i), IPPROTO_TCP};
-                memcpy(v4[i], (uint8_t[]){10, 0, (uint8_t)(i >> 8), (uint8_t)i}, 4);
-                news[i] = (struct source_endpoint){.family = AF_INET, .host = "web", .ports = &ports[i], .n_ports = 1};
+                ports[i] = (struct khs_row_port){ "grpc", (uint16_t)(9000 + i), IPPROTO_TCP };
+                memcpy(v4[i], (uint8_t[]){ 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, 4);
+                news[i] = (struct source_endpoint){ .family = AF_INET, .host = "web", .ports = &ports[i], .n_ports = 1 };
                 memcpy(news[i].bytes, v4[i], 4);
         }
         table = make(&addrs, NULL, NULL, news, 300, &grpc, 1);
@@ -484,8 +484,8 @@ Test(host_table, too_many_sets_of_ports_cost_the_last_ones)
 
 Test(host_table, equal_tables_are_told)
 {
-        const struct khs_row_port a_port[] = {{"grpc", 9000, IPPROTO_TCP}}, b_port[] = {{"grpc", 9001, IPPROTO_TCP}};
-        struct source_endpoint news[] = {endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1")};
+        const struct khs_row_port a_port[] = { { "grpc", 9000, IPPROTO_TCP } }, b_port[] = { { "grpc", 9001, IPPROTO_TCP } };
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1") };
         struct host_table a, b;
         struct pods p;
 
@@ -510,7 +510,7 @@ Test(host_table, equal_tables_are_told)
 /* 5,000 of each family, all new, all told: every list is walked once. */
 Test(host_table, largest_service)
 {
-        struct host_addrs addrs = {.n4 = KHS_MAX_ADDRS, .n6 = KHS_MAX_ADDRS};
+        struct host_addrs addrs = { .n4 = KHS_MAX_ADDRS, .n6 = KHS_MAX_ADDRS };
         uint8_t *v4 = malloc(KHS_MAX_ADDRS * 4), *v6 = malloc(KHS_MAX_ADDRS * 16);
         struct source_endpoint *news = calloc(2 * KHS_MAX_ADDRS, sizeof(*news));
         char (*names)[16] = calloc(KHS_MAX_ADDRS, sizeof(*names));
@@ -518,8 +518,8 @@ Test(host_table, largest_service)
 
         for (uint32_t i = 0; i < KHS_MAX_ADDRS; i++) {
                 snprintf(names[i], sizeof(names[i]), "web-%u", i);
-                memcpy(v4 + i * 4, (uint8_t[]){10, 0, (uint8_t)(i >> 8), (uint8_t)i}, 4);
-                memcpy(v6 + i * 16, (uint8_t[16]){0xfd, [14] = (uint8_t)(i >> 8), [15] = (uint8_t)i}, 16);
+                memcpy(v4 + i * 4, (uint8_t[]){ 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, 4);
+                memcpy(v6 + i * 16, (uint8_t[16]){ 0xfd, [14] = (uint8_t)(i >> 8), [15] = (uint8_t)i }, 16);
                 news[i].family = AF_INET;
                 news[KHS_MAX_ADDRS + i].family = AF_INET6;
                 news[i].host = news[KHS_MAX_ADDRS + i].host = names[i];

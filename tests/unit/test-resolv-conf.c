@@ -20,14 +20,14 @@ Test(resolv_conf, nameserver_lines)
                 const char *text, *servers; /* separated by spaces */
                 size_t n_skipped;
         } cases[] = {
-                {"", "", 0},
+                { "", "", 0 },
                 {"nameserver 10.96.0.10\nsearch default.svc.cluster.local\noptions ndots:5\n", "10.96.0.10",
                  0},
-                {"nameserver\t fd00::a   # the first\nnameserver 10.0.0.2", "fd00::a 10.0.0.2", 0},
-                {"nameserver 10.0.0.1\r\nnameserver 10.0.0.1\n", "10.0.0.1", 0},
+                { "nameserver\t fd00::a   # the first\nnameserver 10.0.0.2", "fd00::a 10.0.0.2", 0 },
+                { "nameserver 10.0.0.1\r\nnameserver 10.0.0.1\n", "10.0.0.1", 0 },
                 {"# nameserver 10.0.0.1\n;nameserver 10.0.0.1\n nameserver 10.0.0.1\nnameservers 10.0.0.1\n",
                  "", 0},
-                {"nameserver fe80::1%eth0\nnameserver dns.example\nnameserver \nnameserver 1.2.3\n", "", 4},
+                { "nameserver fe80::1%eth0\nnameserver dns.example\nnameserver \nnameserver 1.2.3\n", "", 4 },
                 {"nameserver 1.0.0.1\nnameserver 1.0.0.2\nnameserver 1.0.0.3\nnameserver "
                  "1.0.0.4\nnameserver 1.0.0.5\n"
                  "nameserver 1.0.0.6\nnameserver 1.0.0.7\nnameserver 1.0.0.8\nnameserver 1.0.0.9\n",
@@ -94,7 +94,7 @@ Test(resolv_conf, change_is_seen_by_content_rename_and_link, .init = in_dir, .fi
 
         /* The same size and time, as a ConfigMap's copies may have. */
         write_file("other", "nameserver 10.0.0.30\n");
-        cr_assert_eq(utimensat(AT_FDCWD, "other", (struct timespec[2]){conf.mtime, conf.mtime}, 0), 0);
+        cr_assert_eq(utimensat(AT_FDCWD, "other", (struct timespec[2]){ conf.mtime, conf.mtime }, 0), 0);
         cr_assert_eq(rename("other", "file"), 0);
         cr_assert(resolv_conf_changed(&conf, "link"), "another inode");
 
@@ -104,7 +104,7 @@ Test(resolv_conf, change_is_seen_by_content_rename_and_link, .init = in_dir, .fi
 
 Test(resolv_conf, what_is_no_file_is_refused_without_waiting, .init = in_dir, .fini = leave_dir)
 {
-        struct resolv_conf conf = {.n_servers = 7};
+        struct resolv_conf conf = { .n_servers = 7 };
 
         cr_assert_eq(mkfifo("fifo", 0600), 0);
         cr_assert_eq(resolv_conf_read(&conf, "fifo"), -EINVAL);

@@ -55,7 +55,7 @@ void log_message(int priority, const char *format, ...)
 /* Answers in place. Returns the length of the answer, 0 for none. */
 static size_t reply(struct server *server, enum mode mode, uint8_t *p)
 {
-        static const uint8_t soa[] = {0, 0, 6, 0, 1, 0, 0, 0, 5, 0, 22};
+        static const uint8_t soa[] = { 0, 0, 6, 0, 1, 0, 0, 0, 5, 0, 22 };
         size_t n = 12;
         uint8_t type;
 
@@ -159,7 +159,7 @@ static int on_tcp(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 
 static int open_socket(int type, uint16_t *port)
 {
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(*port) };
         socklen_t n = sizeof(address);
         int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1;
 
@@ -206,7 +206,7 @@ static void server_close(struct server *server)
 /* Nobody listens yet. */
 static struct server server_open(void)
 {
-        struct server server = {.udp_fd = -1, .tcp_fd = -1, .peer_fd = -1, .last_byte = 1};
+        struct server server = { .udp_fd = -1, .tcp_fd = -1, .peer_fd = -1, .last_byte = 1 };
 
         /* A port that is free for both. */
         server.udp_fd = open_socket(SOCK_DGRAM, &server.port);
@@ -239,7 +239,7 @@ static void source_start(const struct server *servers, size_t n_servers, uint8_t
         };
 
         for (size_t i = 0; i < n_servers; i++)
-                addresses[i] = (struct config_address){AF_INET, servers[i].port, {127, 0, 0, 1}};
+                addresses[i] = (struct config_address){ AF_INET, servers[i].port, { 127, 0, 0, 1 } };
         if (source)
                 cr_assert_eq(source_dns_reconfigure(source, &options), 0);
         else
@@ -515,7 +515,7 @@ Test(source_dns, servfail_backs_off_for_that_name_only)
 
 Test(source_dns, dead_and_foreign_servers_are_passed_over)
 {
-        struct server servers[3] = {server_open(), server_open(), server_open()};
+        struct server servers[3] = { server_open(), server_open(), server_open() };
         struct source_watch *w;
 
         for (size_t i = 1; i < 3; i++)
@@ -584,7 +584,7 @@ static void on_report_free_all(void *userdata, const struct source_result *resul
 
 Test(source_dns, report_may_free_any_watch)
 {
-        static const enum mode modes[] = {ANSWER, NXDOMAIN, SERVFAIL, HANG_UP};
+        static const enum mode modes[] = { ANSWER, NXDOMAIN, SERVFAIL, HANG_UP };
 
         for (size_t i = 0; i < 4; i++) {
                 struct server server = server_open();
