@@ -38,7 +38,7 @@ struct link {
 struct host {
         char name[KHS_LABEL_MAX + 1];
         bool has[2]; /* an address of that family is known, in a row or not */
-        bool told;   /* SRV brought its addresses with it */
+        bool told[2]; /* SRV brought its addresses of that family with it */
 };
 
 struct dns_host_map {
@@ -288,7 +288,7 @@ int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, u
 
                 if (r < 0)
                         return r;
-                map->hosts[host].told = true;
+                map->hosts[host].told[addr->family == AF_INET6] = true;
         }
         return 0;
 }
@@ -310,12 +310,17 @@ int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct d
         return 0;
 }
 
-/* The old hosts of one row; its links are next in the old order. */
+static bool is_told(const struct host *host)
+{
+        return host->told[0] || host->told[1];
+}
+
+/* The old hosts of one row, but for those that are told to be elsewhere now; its links are next in the old order. */
 static int take_row(struct dns_host_map *map, struct row *row, const struct dns_host_map *old, const struct row *was,
                     uint32_t *cursor, bool any_host)
 {
         uint32_t number = (uint32_t)(was - old->rows);
-        bool open = is_open(row);
+        bool open = is_open(row), six = row->family == AF_INET6;
 
         any_host = any_host && open;
         while (*cursor < old->n_links && old->links[*cursor].row < number)
@@ -325,7 +330,7 @@ static int take_row(struct dns_host_map *map, struct row *row, const struct dns_
                 uint32_t host = find_host(map, name);
                 int r = host == NO_HOST && any_host ? add_host(map, name, &host) : 0;
 
-                if (r == 0 && host != NO_HOST && (open || !map->hosts[host].told))
+                if (r == 0 && host != NO_HOST && (open ? !map->hosts[host].told[six] : !is_told(&map->hosts[host])))
                         r = dns_host_map_take_addr(map, host, row->family, row->bytes);
                 if (r < 0)
                         return r;
@@ -369,7 +374,8 @@ bool dns_host_map_next_host(const struct dns_host_map *map, uint32_t *cursor, ui
                 uint32_t host = *cursor / 2, six = *cursor % 2;
 
                 (*cursor)++;
-                if (map->hosts[host].has[six] || (map->n_open[six] == 0 && (map->hosts[host].told || n_rows[six] == 0)))
+                if (map->hosts[host].has[six] ||
+                    (map->n_open[six] == 0 && (is_told(&map->hosts[host]) || n_rows[six] == 0)))
                         continue;
                 *ret_host = host;
                 *ret_family = six ? AF_INET6 : AF_INET;

@@ -202,7 +202,8 @@ static void round_end(struct dns_hosts *hosts)
                 return;
         open = hosts->failed || dns_host_map_n_open(hosts->map, 0) > 0;
         hosts->kept = dns_host_map_free(hosts->kept);
-        if (hosts->n_single > 0 || hosts->used_kept)
+        /* A host that was kept may have moved to an address that is without one now: then all are asked anew. */
+        if (hosts->used_kept ? dns_host_map_n_open(hosts->map, 0) == 0 : hosts->n_single > 0)
                 hosts->kept = hosts->map;
         else
                 dns_host_map_free(hosts->map);

@@ -362,6 +362,8 @@ bool dns_server_tcp_works(const struct dns_server *server)
 int dns_server_ask(struct dns_server *server, struct dns_query *query, const struct dns_name *name,
                    uint16_t type, enum dns_transport transport)
 {
+        int r;
+
         if (!server->up || (transport == DNS_TCP && !dns_server_tcp_works(server)))
                 return -EHOSTDOWN;
         if (transport == DNS_ANY)
@@ -370,7 +372,10 @@ int dns_server_ask(struct dns_server *server, struct dns_query *query, const str
                 return -EBUSY;
         if (transport == DNS_TCP && !server->paths[DNS_TCP].works)
                 server->paths[DNS_TCP].trial = query;
-        return path_send(server, transport, query, name, type);
+        r = path_send(server, transport, query, name, type);
+        if (r < 0 && server->paths[DNS_TCP].trial == query)
+                server->paths[DNS_TCP].trial = NULL; /* it was not sent: the next one is the trial */
+        return r;
 }
 
 static void address_print(const struct config_address *address, char *text, size_t n_text)

@@ -415,6 +415,16 @@ static void fill_rows(struct making *m, const struct host_addrs *addrs)
         }
 }
 
+/* The room for twins that there are not; where it can't be given back it stays. */
+static void table_shrink(struct host_table *table)
+{
+        void *rows = reallocarray(table->rows, table->n, sizeof(*table->rows));
+        void *twins = reallocarray(table->twins, table->n_twins ? table->n_twins : 1, sizeof(*table->twins));
+
+        table->rows = rows ? rows : table->rows;
+        table->twins = twins ? twins : table->twins;
+}
+
 static uint32_t most_twins(uint32_t n_addrs, const struct host_table *old, const struct source_result *news)
 {
         uint64_t n = (uint64_t)old->n_twins + (news ? news->n_endpoints : 0);
@@ -443,6 +453,7 @@ int host_table_make(struct host_table *ret, const struct host_addrs *addrs, cons
         if (r == 0)
                 fill_rows(&m, addrs);
         if (r == 0 && m.any) {
+                table_shrink(&m.table);
                 r = own_hosts(&m.table);
                 if (r == 0)
                         r = place_ports(&m.table, &m.sets, m.set_of_row);

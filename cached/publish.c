@@ -237,7 +237,8 @@ void publisher_update(struct publisher *p, struct publication *pub)
 
         if (pub->queued)
                 return;
-        if (now < p->hold_until || !window_has_room(p, now) || (pub->last_usec && now - pub->last_usec < JOIN_USEC)) {
+        if (now < p->hold_until || !window_has_room(p, now) ||
+            (p->open && pub->last_usec && now - pub->last_usec < JOIN_USEC)) {
                 if (!p->queue)
                         arm(p, now < p->hold_until ? p->hold_until : now + JOIN_USEC);
                 queue_push(p, pub);

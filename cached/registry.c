@@ -248,8 +248,8 @@ static int watch(struct registration *item, const struct config_service *config,
         return r < 0 ? r : source_watch_set_hosts(item->watch, wants_hosts(config), config->ports, config->n_ports);
 }
 
-static int registration_new(struct registration **ret, struct registry *r, const struct config_service *config,
-                            struct predecessor *predecessor)
+static int registration_new(struct registration **ret, struct registry *r, const struct config *whole,
+                            const struct config_service *config, struct predecessor *predecessor)
 {
         struct registration *item = calloc(1, sizeof(*item));
         uint64_t now = usec_now();
@@ -265,6 +265,8 @@ static int registration_new(struct registration **ret, struct registry *r, const
                 item->publication.service = item->service;
                 error = predecessor_seed(predecessor, item->service, now);
         }
+        if (error >= 0 && config->source != KHS_SOURCE_STATIC)
+                error = service_restrict(item->service, whole->allow_cidr, whole->n_allow_cidr, now);
         if (error < 0) {
                 registration_free(item);
                 return error;
@@ -282,6 +284,7 @@ static int follow(struct registration *item, const struct config_service *config
 
         if (change < 0)
                 return change;
+        count_awaited(item, is_awaited(item));
         if (change != SERVICE_UNCHANGED)
                 publisher_update(item->registry->publisher, &item->publication);
         r = add_aliases(item, config);
@@ -355,7 +358,7 @@ static int apply_services(struct registry *r, const struct config *config, struc
                 const struct config_service *c = &config->services[i];
                 bool is_new = old >= r->n_items || strcmp(r->items[old]->service->key, c->key) != 0;
                 struct registration *item = is_new ? NULL : r->items[old++];
-                int error = is_new ? registration_new(&item, r, c, predecessor) : 0;
+                int error = is_new ? registration_new(&item, r, config, c, predecessor) : 0;
 
                 if (error == 0) {
                         items[n++] = item;

@@ -196,15 +196,11 @@ KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int
                 fill_ports(l, ports, family, n, ret);
 }
 
-/* Return: 0, unless khs_lookup_done() says otherwise; -ENOBUFS. */
-KHS_INLINE int serve(struct khs_lookup *l, struct ports *ports, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+/* Return: 0 or -ENOBUFS, unless khs_lookup_done() says otherwise. */
+KHS_INLINE int serve(struct khs_lookup *l, struct ports *ports, struct k8shsvc_addr *ret, size_t n_max)
 {
-        size_t n = (size_t)l->v4.count + l->v6.count;
-
-        if (n > n_max) {
-                *n_ret = n;
+        if ((size_t)l->v4.count + l->v6.count > n_max)
                 return -ENOBUFS;
-        }
         khs_lookup_rotate(l);
         fill_family(l, ports, AF_INET6, l->v6.count, ret);
         fill_family(l, ports, AF_INET, l->v4.count, ret + l->v6.count);
@@ -213,7 +209,7 @@ KHS_INLINE int serve(struct khs_lookup *l, struct ports *ports, struct k8shsvc_a
 
 /* Apart from the common case, in which the port is the same for all. */
 static __attribute__((noinline)) int serve_endpoints(struct khs_lookup *l, const struct khs_port *wanted,
-                                                     struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret)
+                                                     struct k8shsvc_addr *ret, size_t n_max)
 {
         struct ports ports = { .wanted = wanted };
 
@@ -221,7 +217,7 @@ static __attribute__((noinline)) int serve_endpoints(struct khs_lookup *l, const
                 ports.attrs = &l->attrs;
                 ports.twins = khs_lookup_twins(l);
         }
-        return serve(l, &ports, ret, n_max, n_ret);
+        return serve(l, &ports, ret, n_max);
 }
 
 /* Damage and endless change mean the same to a program: this table is of no use now. */
@@ -243,12 +239,10 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
                 if (r < 0)
                         return r;
                 same = (struct ports){ .number = same_port(l, port) };
-                r = may_differ(l, port) ? serve_endpoints(l, port, ret, n_max, n_ret) : serve(l, &same, ret, n_max, n_ret);
-                if (r < 0)
-                        return r;
+                r = may_differ(l, port) ? serve_endpoints(l, port, ret, n_max) : serve(l, &same, ret, n_max);
                 if (khs_lookup_done(l)) {
                         *n_ret = (size_t)l->v4.count + l->v6.count;
-                        return 0;
+                        return r;
                 }
         }
 }
@@ -357,7 +351,7 @@ static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
                 return 0;
         }
         r = khs_lookup_find(l);
-        if (r < 0 && r != -ENOENT)
+        if (r < 0 && r != -ENOENT && r != -ENODATA) /* the latter: a pod that is not there */
                 return -EBUSY;
         *ret = r == 0 ? (uint64_t)l->found.record.version + 2 : TOKEN_ABSENT;
         return 0;

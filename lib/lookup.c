@@ -88,9 +88,22 @@ static int no_pod(struct khs_lookup *l, int r, enum whole whole)
         return whole == WHOLE_UNKNOWN ? -ENOENT : r;
 }
 
+/* How many of a pod's rows have an IPv4 address: they come before those with an IPv6 one. */
+static KHS_NOINLINE uint32_t count_v4(const struct khs_lookup *l)
+{
+        uint32_t n = 0;
+
+        while (n < l->n_pod &&
+               khs_attrs_address(l->view, &l->attrs, khs_attrs_by_host(l->view, &l->attrs, l->pod_first + n)) <
+                       l->found.record.n4)
+                n++;
+        return n;
+}
+
 /*
  * The pod of which the first label of the text is the host name, in the service behind it, of whose
- * key this is the length. Where there is no such pod: what `whole` says. Fills l->attrs, pod_first and n_pod.
+ * key this is the length. Where there is no such pod: what `whole` says. Fills l->attrs, pod_first, n_pod and
+ * how many addresses it has, v4.n and v6.n.
  *
  * Return: 0; -ENOENT there is no such service, or it may have such a pod that we do not know; -ENODATA
  * it has not; -EBUSY; -EBADMSG.
@@ -109,6 +122,8 @@ static __attribute__((noinline, cold)) int find_pod(struct khs_lookup *l, size_t
                         l->n_pod = khs_attrs_find_host(l->view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
                 if (r == -EBADMSG)
                         return r;
+                l->v4.n = count_v4(l);
+                l->v6.n = l->n_pod - l->v4.n;
                 if (khs_found_valid(l->view, &l->found))
                         break;
                 l->n_pod = 0;
@@ -191,28 +206,15 @@ static int family_state(uint32_t n, bool wanted, bool unknown)
         return n > 0 ? 0 : -ESTALE;
 }
 
-/* How many addresses of each family a pod has: its rows with an IPv4 address come before those with an IPv6 one. */
-static KHS_NOINLINE void count_pod(struct khs_lookup *l)
-{
-        uint32_t n4 = 0;
-
-        while (n4 < l->n_pod &&
-               khs_attrs_address(l->view, &l->attrs, khs_attrs_by_host(l->view, &l->attrs, l->pod_first + n4)) <
-                       l->found.record.n4)
-                n4++;
-        l->v4.n = n4;
-        l->v6.n = l->n_pod - n4;
-}
-
 int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
 {
         const struct khs_record *record = &l->found.record;
         int r4, r6;
 
-        l->v4.n = record->n4;
-        l->v6.n = record->n6;
-        if (l->n_pod > 0)
-                count_pod(l);
+        if (l->n_pod == 0) {
+                l->v4.n = record->n4;
+                l->v6.n = record->n6;
+        }
         if ((int32_t)(record->stale_until_ds - l->now_ds) < 0)
                 return -ESTALE;
         r4 = family_state(l->v4.n, family != AF_INET6, record->key & KHS_REC_V4_UNKNOWN);

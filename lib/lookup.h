@@ -148,7 +148,7 @@ bool khs_lookup_twins(struct khs_lookup *l);
 #define KHS_NO_ROW UINT32_MAX
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i);
 
-/* What the name was found to mean, without the domain: "S.N", "HOST.S.N". NUL-terminated; its length. */
+/* What the name was found to mean, without the domain: "S.N", "HOST.S.N"; it ends where its length says. */
 static inline const char *khs_lookup_canonical(const struct khs_lookup *l, size_t *ret_n)
 {
         const char *text = l->name.text + (l->n_pod ? 0 : l->key_at);

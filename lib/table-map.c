@@ -242,10 +242,12 @@ static inline bool is_outdated(const struct khs_view *view)
 static void unmap_retired(void)
 {
         for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
-                if (maps[i].mapped && map_unused(i)) {
-                        khs_table_close(&maps[i].file);
-                        maps[i].mapped = 0;
-                }
+                if (!maps[i].mapped || !map_unused(i))
+                        continue;
+                /* First, so that nobody who is forked or left by longjmp() in between unmaps it again, when others have it. */
+                __atomic_store_n(&maps[i].mapped, 0, __ATOMIC_RELAXED);
+                __atomic_signal_fence(__ATOMIC_SEQ_CST);
+                khs_table_close(&maps[i].file);
         }
 }
 
@@ -347,6 +349,32 @@ static inline bool pin_current(struct khs_pin *pin)
         return false;
 }
 
+/* What the current map is good for; pinned by those who may use it. */
+enum usable {
+        MAP_GOOD,
+        MAP_SUPERSEDED, /* there is a newer file, but what this one says still holds */
+        MAP_OUTDATED,
+        MAP_DEAD,
+        MAP_NONE, /* or others replaced it under each try to pin it */
+};
+
+static enum usable pin_usable(struct khs_pin *pin)
+{
+        enum usable ret = MAP_GOOD;
+
+        if (!pin_current(pin))
+                return MAP_NONE;
+        if (khs_view_load_acquire(pin->view, HEADER_WORD(state)) != KHS_STATE_LIVE)
+                ret = MAP_SUPERSEDED;
+        if (khs_table_alive(pin->view, &pin->now_ds) == KHS_DEAD)
+                ret = MAP_DEAD;
+        if (is_outdated(pin->view))
+                ret = MAP_OUTDATED;
+        if (ret > MAP_SUPERSEDED)
+                khs_map_leave(pin);
+        return ret;
+}
+
 /* The pread path: a view of this lookup's own. */
 static __attribute__((noinline, cold)) int open_own(struct khs_pin *pin)
 {
@@ -377,6 +405,11 @@ __attribute__((cold)) int khs_map_read(struct khs_pin *pin, struct khs_view *own
                 if (khs_table_alive(own, &pin->now_ds) != KHS_DEAD)
                         return 0;
         }
+        khs_map_leave_own(pin);
+        if (pin_usable(pin) <= MAP_SUPERSEDED)
+                return 0; /* a newer file is of no use; the one before still is */
+        pin->count = NULL;
+        pin->fd = -1;
         return -ENOTCONN;
 }
 
@@ -408,32 +441,6 @@ static uint32_t how_it_reads(void)
         return h;
 }
 
-/* What the current map is good for; pinned by those who may use it. */
-enum usable {
-        MAP_GOOD,
-        MAP_SUPERSEDED, /* there is a newer file, but what this one says still holds */
-        MAP_OUTDATED,
-        MAP_DEAD,
-        MAP_NONE, /* or others replaced it under each try to pin it */
-};
-
-static enum usable pin_usable(struct khs_pin *pin)
-{
-        enum usable ret = MAP_GOOD;
-
-        if (!pin_current(pin))
-                return MAP_NONE;
-        if (khs_view_load_acquire(pin->view, HEADER_WORD(state)) != KHS_STATE_LIVE)
-                ret = MAP_SUPERSEDED;
-        if (khs_table_alive(pin->view, &pin->now_ds) == KHS_DEAD)
-                ret = MAP_DEAD;
-        if (is_outdated(pin->view))
-                ret = MAP_OUTDATED;
-        if (ret > MAP_SUPERSEDED)
-                khs_map_leave(pin);
-        return ret;
-}
-
 /* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
 static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin, struct khs_view *own)
 {
@@ -453,7 +460,7 @@ static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin, struc
         case MAP_GOOD:
                 return 0;
         case MAP_SUPERSEDED:
-                if (!cannot)
+                if (!cannot && !busy)
                         return 0;
                 khs_map_leave(pin);
                 r = enter_own(pin, own);
@@ -493,6 +500,7 @@ int khs_map_enter(struct khs_pin *pin, struct khs_view *own)
 
 __attribute__((cold)) void khs_map_leave_own(struct khs_pin *pin)
 {
-        raw_close(pin->fd);
+        if (pin->fd >= 0)
+                raw_close(pin->fd);
         errno = pin->saved_errno;
 }

@@ -8,7 +8,7 @@
 #define ATTRS_WORDS (sizeof(struct khs_attrs) / 4)
 #define ROW_WORDS   (sizeof(struct khs_attr_row) / 4)
 #define PORT_WORDS  (sizeof(struct khs_attr_port) / 4)
-#define MAX_PORTS   4096U /* of one endpoint that are looked at */
+#define MAX_PORTS   128U /* of one endpoint that are looked at; an EndpointSlice and a configuration have 100 */
 
 /* Whether the parts lie in their order in the block, with room for what addresses and twins ask for. */
 static bool head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)

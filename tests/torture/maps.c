@@ -131,6 +131,23 @@ static void goes_on_with_the_map_when_no_file_can_be_opened(void)
         expect(khs_map_enter(&pin, &own) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer");
 }
 
+/* Which is found out when it is read: by those who had no room for a view before, too. */
+static void goes_on_with_the_map_when_the_newer_file_is_damaged(void)
+{
+        struct khs_pin pins[3], pin;
+        int fd;
+
+        enter_three(pins);
+        replace(4);
+        fd = openat(dir_fd, KHS_TABLE_NAME, O_WRONLY | O_CLOEXEC);
+        expect(fd >= 0 && pwrite(fd, "", 1, 0) == 1, "it can't be damaged");
+        (void)close(fd);
+        expect(khs_map_enter(&pin, NULL) == -EXDEV, "it is not read by itself");
+        expect(khs_map_read(&pin, &own) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer");
+        khs_map_leave(&pin);
+        expect(khs_map_enter(&pin, &own) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer at once");
+}
+
 static void no_way_back_behind_a_file_that_was_read(void)
 {
         struct khs_pin pins[3], pin;
@@ -207,6 +224,7 @@ static const struct {
 } tests[] = {
         { "a fourth file is read by itself while three are held", fourth_file_is_read_by_itself },
         { "goes on with the map when no file can be opened", goes_on_with_the_map_when_no_file_can_be_opened },
+        { "goes on with the map when the newer file is damaged", goes_on_with_the_map_when_the_newer_file_is_damaged },
         { "no way back behind a file that was read by itself", no_way_back_behind_a_file_that_was_read },
         { "no way back to a file that nobody has marked", no_way_back_to_a_file_that_is_not_marked },
         { "a daemon that begins anew is believed", daemon_that_begins_anew_is_believed },

@@ -627,6 +627,28 @@ Test(k8shsvc, waits_for_a_change_of_one_service_or_of_any)
         k8shsvc_close(any.h);
 }
 
+Test(k8shsvc, waits_for_a_pod_to_come_and_to_go)
+{
+        k8shsvc *h = handle();
+        uint64_t token = 0;
+        struct fixture f;
+
+        rundir_init(&f);
+        put_web(&f, KHS_REC_HOSTS_COMPLETE, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_expect_eq(k8shsvc_wait(h, "web-7.web.default", &token, 0), 0, "the first call tells that it is not there");
+        cr_expect_eq(k8shsvc_wait(h, "web-7.web.default", &token, 0), -ETIMEDOUT);
+        token = 0;
+        cr_expect_eq(k8shsvc_wait(h, "web-1.web.default", &token, 0), 0);
+        cr_expect_eq(k8shsvc_wait(h, "web-1.web.default", &token, 0), -ETIMEDOUT);
+        publish_version(&f, "web.default", KHS_REC_HOSTS_COMPLETE + 10);
+        cr_expect_eq(k8shsvc_wait(h, "web-1.web.default", &token, 0), 0, "gone");
+        cr_expect_eq(k8shsvc_wait(h, "web-1.web.default", &token, 0), -ETIMEDOUT);
+        put_web(&f, KHS_REC_HOSTS_COMPLETE, 20);
+        cr_expect_eq(k8shsvc_wait(h, "web-1.web.default", &token, 0), 0, "back");
+        k8shsvc_close(h);
+}
+
 /* The file that it sleeps on is replaced, and the change is in the new one. */
 Test(k8shsvc, waits_over_a_replaced_file)
 {

@@ -226,6 +226,7 @@ Test(publish, before_the_file_has_its_name_nothing_waits)
                 (void)snprintf(key, sizeof(key), "s%d.b", i);
                 services[i] = make_service(key);
                 pubs[i].service = services[i];
+                publisher_update(b.publisher, &pubs[i]);
                 answer(services[i], 1, 3);
                 publisher_update(b.publisher, &pubs[i]);
         }
