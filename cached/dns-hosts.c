@@ -2,8 +2,8 @@
  * Rounds of questions for host names, see dns-hosts.h.
  *
  *     IDLE --> PORTS    SRV "_PORT._PROTO.S.N.svc.D", for each port with a name
- *          --> SERVICE  SRV "S.N.svc.D", if addresses are left without a host: CoreDNS has every
- *                       pod there, also where no port has a name
+ *          --> SERVICE  SRV "S.N.svc.D": CoreDNS has every pod there, also those without the ports asked
+ *                       for, which may share the address of one that has them
  *          --> HOSTS    A or AAAA "HOST.S.N.svc.D", for hosts that came without an address: also where
  *                       every address has a host, since pods in their node's network share one
  *          --> ROWS     PTR of each address that is left, where SRV had nothing, had too much to say it all,
@@ -351,11 +351,9 @@ static void port_done(struct dns_hosts *hosts, bool answered, bool complete)
         hosts->port = answered ? hosts->port + 1 : (uint32_t)hosts->n_ports;
         if (hosts->port < hosts->n_ports) {
                 go_on_with_srv(hosts);
-        } else if (leaves_questions(hosts)) {
+        } else {
                 hosts->step = STEP_SERVICE;
                 go_on_with_srv(hosts);
-        } else {
-                round_end(hosts);
         }
 }
 

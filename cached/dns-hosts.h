@@ -33,5 +33,5 @@ int dns_hosts_set_ports(struct dns_hosts *hosts, const struct khs_port *ports, s
 
 /* What DNS has just said of the addresses of one family. */
 void dns_hosts_addresses(struct dns_hosts *hosts, const struct source_result *result);
-/* That family is not asked for any more. */
+/* That family is not asked for any more, or the service has lost its addresses. */
 void dns_hosts_forget(struct dns_hosts *hosts, uint8_t family);

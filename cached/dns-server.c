@@ -317,7 +317,7 @@ static int on_probe_timer(sd_event_source *source, uint64_t usec, void *userdata
         bool udp_only = server->context->transport == CONFIG_TRANSPORT_UDP;
         uint8_t turn = server->probe_next, transport = udp_only ? DNS_UDP : turn;
         struct dns_path *path = &server->paths[transport];
-        struct dns_query *probe = &server->paths[turn].probe;
+        struct dns_query *probe = &server->paths[turn].probe, *other = &server->paths[1 - turn].probe;
 
         (void)source;
         (void)usec;
@@ -325,8 +325,8 @@ static int on_probe_timer(sd_event_source *source, uint64_t usec, void *userdata
         server->probe_next = 1 - turn;
         dns_query_cancel(probe);
         if (!udp_only || turn == DNS_TCP) {
-                if (udp_only)
-                        dns_query_cancel(&server->paths[1 - turn].probe);
+                if (other->server && other->transport == transport)
+                        dns_query_cancel(other); /* it would wait for the channel that ends */
                 path->channel = dns_channel_free(path->channel);
         }
         probe->done = on_probe_done;

@@ -379,9 +379,14 @@ static void apply_restrictions(struct registry *r, const struct config *config)
 {
         for (size_t i = 0; i < r->n_items; i++) {
                 struct registration *item = r->items[i];
+                int change;
 
-                if (!item->fixed)
-                        changed(item, service_restrict(item->service, config->allow_cidr, config->n_allow_cidr, usec_now()));
+                if (item->fixed)
+                        continue;
+                change = service_restrict(item->service, config->allow_cidr, config->n_allow_cidr, usec_now());
+                if (change == SERVICE_CONTENT && item->watch)
+                        source_watch_forget_hosts(item->watch);
+                changed(item, change);
         }
 }
 

@@ -344,6 +344,14 @@ int source_watch_set_hosts(struct source_watch *watch, bool hosts, const struct 
         return dns_hosts_set_ports(watch->hosts, ports, n_ports);
 }
 
+void source_watch_forget_hosts(struct source_watch *watch)
+{
+        if (!watch->hosts)
+                return;
+        dns_hosts_forget(watch->hosts, AF_INET);
+        dns_hosts_forget(watch->hosts, AF_INET6);
+}
+
 struct source_watch *source_watch_free(struct source_watch *watch)
 {
         if (!watch)

@@ -109,5 +109,8 @@ int source_watch_update(struct source_watch *watch, uint8_t family, uint64_t ref
  */
 int source_watch_set_hosts(struct source_watch *watch, bool hosts, const struct khs_port *ports, size_t n_ports);
 
+/* The service has lost some of its addresses, and what was said of them: it is said again when they come back. */
+void source_watch_forget_hosts(struct source_watch *watch);
+
 /* No report comes after it. Returns NULL. */
 struct source_watch *source_watch_free(struct source_watch *watch);

@@ -366,7 +366,7 @@ Test(dns_hosts, service_srv_tells_all_with_one_question)
         cr_expect_eq(n_asked, 1);
 }
 
-Test(dns_hosts, named_ports_are_asked_for_first_and_are_enough)
+Test(dns_hosts, named_ports_are_asked_for_first)
 {
         const struct khs_port ports[] = { grpc, { .kind = KHS_PORT_NUMBER, .number = 80 }, http, grpc, { .kind = KHS_PORT_BASE, .number = 1 } };
 
@@ -379,7 +379,21 @@ Test(dns_hosts, named_ports_are_asked_for_first_and_are_enough)
         tell_addresses(AF_INET, "12");
         run_until_told(1);
         cr_expect_str_eq(told, "1=web-0:grpc=9000:http=80 2=web-1:grpc=9001");
-        cr_expect_str_eq(asked, "SRV _grpc._tcp." SERVICE "\nSRV _http._tcp." SERVICE);
+        cr_expect_str_eq(asked, "SRV _grpc._tcp." SERVICE "\nSRV _http._tcp." SERVICE "\nSRV " SERVICE);
+}
+
+/* Both in the network of one node; only the first has the port that is asked for. */
+Test(dns_hosts, pod_without_the_named_port_is_known_beside_one_that_has_it)
+{
+        cr_assert_eq(dns_hosts_set_ports(hosts, &grpc, 1), 0);
+        add_srv("_grpc._tcp." SERVICE, 9000, "web-0");
+        add_srv(SERVICE, 80, "web-0");
+        add_srv(SERVICE, 80, "web-1");
+        add_host("web-0", AF_INET, 1);
+        add_host("web-1", AF_INET, 1);
+        tell_addresses(AF_INET, "1");
+        run_until_told(1);
+        cr_expect_str_eq(told, "1=web-0:grpc=9000 1=web-1");
 }
 
 Test(dns_hosts, service_srv_is_asked_where_ports_leave_addresses_open)
