@@ -84,8 +84,7 @@ __attribute__((cold)) enum khs_alive khs_table_alive(const struct khs_view *view
                 *ret_now_ds = beat_boot + (uint32_t)age_boot;
         if (age_ok(age_boot, KHS_SILENT_DS))
                 return KHS_ALIVE;
-        return age_ok(age_real, orphan_max) || age_ok(age_boot, orphan_max) ? KHS_SILENT
-                                                                                             : KHS_DEAD;
+        return age_ok(age_real, orphan_max) || age_ok(age_boot, orphan_max) ? KHS_SILENT : KHS_DEAD;
 }
 
 /* ---- opening ---- */
@@ -375,6 +374,16 @@ static enum usable pin_usable(struct khs_pin *pin)
         return ret;
 }
 
+/* Where the file that has the name is of no use, the one before may still be. */
+static __attribute__((noinline, cold)) int back_to_map(struct khs_pin *pin)
+{
+        if (pin_usable(pin) <= MAP_SUPERSEDED)
+                return 0;
+        pin->count = NULL;
+        pin->fd = -1; /* nothing is left to be closed */
+        return -ENOTCONN;
+}
+
 /* The pread path: a view of this lookup's own. */
 static __attribute__((noinline, cold)) int open_own(struct khs_pin *pin)
 {
@@ -406,23 +415,14 @@ __attribute__((cold)) int khs_map_read(struct khs_pin *pin, struct khs_view *own
                         return 0;
         }
         khs_map_leave_own(pin);
-        if (pin_usable(pin) <= MAP_SUPERSEDED)
-                return 0; /* a newer file is of no use; the one before still is */
-        pin->count = NULL;
-        pin->fd = -1;
-        return -ENOTCONN;
+        return back_to_map(pin);
 }
 
 static int enter_own(struct khs_pin *pin, struct khs_view *own)
 {
         if (open_own(pin) < 0)
-                return -ENOTCONN;
-        if (!own)
-                return -EXDEV;
-        if (khs_map_read(pin, own) == 0)
-                return 0;
-        khs_map_leave(pin);
-        return -ENOTCONN;
+                return back_to_map(pin);
+        return own ? khs_map_read(pin, own) : -EXDEV;
 }
 
 /* How this process reads; found out once. */
@@ -445,7 +445,6 @@ static uint32_t how_it_reads(void)
 static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin, struct khs_view *own)
 {
         bool cannot, busy;
-        int r;
 
         if (how_it_reads() == READS_FILE)
                 return enter_own(pin, own);
@@ -463,10 +462,7 @@ static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin, struc
                 if (!cannot && !busy)
                         return 0;
                 khs_map_leave(pin);
-                r = enter_own(pin, own);
-                if (r != -ENOTCONN)
-                        return r;
-                return pin_usable(pin) <= MAP_SUPERSEDED ? 0 : -ENOTCONN;
+                return enter_own(pin, own);
         case MAP_DEAD:
                 return cannot || busy ? enter_own(pin, own) : -ENOTCONN;
         case MAP_OUTDATED:
@@ -500,7 +496,6 @@ int khs_map_enter(struct khs_pin *pin, struct khs_view *own)
 
 __attribute__((cold)) void khs_map_leave_own(struct khs_pin *pin)
 {
-        if (pin->fd >= 0)
-                raw_close(pin->fd);
+        raw_close(pin->fd);
         errno = pin->saved_errno;
 }

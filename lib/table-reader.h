@@ -15,7 +15,6 @@
  * threads may use one. Opening, mapping and replacing files is table-map.h's.
  */
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,7 +43,7 @@ struct khs_view {
 };
 
 /* Views without a map lie on stacks that may be small. */
-static_assert(sizeof(struct khs_view) <= 64, "stack");
+_Static_assert(sizeof(struct khs_view) <= 64, "stack");
 
 /**
  * khs_view_init() - validate a table's header and learn its geometry

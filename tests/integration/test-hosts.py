@@ -267,6 +267,18 @@ def reloaded():
 
 # ---- changes ----
 
+@suite.test("allow-cidr leaves fewer addresses and then all again: the pods have their names back with their addresses")
+def allow_cidr():
+    daemon.configure(CONFIG.replace("source = dns", "source = dns\nallow-cidr = 172.16.0.0/12"))
+    running.reload()
+    sandbox.wait_until(lambda: gone("web.default"), 20, "web.default is not answered any more")
+    daemon.configure(CONFIG)
+    running.reload()
+    wait_pod("web.default", {address for addresses in WEB.values() for address in addresses})
+    wait_pod("web-0.web.default", WEB["web-0"], 30)
+    wait_pod("s-2.shared.default", ["10.244.0.72"], 30)
+
+
 @suite.test("a pod that is replaced, one that comes, one that goes: names follow their addresses")
 def changes():
     growing.set({"w-0": ["10.244.0.80"], "w-1": ["10.244.0.81"]})

@@ -162,6 +162,24 @@ def forgotten():
     sandbox.wait_until(lambda: lookup.addresses(NAME) == set(PODS), 20, "the service is back")
 
 
+@suite.test("what allow-cidr of the next daemon leaves out is not taken over")
+def restricted():
+    allowed = [address for address in PODS if ":" not in address][:1]
+    server.stop()
+    try:
+        running[0].kill()
+        daemon.configure(CONFIG.replace("source = dns", f"source = dns\nallow-cidr = {allowed[0]}/32"))
+        start().wait_log("ready: ")
+        assert lookup.addresses(NAME) == set(allowed), lookup.resolve(NAME)
+    finally:
+        server.start()
+    daemon.configure(CONFIG)
+    running[0].kill()
+    start()
+    wait_in_charge()
+    sandbox.wait_until(lambda: lookup.addresses(NAME) == set(PODS), 20, "all addresses")
+
+
 @suite.test("no daemon for longer than orphan-max: readers give the table up")
 def orphaned():
     daemon.configure(CONFIG.replace("source = dns", "source = dns\norphan-max = 11s"))
