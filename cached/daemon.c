@@ -12,15 +12,15 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-#include "config-live.h"
+#include "config/follow/live.h"
 #include "daemon.h"
-#include "log.h"
-#include "notify.h"
-#include "predecessor.h"
-#include "publish.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "publish/predecessor.h"
+#include "publish/publisher.h"
 #include "registry.h"
-#include "source-dns.h"
-#include "util.h"
+#include "source/dns/source.h"
+#include "base/util.h"
 
 #define RESOLV_CONF      "/etc/resolv.conf"
 #define BEAT_USEC        (1 * USEC_PER_SEC)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
-#include "util.h"
+#include "base/util.h"
 
 #define EXIT_USAGE 2
 

@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
-#include "predecessor.h"
-#include "publish.h"
-#include "source-dns.h"
+#include "config/config.h"
+#include "publish/predecessor.h"
+#include "publish/publisher.h"
+#include "source/dns/source.h"
 
 struct registry;
 

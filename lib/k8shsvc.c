@@ -1,8 +1,8 @@
 /*
- * The C API, see k8shsvc.h: lookup.h with public types around it.
+ * The C API, see k8shsvc.h: answer/lookup.h with public types around it.
  *
  * A handle holds only the caller's search list, since the namespace depends on the table's cluster
- * domain, which is known at lookup time. Everything else is the process's (process.h, table-map.h).
+ * domain, which is known at lookup time. Everything else is the process's (read/process.h, read/map.h).
  */
 
 #include <errno.h>
@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "k8shsvc.h"
-#include "lookup.h"
-#include "reverse.h"
-#include "target.h"
-#include "wait.h"
+#include "answer/lookup.h"
+#include "answer/pod-name.h"
+#include "answer/target.h"
+#include "read/wait.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define MAX_SEARCH  6 /* resolv.conf(5): what glibc before 2.26 took, and Kubernetes writes less */

@@ -21,10 +21,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "bytes.h"
-#include "lookup.h"
+#include "table/bytes.h"
+#include "answer/lookup.h"
 #include "nss-pack.h"
-#include "reverse.h"
+#include "answer/pod-name.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 

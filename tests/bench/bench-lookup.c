@@ -25,9 +25,9 @@
 
 #include "bench.h"
 #include "k8shsvc.h"
-#include "name.h"
-#include "siphash.h"
-#include "table-map.h"
+#include "answer/name.h"
+#include "table/siphash.h"
+#include "read/map.h"
 
 #define N_BATCH   32
 #define N_BATCHES 1000 /* of each contestant in each round */

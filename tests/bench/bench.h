@@ -27,8 +27,8 @@
 #include <x86intrin.h>
 #endif
 
-#include "clock.h"
-#include "table-writer.h"
+#include "table/clock.h"
+#include "write/writer.h"
 
 #define BENCH_SKIP 77 /* meson: could not run here */
 

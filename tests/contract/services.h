@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "table-format.h"
+#include "table/format.h"
 
 #define ZONE          "cluster.local"
 #define ALIAS         "users.internal"

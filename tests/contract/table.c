@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "order.h"
+#include "table/clock.h"
+#include "answer/order.h"
 #include "services.h"
-#include "table-writer.h"
+#include "write/writer.h"
 
 #define CHECK(condition)                                                                \
         do {                                                                            \

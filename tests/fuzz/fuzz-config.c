@@ -17,9 +17,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "config-report.h"
-#include "name.h"
+#include "config/config.h"
+#include "config/file/report.h"
+#include "answer/name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address-filter.h"
-#include "dns-message.h"
-#include "dns-rewrite.h"
+#include "model/filter.h"
+#include "wire/message.h"
+#include "wire/rewrite.h"
 
 #define CHECK(condition)                  \
         do {                              \

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "name.h"
-#include "target.h"
+#include "answer/name.h"
+#include "answer/target.h"
 
 #define CHECK(condition)                  \
         do {                              \

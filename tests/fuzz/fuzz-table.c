@@ -21,11 +21,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "crc32c.h"
-#include "siphash.h"
-#include "table-crc.h"
-#include "table-reader-attrs.h"
-#include "table-record.h"
+#include "table/crc32c.h"
+#include "table/siphash.h"
+#include "read/crc.h"
+#include "read/attrs.h"
+#include "write/record.h"
 
 #define DO_NOT_SIGN 1U  /* the header's checksum is part of the input */
 #define DO_EMPTY    2U  /* no records to begin with */

@@ -16,8 +16,8 @@
 #include <sys/socket.h>
 
 #include "records.h"
-#include "table-crc.h"
-#include "table-map.h"
+#include "read/crc.h"
+#include "read/map.h"
 
 _Static_assert(sizeof(void *) == 4, "this is about 32-bit programs");
 

@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "table/clock.h"
 #include "records.h"
-#include "table-writer.h"
+#include "write/writer.h"
 
 #define CHECK(condition)                                                            \
         do {                                                                        \

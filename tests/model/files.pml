@@ -1,6 +1,6 @@
 /*
  * The life of the table's file: daemons that adopt, update, grow and are killed at any step, and
- * readers that move on to a newer file. lib/table-file.c, table-writer.c, table-map.c.
+ * readers that move on to a newer file. lib/write/file.c, lib/write/writer.c, lib/read/map.c.
  *
  * A file says one thing, a version, and whether it is filled. Only the living daemon's file has a
  * heartbeat. Time is left out: a reader that may look for a newer file does so at its next lookup, and a

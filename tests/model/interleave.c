@@ -1,7 +1,7 @@
 /*
- * The real reader (table-reader.c) against everything that it may see while the real writer
- * (table-record.c, table-pool.c) works, and after it was killed and the next one has taken the file
- * over (table-adopt.c): all executions of a memory as weak as C11 allows, see simulation.h.
+ * The real reader (read/view.c) against everything that it may see while the real writer
+ * (write/record.c, write/pool.c) works, and after it was killed and the next one has taken the file
+ * over (write/adopt.c): all executions of a memory as weak as C11 allows, see simulation.h.
  *
  * A scenario is a list of operations. The writer does them once, with blocks used again at once: no
  * grace time. The reader begins anywhere among them and does a few steps. Whatever it reads:
@@ -27,14 +27,14 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "crc32c.h"
-#include "siphash.h"
+#include "table/crc32c.h"
+#include "table/siphash.h"
 #include "simulation.h"
-#include "table-crc.h"
-#include "table-record.h"
+#include "read/crc.h"
+#include "write/record.h"
 
 /* Its file operations are none of ours; the walk through blocks and entries is. */
-#include "table-adopt.c"
+#include "write/adopt.c"
 
 #define N_KEYS    4
 #define MAX_OPS   10

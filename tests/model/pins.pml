@@ -1,6 +1,6 @@
 /*
  * Maps of one process: lookups pin the current one, a remapper moves on and unmaps what is unused.
- * lib/table-map.c, sequentially consistent as its accesses are.
+ * lib/read/map.c, sequentially consistent as its accesses are.
  *
  * Descriptors are fewer than files, so they are used again while slow readers hold old numbers. Each
  * file has a number; a descriptor's words say which file it maps, 0 none, and are only right once it is

@@ -1,6 +1,6 @@
 #pragma once
 
-/* Instead of table-atomic.h's functions: the same words in a simulated memory, see simulation.h. */
+/* Instead of table/atomic.h's functions: the same words in a simulated memory, see simulation.h. */
 
 #include "simulation.h"
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "siphash.h"
+#include "table/siphash.h"
 #include "simulation.h"
-#include "table-format.h"
+#include "table/format.h"
 
 #define MAX_MESSAGES 4096
 #define MAX_CHOICES  4096

@@ -23,7 +23,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-#include "siphash.h"
+#include "table/siphash.h"
 #include "torture.h"
 
 #define NOBODY 65534

@@ -2,14 +2,14 @@
  * Which map a lookup takes when there are several: at most three at a time, and never back to an older
  * file. One step after the other; the races are in threads.c.
  *
- * table-map.c is compiled into this program, whose tests set its clocks and look at what it keeps.
+ * read/map.c is compiled into this program, whose tests set its clocks and look at what it keeps.
  */
 
 #include <sys/resource.h>
 
 #include "torture.h"
 
-#include "../../lib/table-map.c"
+#include "../../lib/read/map.c"
 
 #define SERVICE 3
 

@@ -24,9 +24,9 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 
-#include "siphash.h"
-#include "table-crc.h"
-#include "table-record.h"
+#include "table/siphash.h"
+#include "read/crc.h"
+#include "write/record.h"
 #include "torture.h"
 
 #define N          8 /* services; ids[] are their numbers */

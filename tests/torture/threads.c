@@ -3,7 +3,7 @@
  * as the writer can.
  *
  * A process looks for a newer file once a second. Here each lookup that finds its file replaced may
- * look: table-map.c is compiled into this program with a clock of its own, in which a second passes
+ * look: read/map.c is compiled into this program with a clock of its own, in which a second passes
  * between any two looks. All its races are met thousands of times as often.
  *
  *     threads [N-REPLACEMENTS] [--slow-clock]     --slow-clock: with the real clock
@@ -44,7 +44,7 @@ static inline void dawdle(void)
 
 #define khs_clock_ds                           torture_clock_ds
 #define __atomic_fetch_add(word, value, order) (dawdle(), __atomic_fetch_add(word, value, order))
-#include "../../lib/table-map.c"
+#include "../../lib/read/map.c"
 #undef khs_clock_ds
 #undef __atomic_fetch_add
 

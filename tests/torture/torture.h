@@ -29,12 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "table/clock.h"
 #include "k8shsvc.h"
-#include "order.h"
-#include "table-map.h"
-#include "table-reader-attrs.h"
-#include "table-writer.h"
+#include "answer/order.h"
+#include "read/map.h"
+#include "read/attrs.h"
+#include "write/writer.h"
 
 /* What a sanitizer's run-time library does itself, or keeps from happening, can't be tested with it. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

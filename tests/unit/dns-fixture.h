@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dns-message.h"
+#include "wire/message.h"
 
 struct reply {
         uint8_t *packet;

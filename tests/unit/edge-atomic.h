@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * The accesses of table-atomic.h with a trap: test-table-edges.c changes the table between two certain loads
+ * The accesses of table/atomic.h with a trap: test-view.c changes the table between two certain loads
  * of a reader, where another process would have to be lucky.
  */
 

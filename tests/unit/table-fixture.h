@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "table-map.h"
-#include "table-writer.h"
+#include "table/clock.h"
+#include "read/map.h"
+#include "write/writer.h"
 
 struct fixture {
         char dir[64];

@@ -1,4 +1,4 @@
-"""Looking at tables, and damaging them. Only what lib/table-format.h promises for ever is known here."""
+"""Looking at tables, and damaging them. Only what lib/table/format.h promises for ever is known here."""
 
 import struct
 

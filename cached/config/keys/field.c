@@ -1,0 +1,182 @@
+/*
+ * Fields of struct config and struct config_service, set by a row of the tables, see config/keys/key.h.
+ *
+ * A field is reached by its offset; pointers and counts are moved by memcpy(), so that one function
+ * serves lists of every type.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/keys/key.h"
+#include "config/keys/value.h"
+#include "base/util.h"
+
+/* A list apart from its object. */
+struct list {
+        char *items;
+        size_t n_items;
+};
+
+static void list_get(const struct config_key *key, const void *object, struct list *ret)
+{
+        memcpy(&ret->items, (const char *)object + key->offset, sizeof(ret->items));
+        memcpy(&ret->n_items, (const char *)object + key->offset_n, sizeof(ret->n_items));
+}
+
+static void list_put(const struct config_key *key, void *object, const struct list *list)
+{
+        memcpy((char *)object + key->offset, &list->items, sizeof(list->items));
+        memcpy((char *)object + key->offset_n, &list->n_items, sizeof(list->n_items));
+}
+
+/* Frees the items from @first on. */
+static void list_cut(const struct config_key *key, struct list *list, size_t first)
+{
+        for (size_t i = first; i < list->n_items && key->kind == CONFIG_KEY_STRING_LIST; i++)
+                free(((char **)(void *)list->items)[i]);
+        list->n_items = first;
+        if (first > 0)
+                return;
+        free(list->items);
+        list->items = NULL;
+}
+
+static int list_push(const struct config_key *key, struct list *list, const char *text)
+{
+        _cleanup_(cleanup_free) char *word = NULL;
+        const char *start;
+        size_t n_word;
+
+        while (config_word_next(&text, &start, &n_word)) {
+                int r;
+
+                if (list->n_items >= key->max)
+                        return -E2BIG;
+                free(word);
+                word = strndup(start, n_word);
+                if (!word)
+                        return -ENOMEM;
+                r = key->parse(key, word, list->items + list->n_items * key->item_size);
+                if (r < 0)
+                        return r;
+                list->n_items++;
+        }
+        return 0;
+}
+
+/* An upper limit of the number of words, to allocate once. */
+static size_t count_words(const struct config_key *key, const char *text)
+{
+        const char *word;
+        size_t n_word, n_words = 0;
+
+        while (n_words <= key->max && config_word_next(&text, &word, &n_word))
+                n_words++;
+        return n_words;
+}
+
+static int list_set(const struct config_key *key, void *object, const char *text, bool append)
+{
+        struct list old, list = { 0 };
+        size_t n_words = count_words(key, text), n_kept;
+        char *items;
+        int r;
+
+        list_get(key, object, &old);
+        if (append)
+                list = old;
+        n_kept = list.n_items;
+
+        items = reallocarray(list.items, n_kept + n_words, key->item_size);
+        if (!items)
+                return -ENOMEM;
+        list.items = items;
+
+        r = list_push(key, &list, text);
+        if (r < 0)
+                list_cut(key, &list, n_kept);
+        else if (!append)
+                list_cut(key, &old, 0);
+        /* The array may have moved even if nothing was added. */
+        if (append || r == 0)
+                list_put(key, object, &list);
+        return r;
+}
+
+static int string_set(const struct config_key *key, void *object, const char *text)
+{
+        char *fresh, *old;
+        int r;
+
+        r = key->parse(key, text, &fresh);
+        if (r < 0)
+                return r;
+        memcpy(&old, (char *)object + key->offset, sizeof(old));
+        free(old);
+        memcpy((char *)object + key->offset, &fresh, sizeof(fresh));
+        return 0;
+}
+
+int config_key_set(const struct config_key *key, void *object, const char *text, bool append)
+{
+        if (config_key_is_list(key))
+                return list_set(key, object, text, append);
+        if (key->kind == CONFIG_KEY_STRING)
+                return string_set(key, object, text);
+        return key->parse(key, text, (char *)object + key->offset);
+}
+
+static void field_clear(const struct config_key *key, void *object)
+{
+        struct list list;
+        char *string;
+
+        if (config_key_is_list(key)) {
+                list_get(key, object, &list);
+                list_cut(key, &list, 0);
+                list_put(key, object, &list);
+        } else if (key->kind == CONFIG_KEY_STRING) {
+                memcpy(&string, (char *)object + key->offset, sizeof(string));
+                free(string);
+                string = NULL;
+                memcpy((char *)object + key->offset, &string, sizeof(string));
+        } else {
+                memset((char *)object + key->offset, 0, key->size);
+        }
+}
+
+int config_key_reset(const struct config_key *key, void *object)
+{
+        if (key->fallback)
+                return config_key_set(key, object, key->fallback, false);
+        field_clear(key, object);
+        return 0;
+}
+
+int config_keys_reset(const struct config_key *keys, size_t n_keys, void *object)
+{
+        for (size_t i = 0; i < n_keys; i++) {
+                int r = config_key_reset(&keys[i], object);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void config_keys_free(const struct config_key *keys, size_t n_keys, void *object)
+{
+        for (size_t i = 0; i < n_keys; i++)
+                field_clear(&keys[i], object);
+}
+
+void config_service_deinit(struct config_service *service)
+{
+        config_keys_free(config_service_keys, CONFIG_N_SERVICE_KEYS, service);
+        free(service->name);
+        free(service->namespace);
+        free(service->key);
+        free(service->origin);
+}

@@ -1,0 +1,370 @@
+/*
+ * Values, see config/keys/value.h. Strict on purpose: "5 s", "1h30m", "010.0.0.1" and "+5" are refused,
+ * since what a tolerant parser makes of them is seldom what was meant.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/keys/value.h"
+#include "base/util.h"
+
+#define MSEC UINT64_C(1000)
+#define SEC  (1000 * MSEC)
+#define MIN  (60 * SEC)
+#define HOUR (60 * MIN)
+#define DAY  (24 * HOUR)
+
+struct unit {
+        const char *name;
+        uint64_t factor;
+};
+
+/* Ascending, so that the last that divides is the shortest. */
+static const struct unit duration_units[] = {
+        { "ms", MSEC }, { "s", SEC }, { "m", MIN }, { "h", HOUR }, { "d", DAY },
+};
+
+static const struct unit size_units[] = {
+        { "", 1 },
+        { "K", UINT64_C(1) << 10 },
+        { "M", UINT64_C(1) << 20 },
+        { "G", UINT64_C(1) << 30 },
+};
+
+static bool is_digit(char c)
+{
+        return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+        return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_blank(char c)
+{
+        return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Digits at the start of @text; *@ret_rest is what follows them. */
+static int digits_parse(const char *text, uint64_t *ret, const char **ret_rest)
+{
+        uint64_t number = 0;
+
+        if (!is_digit(*text))
+                return -EINVAL;
+        for (; is_digit(*text); text++) {
+                if (__builtin_mul_overflow(number, 10, &number) ||
+                    __builtin_add_overflow(number, (uint64_t)(*text - '0'), &number))
+                        return -EINVAL;
+        }
+        *ret = number;
+        *ret_rest = text;
+        return 0;
+}
+
+static int units_parse(const char *text, const struct unit *units, size_t n_units, uint64_t *ret)
+{
+        const char *suffix;
+        uint64_t number;
+        int r;
+
+        r = digits_parse(text, &number, &suffix);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n_units; i++) {
+                if (strcmp(suffix, units[i].name) != 0)
+                        continue;
+                if (__builtin_mul_overflow(number, units[i].factor, &number))
+                        return -EINVAL;
+                *ret = number;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+int config_number_parse(const char *text, uint64_t *ret)
+{
+        return units_parse(text, size_units, 1, ret);
+}
+
+int config_duration_parse(const char *text, config_usec *ret)
+{
+        return units_parse(text, duration_units, sizeof(duration_units) / sizeof(duration_units[0]), ret);
+}
+
+int config_size_parse(const char *text, uint64_t *ret)
+{
+        return units_parse(text, size_units, sizeof(size_units) / sizeof(size_units[0]), ret);
+}
+
+struct config_duration config_duration_format(config_usec usec)
+{
+        struct config_duration duration;
+        const struct unit *unit = duration_units;
+
+        for (size_t i = 1; i < sizeof(duration_units) / sizeof(duration_units[0]); i++)
+                if (usec >= duration_units[i].factor && usec % duration_units[i].factor == 0)
+                        unit = &duration_units[i];
+        snprintf(duration.text, sizeof(duration.text), "%llu%s", (unsigned long long)(usec / unit->factor),
+                 unit->name);
+        return duration;
+}
+
+static int port_parse(const char *text, uint16_t *ret)
+{
+        uint64_t number;
+
+        if (config_number_parse(text, &number) < 0 || number == 0 || number > UINT16_MAX)
+                return -EINVAL;
+        *ret = (uint16_t)number;
+        return 0;
+}
+
+/* inet_pton() takes neither names, nor scopes, nor short or octal forms. */
+static int bytes_parse(const char *text, size_t n_text, uint8_t *ret_family, uint8_t ret[static 16])
+{
+        char copy[INET6_ADDRSTRLEN];
+        uint8_t bytes[16] = { 0 };
+        int family;
+
+        if (n_text >= sizeof(copy))
+                return -EINVAL;
+        memcpy(copy, text, n_text);
+        copy[n_text] = '\0';
+
+        family = strchr(copy, ':') ? AF_INET6 : AF_INET;
+        if (inet_pton(family, copy, bytes) != 1)
+                return -EINVAL;
+        *ret_family = (uint8_t)family;
+        memcpy(ret, bytes, sizeof(bytes));
+        return 0;
+}
+
+static int bracketed_parse(const char *text, struct config_address *ret)
+{
+        struct config_address address = {0};
+        const char *end = strchr(text, ']');
+
+        if (!end || bytes_parse(text + 1, (size_t)(end - text - 1), &address.family, address.bytes) < 0)
+                return -EINVAL;
+        if (address.family != AF_INET6 || (end[1] != '\0' && end[1] != ':'))
+                return -EINVAL;
+        if (end[1] == ':' && port_parse(end + 2, &address.port) < 0)
+                return -EINVAL;
+        *ret = address;
+        return 0;
+}
+
+int config_address_parse(const char *text, struct config_address *ret)
+{
+        struct config_address address = {0};
+        const char *colon = strchr(text, ':');
+        size_t n_text = strlen(text);
+
+        if (*text == '[')
+                return bracketed_parse(text, ret);
+        /* One colon ends an IPv4 address, more are an IPv6 address without a port. */
+        if (colon && !strchr(colon + 1, ':')) {
+                if (port_parse(colon + 1, &address.port) < 0)
+                        return -EINVAL;
+                n_text = (size_t)(colon - text);
+        }
+        if (bytes_parse(text, n_text, &address.family, address.bytes) < 0)
+                return -EINVAL;
+        *ret = address;
+        return 0;
+}
+
+static bool has_host_bits(const struct config_network *network, unsigned int n_bits)
+{
+        for (unsigned int i = network->prefix; i < n_bits; i++)
+                if (network->bytes[i / 8] & (0x80U >> (i % 8)))
+                        return true;
+        return false;
+}
+
+int config_network_parse(const char *text, struct config_network *ret)
+{
+        struct config_network network = {0};
+        size_t n_text = strcspn(text, "/");
+        uint64_t prefix;
+        unsigned int n_bits;
+
+        if (bytes_parse(text, n_text, &network.family, network.bytes) < 0)
+                return -EINVAL;
+        n_bits = network.family == AF_INET ? 32 : 128;
+        prefix = n_bits;
+        if (text[n_text] == '/' && config_number_parse(text + n_text + 1, &prefix) < 0)
+                return -EINVAL;
+        if (prefix > n_bits)
+                return -EINVAL;
+        network.prefix = (uint8_t)prefix;
+        /* "10.1.2.3/8" is a slip more often than a network. */
+        if (has_host_bits(&network, n_bits))
+                return -EINVAL;
+        *ret = network;
+        return 0;
+}
+
+static bool label_valid(const char *text, size_t n_text, const char *also)
+{
+        if (n_text == 0 || n_text > KHS_LABEL_MAX || text[0] == '-' || text[n_text - 1] == '-')
+                return false;
+        for (size_t i = 0; i < n_text; i++)
+                if (!is_alnum(text[i]) && text[i] != '-' && !memchr(also, text[i], strlen(also)))
+                        return false;
+        return true;
+}
+
+bool config_label_valid(const char *text, size_t n_text)
+{
+        return label_valid(text, n_text, "");
+}
+
+static int copy(const char *text, size_t n_text, char **ret)
+{
+        char *s = strndup(text, n_text);
+
+        if (!s)
+                return -ENOMEM;
+        *ret = s;
+        return 0;
+}
+
+static int copy_lower(const char *text, size_t n_text, char **ret)
+{
+        int r;
+
+        r = copy(text, n_text, ret);
+        if (r < 0)
+                return r;
+        for (char *c = *ret; *c; c++)
+                if (*c >= 'A' && *c <= 'Z')
+                        *c = (char)(*c - 'A' + 'a');
+        return 0;
+}
+
+static bool labels_valid(const char *text, size_t n_text, const char *also)
+{
+        const char *end = text + n_text;
+
+        if (n_text == 0 || n_text > KHS_NAME_MAX)
+                return false;
+        for (;;) {
+                const char *dot = memchr(text, '.', (size_t)(end - text));
+
+                if (!label_valid(text, (size_t)((dot ? dot : end) - text), also))
+                        return false;
+                if (!dot)
+                        return true;
+                text = dot + 1;
+        }
+}
+
+int config_label_parse(const char *text, char **ret)
+{
+        if (!config_label_valid(text, strlen(text)))
+                return -EINVAL;
+        return copy_lower(text, strlen(text), ret);
+}
+
+int config_domain_parse(const char *text, char **ret)
+{
+        size_t n_text = strlen(text);
+
+        if (n_text > 1 && text[n_text - 1] == '.')
+                n_text--;
+        if (!labels_valid(text, n_text, ""))
+                return -EINVAL;
+        return copy_lower(text, n_text, ret);
+}
+
+int config_alias_parse(const char *text, char **ret)
+{
+        const char *last = strrchr(text, '.');
+
+        if (!labels_valid(text, strlen(text), "_"))
+                return -EINVAL;
+        /* getaddrinfo() reads "10", "10.1" and "10.0.0.1" as addresses and asks nobody. */
+        last = last ? last + 1 : text;
+        if (strspn(last, "0123456789") == strlen(last))
+                return -EINVAL;
+        return copy_lower(text, strlen(text), ret);
+}
+
+int config_path_parse(const char *text, char **ret)
+{
+        if (*text != '/')
+                return -EINVAL;
+        return copy(text, strlen(text), ret);
+}
+
+int config_url_parse(const char *text, char **ret)
+{
+        size_t n_scheme = 0;
+
+        if (strncmp(text, "https://", 8) == 0)
+                n_scheme = 8;
+        else if (strncmp(text, "http://", 7) == 0)
+                n_scheme = 7;
+        if (n_scheme == 0 || text[n_scheme] == '\0' || text[n_scheme] == '/')
+                return -EINVAL;
+        for (const char *c = text; *c; c++)
+                if (*c <= ' ' || *c >= 0x7f)
+                        return -EINVAL;
+        return copy(text, strlen(text), ret);
+}
+
+int config_listen_parse(const char *text, char **ret)
+{
+        struct config_address address;
+
+        if (config_address_parse(text, &address) < 0 || address.port == 0)
+                return -EINVAL;
+        return copy(text, strlen(text), ret);
+}
+
+int config_zone_parse(const char *text, char **ret)
+{
+        size_t n_text = strlen(text);
+
+        if (n_text == 0 || n_text > KHS_LABEL_MAX || !is_alnum(text[0]) || !is_alnum(text[n_text - 1]))
+                return -EINVAL;
+        for (size_t i = 0; i < n_text; i++)
+                if (!is_alnum(text[i]) && !strchr("-_.", text[i]))
+                        return -EINVAL;
+        return copy(text, n_text, ret);
+}
+
+/* Only the characters are judged: the API server knows the grammar, and says so. */
+int config_selector_parse(const char *text, char **ret)
+{
+        size_t n_text = strlen(text);
+
+        if (n_text == 0 || n_text > 4096)
+                return -EINVAL;
+        for (size_t i = 0; i < n_text; i++)
+                if (!is_alnum(text[i]) && !is_blank(text[i]) && !strchr("-_./=!,()", text[i]))
+                        return -EINVAL;
+        return copy(text, n_text, ret);
+}
+
+bool config_word_next(const char **cursor, const char **ret_word, size_t *ret_n_word)
+{
+        const char *word = *cursor;
+        size_t n_word = 0;
+
+        while (is_blank(*word))
+                word++;
+        while (word[n_word] && !is_blank(word[n_word]))
+                n_word++;
+        *cursor = word + n_word;
+        *ret_word = word;
+        *ret_n_word = n_word;
+        return n_word > 0;
+}

@@ -1,0 +1,24 @@
+#pragma once
+
+/*
+ * Which addresses can be a pod's: what dns and kubernetes say is taken only through here.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h" /* struct config_network */
+
+/**
+ * address_is_pod() - may this address be handed to programs as an endpoint?
+ *
+ * @family:     AF_INET or AF_INET6
+ * @bytes:      4 or 16 bytes, network byte order
+ * @allow_cidr: only addresses in one of these; all when @n_allow_cidr is 0
+ *
+ * Refuses what can never be a pod seen from elsewhere: 0/8, 127/8, 169.254/16, 224/3 (multicast,
+ * reserved and broadcast); ::, ::1, fe80::/10, ff00::/8, v4-mapped.
+ */
+bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct config_network *allow_cidr,
+                    size_t n_allow_cidr);

@@ -1,0 +1,238 @@
+/* The daemon before, see publish/predecessor.h. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "table/boot-id.h"
+#include "base/log.h"
+#include "publish/predecessor.h"
+#include "read/crc.h"
+#include "read/map.h"
+#include "read/attrs.h"
+
+#define MAX_ROWS      (2 * KHS_MAX_ADDRS)
+#define MAX_PORTS     4096 /* in all port sets of a record; what is beyond is learned anew */
+#define MAX_PORT_SETS 255
+#define MAX_STRING    256 /* with the NUL */
+
+struct predecessor {
+        struct khs_table_file file;
+        uint32_t version;
+        uint32_t v4[KHS_MAX_ADDRS];
+        uint8_t v6[KHS_MAX_ADDRS][16];
+
+        /* Attributes of the record at hand. */
+        struct khs_row_endpoint endpoints[MAX_ROWS];
+        uint16_t twins[MAX_ROWS];
+        struct khs_row_port ports[MAX_PORTS];
+        uint32_t n_ports;
+        struct {
+                const struct khs_row_port *ports; /* NULL: not read yet */
+                uint32_t n;
+        } port_sets[MAX_PORT_SETS + 1];
+        char strings[(MAX_ROWS + MAX_PORTS) * MAX_STRING]; /* only what is used is ever touched */
+        size_t n_strings;
+};
+
+static bool of_this_boot(const struct khs_view *view)
+{
+        uint32_t theirs[4];
+        uint8_t boot_id[16];
+
+        khs_view_copy(view, offsetof(struct khs_table_static, boot_id) / 4, theirs, 4);
+        return khs_boot_id(boot_id) && memcmp(boot_id, theirs, sizeof(boot_id)) == 0;
+}
+
+static bool is_zone(const struct khs_view *view, const char *zone)
+{
+        char theirs[256];
+
+        khs_view_copy_bytes(view, KHS_ZONE_WORD, view->n_zone, theirs);
+        return strlen(zone) == view->n_zone && memcmp(theirs, zone, view->n_zone) == 0;
+}
+
+static uint32_t highest_version(const struct khs_view *view)
+{
+        struct khs_found found;
+        uint32_t cursor = 0, version = 0;
+        char key[256];
+
+        while (khs_view_next(view, &cursor, &found, key) == 0) {
+                if (found.record.version > version)
+                        version = found.record.version;
+        }
+        return version;
+}
+
+int predecessor_open(struct predecessor **ret, const char *dir, const char *zone)
+{
+        struct predecessor *p = calloc(1, sizeof(*p));
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        *ret = NULL;
+        r = khs_table_open(dir, KHS_OPEN_MAP, NULL, &p->file);
+        if (r < 0) {
+                if (r != -ENOENT)
+                        log_message(LOG_WARNING, "%s/" KHS_TABLE_NAME " can't be read back (%s); beginning anew", dir,
+                                    strerror(-r));
+                free(p);
+                return 0;
+        }
+        if (!of_this_boot(&p->file.view) || !is_zone(&p->file.view, zone)) {
+                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; beginning anew", dir);
+                predecessor_close(p);
+                return 0;
+        }
+        p->version = highest_version(&p->file.view);
+        *ret = p;
+        return 0;
+}
+
+struct predecessor *predecessor_close(struct predecessor *p)
+{
+        if (p) {
+                khs_table_close(&p->file);
+                free(p);
+        }
+        return NULL;
+}
+
+uint32_t predecessor_generation(const struct predecessor *p)
+{
+        return p ? khs_view_generation(&p->file.view) : 0;
+}
+
+uint32_t predecessor_version(const struct predecessor *p)
+{
+        return p ? p->version : 0;
+}
+
+static const char *load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
+{
+        char *ret = p->strings + p->n_strings;
+        size_t n = khs_attrs_string(&p->file.view, attrs, offset, ret);
+
+        p->n_strings += n + 1;
+        return n > 0 ? ret : NULL;
+}
+
+static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
+                       struct khs_row_endpoint *ret)
+{
+        struct khs_attr_port port;
+
+        if (!p->port_sets[row->port_set].ports) {
+                struct khs_row_port *ports = p->ports + p->n_ports;
+                uint32_t n = 0;
+
+                while (p->n_ports < MAX_PORTS && khs_attrs_port_at(&p->file.view, attrs, row, n, &port)) {
+                        p->ports[p->n_ports++] = (struct khs_row_port){
+                                .name = load_string(p, attrs, port.name),
+                                .number = port.number,
+                                .protocol = port.protocol,
+                        };
+                        n++;
+                }
+                p->port_sets[row->port_set].ports = ports;
+                p->port_sets[row->port_set].n = n;
+        }
+        ret->ports = p->port_sets[row->port_set].ports;
+        ret->n_ports = p->port_sets[row->port_set].n;
+}
+
+/* Whose address each twin has. Return: false if they are not in order. */
+static bool load_twins(struct predecessor *p, const struct khs_attrs_at *attrs)
+{
+        uint32_t n_addrs = khs_attrs_n_addresses(attrs);
+
+        for (uint32_t i = 0; i < attrs->head.n_twins; i++) {
+                uint32_t address = khs_attrs_address(&p->file.view, attrs, n_addrs + i);
+
+                if (address >= n_addrs || (i > 0 && address < p->twins[i - 1]))
+                        return false;
+                p->twins[i] = (uint16_t)address;
+        }
+        return true;
+}
+
+/* Host names and ports. Where a pod runs is not what a daemon that speaks DNS could say again. */
+static void load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
+{
+        struct khs_attrs_at attrs;
+
+        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !load_twins(p, &attrs))
+                return;
+        p->n_strings = 0;
+        p->n_ports = 0;
+        memset(p->port_sets, 0, sizeof(p->port_sets));
+        for (uint32_t i = 0; i < attrs.n_rows; i++) {
+                struct khs_attr_row row;
+
+                khs_attrs_row(&p->file.view, &attrs, i, &row);
+                p->endpoints[i] = (struct khs_row_endpoint){
+                        .host = load_string(p, &attrs, row.host),
+                        .flags = khs_attr_flags(&row),
+                        .ordinal = khs_attr_ordinal(&row),
+                };
+                load_ports(p, &attrs, &row, &p->endpoints[i]);
+        }
+        ret->endpoints = p->endpoints;
+        ret->n_twins = attrs.head.n_twins;
+        ret->twins = p->twins;
+}
+
+/* A consistent copy of the key's record, or an error. Its daemon is dead: it does not change. */
+static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
+{
+        const struct khs_view *view = &p->file.view;
+        struct khs_found found;
+        int r;
+
+        r = khs_view_find(view, key, strlen(key), &found);
+        if (r < 0)
+                return r;
+        if (found.record.key & KHS_REC_ALIAS)
+                return -ENOENT;
+        r = khs_found_intact(view, &found);
+        if (r < 0)
+                return r;
+        khs_found_copy(view, &found, AF_INET, 0, found.record.n4, p->v4, 4);
+        khs_found_copy(view, &found, AF_INET6, 0, found.record.n6, p->v6, 16);
+        *ret = (struct khs_row){
+                .key = key,
+                .n_key = strlen(key),
+                .flags = found.record.key & ~KHS_KEY_LEN_MASK,
+                .n4 = found.record.n4,
+                .n6 = found.record.n6,
+                .v4 = p->v4,
+                .v6 = p->v6,
+                .stale_until_ds = found.record.stale_until_ds,
+                .version = found.record.version,
+                .status = found.record.status,
+                .ttl_s = found.record.ttl_s,
+        };
+        load_endpoints(p, &found, ret);
+        return 0;
+}
+
+int predecessor_seed(struct predecessor *p, struct service *service, uint64_t now)
+{
+        struct khs_row row;
+        int r;
+
+        if (!p)
+                return 0;
+        r = load_row(p, service->key, &row);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0) {
+                log_message(LOG_WARNING, "%s: damaged in the table of the daemon before; resolved anew", service->key);
+                return 0;
+        }
+        r = service_seed(service, &row, now);
+        return r < 0 ? r : 1;
+}

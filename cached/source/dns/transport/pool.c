@@ -1,0 +1,129 @@
+/*
+ * The set of DNS servers, see source/dns/transport/pool.h.
+ *
+ * libresolv and c-ares begin every query with the first server and wait for its time-out as long
+ * as it is dead. Here a dead server costs its queries once.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "source/dns/transport/pool.h"
+#include "base/log.h"
+
+void dns_pool_init(struct dns_pool *pool, const struct dns_server_context *context)
+{
+        *pool = (struct dns_pool){.context = context};
+}
+
+void dns_pool_deinit(struct dns_pool *pool)
+{
+        for (size_t i = 0; i < pool->n_servers; i++)
+                pool->servers[i] = dns_server_free(pool->servers[i]);
+        pool->n_servers = 0;
+}
+
+static bool address_equal(const struct config_address *a, const struct config_address *b)
+{
+        return a->family == b->family && a->port == b->port &&
+               memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16) == 0;
+}
+
+/* Whoever tried a server that is gone since must not take a new one for it: so the oldest bit of all. */
+static uint32_t pool_next_bit(const struct dns_pool *pool, struct dns_pool *next)
+{
+        uint32_t used = 0;
+
+        for (size_t i = 0; i < pool->n_servers; i++)
+                used |= dns_server_bit(pool->servers[i]);
+        for (size_t i = 0; i < next->n_servers; i++)
+                used |= dns_server_bit(next->servers[i]);
+        /* Twice DNS_POOL_MAX are more than the old and the new need together. */
+        do
+                next->last_bit = (next->last_bit + 1) % (2 * DNS_POOL_MAX);
+        while (used >> next->last_bit & 1U);
+        return 1U << next->last_bit;
+}
+
+static int pool_find(const struct dns_pool *pool, const struct config_address *address)
+{
+        for (size_t i = 0; i < pool->n_servers; i++)
+                if (address_equal(dns_server_address(pool->servers[i]), address))
+                        return (int)i;
+        return -1;
+}
+
+/* Fills @next with servers of @pool where there are any, with new ones where not. */
+static int pool_plan(const struct dns_pool *pool, struct dns_pool *next,
+                     const struct config_address *addresses, size_t n_addresses)
+{
+        for (size_t i = 0; i < n_addresses && next->n_servers < DNS_POOL_MAX; i++) {
+                int old = pool_find(pool, &addresses[i]), r;
+
+                if (pool_find(next, &addresses[i]) >= 0)
+                        continue;
+                if (old >= 0)
+                        next->servers[next->n_servers] = pool->servers[old];
+                else if ((r = dns_server_new(&next->servers[next->n_servers], pool->context,
+                                             &addresses[i], pool_next_bit(pool, next))) < 0)
+                        return r;
+                next->n_servers++;
+        }
+        return 0;
+}
+
+/* Frees the servers of @pool that are not in @keep. */
+static void pool_free_except(struct dns_pool *pool, const struct dns_pool *keep)
+{
+        struct dns_pool gone = *pool;
+
+        for (size_t i = 0; i < gone.n_servers; i++)
+                if (pool_find(keep, dns_server_address(gone.servers[i])) < 0)
+                        dns_server_free(gone.servers[i]);
+}
+
+int dns_pool_set(struct dns_pool *pool, const struct config_address *addresses, size_t n_addresses)
+{
+        struct dns_pool next, old = *pool;
+        int r;
+
+        dns_pool_init(&next, pool->context);
+        next.last_bit = pool->last_bit;
+        r = pool_plan(pool, &next, addresses, n_addresses);
+        if (r < 0) {
+                pool_free_except(&next, pool);
+                return r;
+        }
+        if (n_addresses > DNS_POOL_MAX)
+                log_message(LOG_WARNING, "dns: only the first %u servers are used", DNS_POOL_MAX);
+        *pool = next;
+        pool_free_except(&old, pool);
+        return 0;
+}
+
+struct dns_server *dns_pool_choose(const struct dns_pool *pool, uint32_t tried)
+{
+        struct dns_server *second = NULL;
+
+        for (size_t i = 0; i < pool->n_servers; i++) {
+                struct dns_server *server = pool->servers[i];
+
+                if ((tried & dns_server_bit(server)) || !dns_server_is_up(server))
+                        continue;
+                if (dns_server_knows_cluster(server))
+                        return server;
+                if (!second)
+                        second = server;
+        }
+        return second;
+}
+
+bool dns_pool_any_up(const struct dns_pool *pool)
+{
+        return dns_pool_choose(pool, 0);
+}
+
+int dns_pool_error(const struct dns_pool *pool)
+{
+        return pool->n_servers > 0 ? dns_server_error(pool->servers[0]) : 0;
+}

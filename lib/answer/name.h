@@ -1,0 +1,54 @@
+#pragma once
+
+/*
+ * From a name as a program writes it to the keys under which the table may know it.
+ *
+ * The rules are those by which a pod's resolv.conf (search N.svc.D svc.D D, ndots:5) and the
+ * cluster DNS answer; S is a service, N its namespace, D the cluster domain ("zone"), C the
+ * caller's namespace. Any case.
+ *
+ *     S.N.svc.D  S.N.svc.D.  S.N.svc            service S.N
+ *     HOST.S.N.svc.D  ...                       pod HOST of it
+ *     anything else without a final dot:
+ *       as written                              an alias
+ *       one label                               S in C
+ *       two labels                              pod HOST of S in C, else S.N
+ *       three labels                            pod HOST of S.N
+ *
+ * localhost and *.localhost are never ours. Pure functions over private memory, but for the zone, which
+ * may lie in a table.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "read/view.h" /* struct khs_zone */
+#include "answer/target.h" /* KHS_NAME_MAX, KHS_LABEL_MAX */
+
+struct khs_name {
+        char text[256];   /* lower case, without final dot and without .svc[.D]; NUL-terminated */
+        uint8_t len;
+        uint8_t n_labels;
+        uint8_t n_first;  /* length of the first label */
+        bool in_cluster;  /* ended in .svc or .svc.D: text is S.N or HOST.S.N, never an alias */
+};
+
+/**
+ * khs_name_parse() - normalise a name and learn its form
+ * @text:   as given to getaddrinfo()
+ * @n_text: its length
+ * @zone:   D, lower case
+ *
+ * Return: 0, or -ENOENT: not a name that this project answers; @ret is then undefined.
+ */
+int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const struct khs_zone *zone);
+
+/**
+ * khs_name_search() - the caller's namespace from its search list
+ * @search: NULL-terminated list of domains; the first of the form N.svc.D counts
+ * @ret:    N in lower case, NUL-terminated
+ *
+ * Return: length of N; 0 when there is none, @ret is then undefined.
+ */
+size_t khs_name_search(const char *const *search, const struct khs_zone *zone, char ret[static KHS_LABEL_MAX + 1]);

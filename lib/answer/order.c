@@ -1,0 +1,63 @@
+/* Answer policy, see answer/order.h. */
+
+#include <sys/socket.h>
+
+#include "table/bytes.h"
+#include "answer/order.h"
+
+bool khs_order_keeps(uint32_t policy)
+{
+        uint32_t answers = khs_policy_answers(policy);
+
+        return answers != KHS_ANSWERS_ALL && answers != 1;
+}
+
+static uint32_t at_most(uint32_t n, uint32_t limit)
+{
+        return n < limit ? n : limit;
+}
+
+uint32_t khs_order_count(uint32_t policy, uint32_t n)
+{
+        uint32_t answers = khs_policy_answers(policy);
+
+        if (answers == KHS_ANSWERS_ALL)
+                return n;
+        return at_most(n, answers == KHS_ANSWERS_AUTO ? KHS_AUTO_ANSWERS : at_most(answers, KHS_CANDIDATES));
+}
+
+/* xorshift-multiply (Wellons' lowbias32): bijective, so uniform positions stay uniform. */
+static uint32_t scramble(uint32_t x)
+{
+        x ^= x >> 16;
+        x *= 0x7feb352dU;
+        x ^= x >> 15;
+        x *= 0x846ca68bU;
+        return x ^ x >> 16;
+}
+
+uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n)
+{
+        if (khs_policy_order(policy) == KHS_ORDER_RANDOM)
+                position = scramble(position);
+        return (uint32_t)((uint64_t)position * n >> 32);
+}
+
+/* SplitMix64's finaliser (public domain, Vigna): every input bit reaches every output bit. */
+static uint64_t mix(uint64_t x)
+{
+        x ^= x >> 30;
+        x *= 0xbf58476d1ce4e5b9ULL;
+        x ^= x >> 27;
+        x *= 0x94d049bb133111ebULL;
+        return x ^ x >> 31;
+}
+
+uint64_t khs_order_weight(const uint8_t host[static 16], int family, const void *address)
+{
+        uint64_t drawn = mix(mix(khs_load64(host) + 1) ^ khs_load64(host + 8));
+
+        if (family == AF_INET)
+                return mix(drawn ^ khs_load32(address));
+        return mix(mix(drawn ^ khs_load64(address)) ^ khs_load64((const uint8_t *)address + 8));
+}

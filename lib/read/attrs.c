@@ -1,0 +1,229 @@
+/* Attributes as readers see them, see read/attrs.h and table/format.h. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "read/attrs.h"
+
+#define ATTRS_WORDS (sizeof(struct khs_attrs) / 4)
+#define ROW_WORDS   (sizeof(struct khs_attr_row) / 4)
+#define PORT_WORDS  (sizeof(struct khs_attr_port) / 4)
+#define MAX_PORTS   128U /* of one endpoint that are looked at; an EndpointSlice and a configuration have 100 */
+
+/* Whether the parts lie in their order in the block, with room for what addresses and twins ask for. */
+static bool head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)
+{
+        return head->rows >= ATTRS_WORDS && head->rows <= head->by_host && head->by_host <= head->nodes &&
+               head->nodes <= head->zones && head->zones <= head->port_sets && head->port_sets <= head->ports &&
+               head->ports <= head->strings && head->strings <= head->end && head->end <= n_words &&
+               n_rows <= 2 * KHS_MAX_ADDRS && head->by_host - head->rows >= n_rows * ROW_WORDS &&
+               (head->nodes - head->by_host) * 2 >= n_rows + head->n_twins;
+}
+
+int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, struct khs_attrs_at *ret)
+{
+        const struct khs_record *record = &found->record;
+        uint32_t n_words = record->units * KHS_UNIT_WORDS - record->attrs;
+
+        if (record->attrs == 0)
+                return -ENOENT;
+        ret->word = found->block + record->attrs;
+        if (n_words >= ATTRS_WORDS) {
+                khs_view_copy(view, ret->word, &ret->head.rows, ATTRS_WORDS);
+                ret->n_rows = record->n4 + record->n6 + ret->head.n_twins;
+                if (head_ok(&ret->head, ret->n_rows, n_words))
+                        return 0;
+        }
+        return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;
+}
+
+void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i, struct khs_attr_row *ret)
+{
+        khs_view_copy(view, attrs->word + attrs->head.rows + i * (uint32_t)ROW_WORDS, &ret->host, ROW_WORDS);
+}
+
+/* The word that holds a byte of the string pool, which the caller has checked to be there, that byte lowest. */
+KHS_INLINE uint32_t word_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset)
+{
+        return khs_view_load(view, attrs->word + attrs->head.strings + offset / 4) >> 8 * (offset % 4);
+}
+
+/* Where a string begins and how long it is; 0: none. */
+KHS_INLINE uint32_t string_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
+                          uint32_t *ret_offset)
+{
+        uint32_t n_bytes = (attrs->head.end - attrs->head.strings) * 4, n;
+
+        if (offset == 0 || offset >= n_bytes)
+                return 0;
+        n = word_at(view, attrs, offset) & 0xff;
+        *ret_offset = offset + 1;
+        return n <= n_bytes - offset - 1 ? n : 0;
+}
+
+size_t khs_attrs_text(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, char *ret,
+                      size_t n_max)
+{
+        uint32_t n = string_at(view, attrs, offset, &offset), word = 0;
+
+        for (uint32_t i = 0; n <= n_max && i < n; i++, offset++, word >>= 8) {
+                if (i == 0 || offset % 4 == 0)
+                        word = word_at(view, attrs, offset);
+                ret[i] = (char)word;
+        }
+        return n;
+}
+
+size_t khs_attrs_string(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
+                        char ret[static 256])
+{
+        size_t n = khs_attrs_text(view, attrs, offset, ret, 255);
+
+        ret[n] = '\0';
+        return n;
+}
+
+/* A string offset out of a list of them, by its number from 1; 0: none. */
+static uint32_t numbered(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t list, uint32_t end,
+                         uint32_t number)
+{
+        return number >= 1 && number <= end - list ? khs_view_load(view, attrs->word + list + number - 1) : 0;
+}
+
+size_t khs_attrs_node(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t number,
+                      char ret[static 256])
+{
+        return khs_attrs_string(view, attrs, numbered(view, attrs, attrs->head.nodes, attrs->head.zones, number), ret);
+}
+
+size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t number,
+                      char ret[static 256])
+{
+        return khs_attrs_string(view, attrs, numbered(view, attrs, attrs->head.zones, attrs->head.port_sets, number),
+                                ret);
+}
+
+/* One of the numbers in the part by_host, @place < n_rows + n_twins; n_rows where it is not one of the first @n. */
+KHS_INLINE uint32_t number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place, uint32_t n)
+{
+        uint32_t number = khs_view_load(view, attrs->word + attrs->head.by_host + place / 2) >> place % 2 * 16 & 0xffff;
+
+        return number < n ? number : attrs->n_rows;
+}
+
+KHS_INLINE uint32_t by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
+{
+        return place < attrs->n_rows ? number_at(view, attrs, place, attrs->n_rows) : attrs->n_rows;
+}
+
+uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
+{
+        return by_host(view, attrs, place);
+}
+
+uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i)
+{
+        uint32_t n = khs_attrs_n_addresses(attrs);
+
+        return i < n || i >= attrs->n_rows ? i : number_at(view, attrs, attrs->n_rows + i - n, n);
+}
+
+uint32_t khs_attrs_twins_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address)
+{
+        uint32_t n = khs_attrs_n_addresses(attrs), low = 0, high = attrs->head.n_twins;
+
+        while (low < high) {
+                uint32_t middle = low + (high - low) / 2;
+
+                if (khs_attrs_address(view, attrs, n + middle) < address)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+/* Compares a string of the pool with private memory. */
+static int compare(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, const char *text,
+                   size_t n_text)
+{
+        uint32_t n = string_at(view, attrs, offset, &offset), n_common = n < n_text ? n : (uint32_t)n_text, word = 0;
+
+        for (uint32_t i = 0; i < n_common; i++, offset++, word >>= 8) {
+                if (i == 0 || offset % 4 == 0)
+                        word = word_at(view, attrs, offset);
+                if ((uint8_t)word != (uint8_t)text[i])
+                        return (uint8_t)word < (uint8_t)text[i] ? -1 : 1;
+        }
+        return (n > n_text) - (n < n_text);
+}
+
+/* The host name at one place compared with ours; places without a row come last. */
+static int compare_place(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place,
+                         const char *host, size_t n_host)
+{
+        uint32_t number = by_host(view, attrs, place);
+
+        if (number == attrs->n_rows)
+                return 1;
+        return compare(view, attrs, khs_view_load(view, attrs->word + attrs->head.rows + number * (uint32_t)ROW_WORDS),
+                       host, n_host);
+}
+
+/* The first place whose host name is not before ours (`limit` 0), or behind it (1). */
+static uint32_t bound(const struct khs_view *view, const struct khs_attrs_at *attrs, const char *host, size_t n_host,
+                      int limit)
+{
+        uint32_t low = 0, high = attrs->n_rows;
+
+        while (low < high) {
+                uint32_t middle = low + (high - low) / 2;
+
+                if (compare_place(view, attrs, middle, host, n_host) < limit)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs_at *attrs, const char *host,
+                             size_t n_host, uint32_t *ret_first)
+{
+        uint32_t first, end;
+
+        if (n_host == 0)
+                return 0;
+        first = bound(view, attrs, host, n_host, 0);
+        if (first == attrs->n_rows || compare_place(view, attrs, first, host, n_host) != 0)
+                return 0;
+        end = bound(view, attrs, host, n_host, 1);
+        *ret_first = first;
+        return end > first ? end - first : 0;
+}
+
+bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
+                       uint32_t i, struct khs_attr_port *ret)
+{
+        uint32_t n_ports = (attrs->head.strings - attrs->head.ports) / (uint32_t)PORT_WORDS;
+        uint32_t set = numbered(view, attrs, attrs->head.port_sets, attrs->head.ports, row->port_set);
+        uint32_t first = set >> 16, n = set & 0xffff, words[PORT_WORDS];
+
+        if (first > n_ports || n > n_ports - first || n > MAX_PORTS || i >= n)
+                return false;
+        khs_view_copy(view, attrs->word + attrs->head.ports + (first + i) * (uint32_t)PORT_WORDS, words, PORT_WORDS);
+        memcpy(ret, words, sizeof(*ret));
+        return true;
+}
+
+uint16_t khs_attrs_port(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
+                        const char *name, size_t n_name, uint8_t protocol)
+{
+        struct khs_attr_port port;
+
+        for (uint32_t i = 0; khs_attrs_port_at(view, attrs, row, i, &port); i++) {
+                if (!name || (port.protocol == protocol && compare(view, attrs, port.name, name, n_name) == 0))
+                        return port.number;
+        }
+        return 0;
+}

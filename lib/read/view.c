@@ -1,0 +1,431 @@
+/*
+ * Reading a table, see read/view.h; format and protocol are in table/format.h and
+ * table/atomic.h.
+ *
+ * How a lookup stays right while the writer works: the entry's ref leads to a block (acquire). Its
+ * header is copied between two looks at its seq, with a second look at the ref in between. If seq is
+ * odd or has changed, the block is in another use; if the ref has, the record has moved on: the
+ * search begins again. Otherwise a key in the block that is not ours means that the tags of two keys
+ * are equal, and the search goes on.
+ *
+ * pread(2) copies are covered by the same checks: a system call orders no less than an acquire.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "table/bytes.h"
+#include "table/crc32c.h"
+#include "table/siphash.h"
+#include "table/atomic.h"
+#include "read/view.h"
+
+#define MAX_TRIES   8  /* searches before we give up; more than one is rare, see tests/bench */
+#define MAX_RECORDS 16 /* blocks looked at in one search: equal 31-bit tags are not met by chance */
+
+#define MAX_CHUNK   16 /* words copied at a time */
+#define SMALL_CHUNK 4 /* on the deepest stacks: an IPv6 address */
+
+/* Never a valid seq, ref or size: what can't be read is damaged, by the same checks. */
+#define UNREADABLE 0xffU
+
+/*
+ * The raw system call is no cancellation point, and means the same in every C library. pread(2) of
+ * a short or vanished file reads as UNREADABLE, and may change errno: khs_map_leave() puts that right.
+ */
+KHS_INLINE void pread_inline(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        uint64_t offset = (uint64_t)word * 4;
+        long n;
+
+#if __SIZEOF_LONG__ == 8
+        n = syscall(SYS_pread64, fd, ret, (size_t)n_words * 4, offset);
+#else
+        n = syscall(SYS_pread64, fd, ret, (size_t)n_words * 4, (uint32_t)offset, (uint32_t)(offset >> 32));
+#endif
+        if (n != (long)n_words * 4)
+                memset(ret, UNREADABLE, (size_t)n_words * 4);
+}
+
+static __attribute__((noinline, cold)) void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        pread_inline(fd, word, ret, n_words);
+}
+
+/* The end of the deepest of all calls: the same inside it, for a frame less. */
+uint32_t khs_view_pread(const struct khs_view *view, uint32_t word)
+{
+        uint32_t value;
+
+        pread_inline(view->fd, word, &value, 1);
+        return value;
+}
+
+/* What takes `map` is given the view's, loaded once: the compiler must think that any store changes the view. */
+KHS_INLINE uint32_t load(const struct khs_view *view, const uint32_t *map, uint32_t word)
+{
+        return __builtin_expect(map != NULL, 1) ? khs_load_relaxed(map + word) : khs_view_pread(view, word);
+}
+
+KHS_INLINE uint32_t load_acquire(const struct khs_view *view, const uint32_t *map, uint32_t word)
+{
+        return __builtin_expect(map != NULL, 1) ? khs_load_acquire(map + word) : khs_view_pread(view, word);
+}
+
+KHS_INLINE void load_words(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t *ret,
+                           uint32_t n_words)
+{
+        if (!map) {
+                pread_words(view->fd, word, ret, n_words);
+                return;
+        }
+#pragma GCC unroll 16
+        for (uint32_t i = 0; i < n_words; i++)
+                ret[i] = khs_load_relaxed(map + word + i);
+}
+
+void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
+{
+        const uint32_t *map = view->map;
+
+        if (!map)
+                pread_words(view->fd, word, ret, n_words);
+        /* Never many: unrolled, it would be half a kilobyte in every process. */
+#pragma GCC unroll 1
+        for (uint32_t i = 0; map && i < n_words; i++)
+                ret[i] = khs_load_relaxed(map + word + i);
+}
+
+/* A word of the static part by the name of the field that it is, or begins with. */
+#define STATIC_WORD(field) ((uint32_t)(offsetof(struct khs_table_static, field) / 4))
+#define HEAD_WORDS         KHS_ZONE_WORD /* all that the geometry is made of */
+#define HEAD(field)        head[STATIC_WORD(field)]
+
+/* Of the static part, in pieces that small stacks have room for. */
+static __attribute__((noinline, cold)) uint32_t static_crc(const struct khs_view *view)
+{
+        uint32_t chunk[MAX_CHUNK], crc = KHS_CRC32C_INIT;
+
+        for (uint32_t word = 0; word < KHS_STATIC_SIZE / 4; word += MAX_CHUNK) {
+                khs_view_copy(view, word, chunk, MAX_CHUNK);
+                for (uint32_t i = 0; i < MAX_CHUNK; i++)
+                        crc = khs_crc32c_word(crc, word + i == STATIC_WORD(checksum) ? 0 : chunk[i]);
+        }
+        return khs_crc32c_end(crc);
+}
+
+/* Whether n_bytes from page `off` lie behind the header and inside the file. */
+static bool pages_ok(uint32_t off, uint64_t n_bytes, uint32_t file_pages)
+{
+        return off >= 1 && off <= file_pages && n_bytes <= (uint64_t)(file_pages - off) * KHS_TABLE_PAGE;
+}
+
+static int init_geometry(struct khs_view *view, const uint32_t *head)
+{
+        uint32_t file_pages = HEAD(file_pages), idx_log2 = HEAD(idx_log2), ridx_log2 = HEAD(ridx_log2);
+
+        if ((uint64_t)file_pages * (KHS_TABLE_PAGE / 4) != view->n_words)
+                return -EBADMSG;
+        if (idx_log2 < KHS_IDX_LOG2_MIN || idx_log2 > KHS_IDX_LOG2_MAX ||
+            !pages_ok(HEAD(idx_off_pg), sizeof(struct khs_entry) << idx_log2, file_pages))
+                return -EBADMSG;
+        if (ridx_log2 && (ridx_log2 < KHS_IDX_LOG2_MIN || ridx_log2 > KHS_RIDX_LOG2_MAX ||
+                          !pages_ok(HEAD(ridx_off_pg), (uint64_t)sizeof(struct khs_entry) << ridx_log2, file_pages)))
+                return -EBADMSG;
+        if (!pages_ok(HEAD(arena_off_pg), (uint64_t)HEAD(arena_units) * KHS_UNIT, file_pages))
+                return -EBADMSG;
+        if (HEAD(max_probe) < 1 || HEAD(max_probe) > KHS_PROBE_MAX || HEAD(max_addr) > KHS_MAX_ADDRS)
+                return -EBADMSG;
+
+        view->idx_word = HEAD(idx_off_pg) * (KHS_TABLE_PAGE / 4);
+        view->n_buckets = (1U << idx_log2) / KHS_BUCKET_ENTRIES;
+        view->ridx_word = HEAD(ridx_off_pg) * (KHS_TABLE_PAGE / 4);
+        view->n_rbuckets = ridx_log2 ? (1U << ridx_log2) / KHS_BUCKET_ENTRIES : 0;
+        view->arena_word = HEAD(arena_off_pg) * (KHS_TABLE_PAGE / 4);
+        view->arena_units = HEAD(arena_units);
+        view->max_probe = (uint8_t)(HEAD(max_probe) < view->n_buckets ? HEAD(max_probe) : view->n_buckets);
+        view->max_addr = HEAD(max_addr);
+        return 0;
+}
+
+/* What lies behind the zone, and the sum over all. */
+static int init_rest(struct khs_view *view)
+{
+        uint32_t n_namespace = khs_view_load(view, KHS_NAMESPACE_WORD) & 0xff;
+
+        if (static_crc(view) != khs_view_load(view, STATIC_WORD(checksum)) || n_namespace > KHS_NAMESPACE_MAX)
+                return -EBADMSG;
+        view->n_namespace = (uint8_t)n_namespace;
+        return 0;
+}
+
+/* The first words say whether the rest means anything to us. */
+static __attribute__((noinline, cold)) int init_head(struct khs_view *view)
+{
+        uint32_t head[HEAD_WORDS];
+
+        khs_view_copy(view, 0, head, HEAD_WORDS);
+        if (HEAD(magic) != KHS_MAGIC || HEAD(endian) != KHS_ENDIAN || (HEAD(major) & 0xffff) != KHS_MAJOR ||
+            HEAD(header_size) != KHS_HEADER_SIZE || HEAD(flags_incompat) & ~KHS_FLAGS_INCOMPAT_KNOWN)
+                return -EPROTONOSUPPORT;
+        if (HEAD(zone_len) > KHS_KEY_MAX)
+                return -EBADMSG;
+        memcpy(view->hash_key, &HEAD(hash_key), sizeof(view->hash_key));
+        view->n_zone = (uint8_t)HEAD(zone_len);
+        return init_geometry(view, head);
+}
+
+int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
+{
+        int r;
+
+        if (size < KHS_HEADER_SIZE || size % KHS_TABLE_PAGE || size / KHS_TABLE_PAGE > KHS_MAX_FILE_PAGES)
+                return -EBADMSG;
+        ret->map = map;
+        ret->fd = fd;
+        ret->n_words = (uint32_t)(size / 4);
+
+        r = init_head(ret);
+        return r < 0 ? r : init_rest(ret);
+}
+
+/* Whether a record of these sizes fits into its block, and the block into the arena. */
+KHS_INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
+{
+        const struct khs_record *record = &found->record;
+        uint32_t n_words, n_key_words;
+
+        if (record->units < 1 || record->units > KHS_MAX_UNITS || record->units > view->arena_units - unit)
+                return false;
+        if (record->n4 > view->max_addr || record->n6 > view->max_addr)
+                return false;
+
+        found->n_key = record->key & KHS_KEY_LEN_MASK;
+        n_key_words = (found->n_key + 3) / 4;
+        n_words = KHS_UNIT_WORDS + n_key_words + record->n4 + 4 * record->n6;
+        found->v4_word = found->block + KHS_UNIT_WORDS + n_key_words;
+        found->v6_word = found->v4_word + record->n4;
+        return n_words <= record->units * KHS_UNIT_WORDS && record->attrs < record->units * KHS_UNIT_WORDS;
+}
+
+/*
+ * Copies the header of the block behind a ref.
+ *
+ * Return: 0; -EAGAIN the block is in other use; -EBADMSG damaged: sizes that can't be, though the
+ * block did not change.
+ */
+KHS_INLINE int load_record(const struct khs_view *view, const uint32_t *map, uint32_t ref, struct khs_found *ret)
+{
+        uint32_t unit = ref - 1, *words = &ret->record.seq;
+
+        if (unit >= view->arena_units)
+                return -EBADMSG;
+        ret->block = view->arena_word + unit * KHS_UNIT_WORDS;
+
+        words[0] = load_acquire(view, map, ret->block);
+        if (words[0] & 1)
+                return -EAGAIN;
+        load_words(view, map, ret->block + 1, words + 1, KHS_UNIT_WORDS - 1);
+        if (sizes_ok(view, unit, ret))
+                return 0;
+        return khs_found_valid(view, ret) ? -EBADMSG : -EAGAIN;
+}
+
+/* The bytes behind the last whole word, zeros above. */
+static inline uint32_t last_word(const char *key, size_t n_key)
+{
+        if (n_key < 4)
+                return (uint32_t)khs_load_tail(key, n_key);
+        return khs_load32(key + n_key - 4) >> 8 * (4 - n_key % 4);
+}
+
+static __attribute__((noinline, cold)) bool key_equal_by_pread(const struct khs_view *view, uint32_t word,
+                                                               const char *key, size_t n_key)
+{
+        for (; n_key >= 4; key += 4, n_key -= 4) {
+                if (khs_view_pread(view, word++) != khs_load32(key))
+                        return false;
+        }
+        return n_key == 0 || khs_view_pread(view, word) == (uint32_t)khs_load_tail(key, n_key);
+}
+
+KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found,
+                          const char *key, size_t n_key)
+{
+        uint32_t word = found->block + KHS_UNIT_WORDS, differ = 0;
+        size_t n = n_key / 4;
+        const uint32_t *theirs;
+
+        if (found->n_key != n_key)
+                return false;
+        if (!map)
+                return key_equal_by_pread(view, word, key, n_key);
+        theirs = map + word;
+        for (size_t i = 0; i < n; i++)
+                differ |= khs_load_relaxed(theirs + i) ^ khs_load32(key + 4 * i);
+        if (n_key % 4) /* the writer pads with zeros */
+                differ |= khs_load_relaxed(theirs + n) ^ last_word(key, n_key);
+        return differ == 0;
+}
+
+/*
+ * Looks behind one entry whose tag is ours.
+ *
+ * After the copy, the entry first and the block last: if the entry still leads here, and the block's
+ * seq is still the same after that, then what was copied is what the entry led to at that moment. The
+ * other way round, a block that is used again twice could come back under another key or with a
+ * version that is not published yet (tests/model shows both).
+ *
+ * Return: 0; -ENOENT another key, or none; -EAGAIN it is changing: search again; -EBADMSG.
+ */
+KHS_INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_t entry, uint32_t tag, const char *key,
+                       size_t n_key, struct khs_found *ret)
+{
+        uint32_t ref = load_acquire(view, map, entry + 1);
+        bool equal;
+        int r;
+
+        if (ref == 0)
+                return -ENOENT;
+        r = load_record(view, map, ref, ret);
+        equal = r == 0 && key_equal(view, map, ret, key, n_key);
+        if (load_acquire(view, map, entry + 1) != ref || load(view, map, entry) != tag)
+                return -EAGAIN;
+        if (r < 0)
+                return r;
+        if (!khs_found_valid(view, ret))
+                return -EAGAIN;
+        return equal ? 0 : -ENOENT;
+}
+
+KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t hash, const char *key, size_t n_key,
+                      struct khs_found *ret)
+{
+        uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
+
+        for (uint32_t probe = 0; probe < view->max_probe; probe++, bucket++) {
+                uint32_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
+
+                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
+                        uint32_t t = load(view, map, entry);
+                        int r;
+
+                        if (t == 0)
+                                return -ENOENT;
+                        if (t != tag)
+                                continue;
+                        if (++n_records > MAX_RECORDS)
+                                return -EBADMSG;
+                        r = examine(view, map, entry, tag, key, n_key, ret);
+                        if (r != -ENOENT)
+                                return r;
+                }
+        }
+        return -ENOENT;
+}
+
+/* The first time, too, where there is no map. */
+static __attribute__((noinline, cold)) int search_again(const struct khs_view *view, uint64_t hash, const char *key,
+                                                        size_t n_key, struct khs_found *ret)
+{
+        for (int i = view->map ? 1 : 0; i < MAX_TRIES; i++) {
+                int r = search(view, view->map, hash, key, n_key, ret);
+
+                if (r != -EAGAIN)
+                        return r;
+        }
+        return -EBUSY;
+}
+
+int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret)
+{
+        uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
+        const uint32_t *map = view->map;
+        int r = map ? search(view, map, hash, key, n_key, ret) : -EAGAIN; /* what pread(2) needs is not inlined */
+
+        return r == -EAGAIN ? search_again(view, hash, key, n_key, ret) : r;
+}
+
+void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
+{
+        const uint32_t *map = view->map;
+        uint32_t bytes;
+
+        for (; n >= 4; n -= 4, ret += 4) {
+                bytes = load(view, map, word++);
+                memcpy(ret, &bytes, 4);
+        }
+        if (n == 0)
+                return;
+        for (bytes = load(view, map, word); n > 0; n--, bytes >>= 8)
+                *ret++ = (char)bytes;
+}
+
+static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
+{
+        khs_view_copy_bytes(view, word, n_key, ret);
+        ret[n_key] = '\0';
+}
+
+__attribute__((cold)) int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char *key)
+{
+        uint32_t ref = khs_view_load_acquire(view, view->idx_word + i * 2 + 1);
+        int r;
+
+        if (ref == 0)
+                return -ENOENT;
+        r = load_record(view, view->map, ref, ret);
+        if (r < 0)
+                return r;
+        if (key)
+                load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
+        if (khs_view_load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
+                return -EAGAIN;
+        return khs_found_valid(view, ret) ? 0 : -EAGAIN;
+}
+
+int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_found *ret, char key[static 256])
+{
+        while (*cursor < view->n_buckets * KHS_BUCKET_ENTRIES) {
+                if (khs_view_entry(view, (*cursor)++, ret, key) == 0)
+                        return 0;
+        }
+        return -ENOENT;
+}
+
+void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                     uint32_t count, void *ret, size_t stride)
+{
+        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
+        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word, chunk[SMALL_CHUNK];
+        char *out = ret;
+
+        while (count > 0) {
+                uint32_t run = count < n - first ? count : n - first;
+
+                run = run < SMALL_CHUNK / n_words ? run : SMALL_CHUNK / n_words;
+                pread_words(view->fd, word + first * n_words, chunk, run * n_words);
+                for (uint32_t i = 0; i < run; i++, out += stride)
+                        memcpy(out, chunk + (size_t)i * n_words, (size_t)n_words * 4);
+                first = first + run < n ? first + run : 0;
+                count -= run;
+        }
+}
+
+__attribute__((cold)) int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
+{
+        uint32_t room = found->record.units * KHS_UNIT_WORDS - (found->v4_word - found->block);
+        uint32_t n_key;
+
+        if (room < 1)
+                return -EBADMSG;
+        n_key = khs_view_load(view, found->v4_word);
+        if (n_key >= 1 && n_key <= KHS_KEY_MAX && (n_key + 3) / 4 <= room - 1) {
+                load_key(view, found->v4_word + 1, n_key, ret);
+                return khs_found_valid(view, found) ? (int)n_key : -EBUSY;
+        }
+        return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;
+}

@@ -1,0 +1,220 @@
+#pragma once
+
+/*
+ * Reading one table: validate its header once, then find records and copy out of them.
+ *
+ * The table is hostile input. Geometry is copied to private memory and checked before it is used,
+ * every offset from the file is checked again on every lookup, every loop is bounded, and nothing
+ * but khs_load_*() touches the map. A damaged table can cost an answer, never a crash, a wrong
+ * key or unbounded time.
+ *
+ * A view reads through a map or, where mapping is impossible or unwise, through pread(2): a
+ * process of another privilege can't be hit by SIGBUS that way.
+ *
+ * No allocation, no lock, no state besides the view, which is immutable once made: any number of
+ * threads may use one. Opening, mapping and replacing files is read/map.h's.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "table/bytes.h"
+#include "table/atomic.h"
+#include "table/format.h"
+
+struct khs_view {
+        const uint32_t *map; /* NULL: pread from fd */
+        int fd;              /* -1 with a map */
+        uint32_t n_words;    /* size of the file; 8 GiB are 2^31 words */
+        uint32_t idx_word;
+        uint32_t n_buckets; /* a power of two */
+        uint32_t ridx_word;
+        uint32_t n_rbuckets; /* 0: no reverse index */
+        uint32_t arena_word;
+        uint32_t arena_units;
+        uint32_t max_addr;
+        uint8_t hash_key[16];
+        uint8_t max_probe;
+        uint8_t n_zone; /* the texts stay where they are, as does what is seldom needed */
+        uint8_t n_namespace; /* 0: none */
+};
+
+/* Views without a map lie on stacks that may be small. */
+_Static_assert(sizeof(struct khs_view) <= 64, "stack");
+
+/**
+ * khs_view_init() - validate a table's header and learn its geometry
+ * @map:  the whole file, mapped; NULL to use @fd
+ * @fd:   open for reading, borrowed; -1 with @map
+ * @size: of the file, in bytes
+ *
+ * Return: 0; -EPROTONOSUPPORT another format; -EBADMSG damaged.
+ */
+int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size);
+
+/*
+ * One word of a view without a map. What can't be read is 0xffffffff: never a valid seq, ref or size. May
+ * change errno, as may all that reads through such a view.
+ */
+__attribute__((noinline, cold)) uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
+
+/* One word of the file, @word < view->n_words. The acquire form pairs as table/atomic.h draws it. */
+static inline uint32_t khs_view_load(const struct khs_view *view, uint32_t word)
+{
+        return __builtin_expect(view->map != NULL, 1) ? khs_load_relaxed(view->map + word) : khs_view_pread(view, word);
+}
+
+static inline uint32_t khs_view_load_acquire(const struct khs_view *view, uint32_t word)
+{
+        return __builtin_expect(view->map != NULL, 1) ? khs_load_acquire(view->map + word) : khs_view_pread(view, word);
+}
+
+/* Of the static part: +1 with every new file. */
+static inline uint32_t khs_view_generation(const struct khs_view *view)
+{
+        return khs_view_load(view, (uint32_t)(offsetof(struct khs_table_static, generation) / 4));
+}
+
+/* Words of the file into private memory; all of them < view->n_words. */
+void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words);
+
+/* Bytes that begin on a word into private memory; all of them inside the file. */
+void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret);
+
+/* The cluster domain, compared where it lies; or, without a view, one in private memory. */
+struct khs_zone {
+        const struct khs_view *view;
+        const char *bytes;
+        size_t n; /* its length */
+};
+
+#define KHS_ZONE_WORD ((uint32_t)(offsetof(struct khs_table_static, zone) / 4))
+#define KHS_NAMESPACE_MAX  ((uint32_t)sizeof(((struct khs_table_static *)NULL)->namespace))
+#define KHS_NAMESPACE_WORD ((uint32_t)(offsetof(struct khs_table_static, namespace_len) / 4)) /* behind its length byte */
+
+static inline struct khs_zone khs_view_zone(const struct khs_view *view)
+{
+        return (struct khs_zone){ .view = view, .n = view->n_zone };
+}
+
+/* The up to four bytes from the i-th on, i % 4 == 0 and i < n. Above them is anything. */
+static inline uint32_t khs_zone_word(const struct khs_zone *zone, size_t i)
+{
+        if (__builtin_expect(zone->view != NULL, 1))
+                return khs_view_load(zone->view, KHS_ZONE_WORD + (uint32_t)i / 4);
+        return (uint32_t)khs_load_tail(zone->bytes + i, zone->n - i < 4 ? zone->n - i : 4);
+}
+
+/* A record as it was at one moment: a private, checked copy of its header, and where the rest lies. */
+struct khs_found {
+        struct khs_record record;
+        uint32_t block;   /* first word of the block */
+        uint32_t n_key;   /* length of the key */
+        uint32_t v4_word; /* first word of the addresses */
+        uint32_t v6_word;
+};
+
+/**
+ * khs_view_find() - the record of one key
+ * @key: lower case, private memory, @n_key <= KHS_KEY_MAX bytes
+ *
+ * Return: 0; -ENOENT no such key; -EBUSY it changed under every try; -EBADMSG damaged.
+ */
+int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret);
+
+/**
+ * khs_view_entry() - the record behind one index entry
+ * @i:   number of the entry, < n_buckets * KHS_BUCKET_ENTRIES
+ * @key: receives the key, NUL-terminated, at most 256 bytes; may be NULL
+ *
+ * Return: 0; -ENOENT the entry is free; -EAGAIN the record changed meanwhile; -EBADMSG damaged.
+ */
+int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char *key);
+
+/**
+ * khs_view_next() - walk through all records, in no order
+ * @cursor: 0 at first; moved on
+ * @key:    receives the key, NUL-terminated
+ *
+ * Records that change or are damaged at this moment are passed over.
+ *
+ * Return: 0; -ENOENT after the last.
+ */
+int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_found *ret, char key[static 256]);
+
+/**
+ * khs_view_reverse() - a service that has an address
+ * @family:  AF_INET or AF_INET6
+ * @address: 4 or 16 bytes, network byte order, private memory
+ * @key:     receives the service's key, NUL-terminated, at most 256 bytes; may be NULL
+ *
+ * Where several services have it, one of them.
+ *
+ * Return: 0; -ENOENT no service has it; -EOPNOTSUPP the table has no reverse index; -EBUSY it
+ * changed under every try.
+ */
+int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret,
+                     char *key);
+
+/* What khs_found_copy() does without a map. */
+void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                     uint32_t count, void *ret, size_t stride);
+
+/* One address. */
+static inline void khs_copy_words(const uint32_t *words, uint32_t n_words, char *out)
+{
+        for (uint32_t w = 0; w < n_words; w++) {
+                uint32_t value = khs_load_relaxed(words + w);
+
+                memcpy(out + (size_t)w * 4, &value, sizeof(value));
+        }
+}
+
+/**
+ * khs_found_copy() - copy addresses of one family, cyclically
+ * @family: AF_INET or AF_INET6
+ * @first:  index of the first, < number of addresses of @family
+ * @count:  how many, <= that number
+ * @ret:    4 or 16 bytes each, one every @stride bytes
+ *
+ * The copy counts only if khs_found_valid() says so afterwards.
+ */
+KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                               uint32_t count, void *ret, size_t stride)
+{
+        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
+        const uint32_t *words;
+        char *out = ret;
+
+        if (__builtin_expect(view->map == NULL, 0)) {
+                khs_found_pread(view, found, family, first, count, ret, stride);
+                return;
+        }
+        words = view->map + (family == AF_INET ? found->v4_word : found->v6_word);
+        /* To the end in a tight loop; not when they are few, since where it ends differs from call to call. */
+        for (; count > 8 && first < n; count--, first++, out += stride)
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
+        first = first < n ? first : 0;
+        for (; count > 0; count--, out += stride) {
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
+                first = first + 1 < n ? first + 1 : 0;
+        }
+}
+
+/**
+ * khs_found_alias() - the target's key of a record with KHS_REC_ALIAS
+ * @ret: NUL-terminated
+ *
+ * Return: its length; -EBUSY the record changed meanwhile; -EBADMSG damaged.
+ */
+int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256]);
+
+/* Whether everything that was copied since the find belongs to the record found. */
+static inline bool khs_found_valid(const struct khs_view *view, const struct khs_found *found)
+{
+        khs_fence_acquire();
+        return khs_view_load(view, found->block) == found->record.seq;
+}

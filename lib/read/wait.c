@@ -1,0 +1,48 @@
+/* Sleeping until the table changes, see read/wait.h. */
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "read/wait.h"
+
+#define CHANGES_WORD (offsetof(struct khs_table_header, changes) / 4)
+#define STATE_WORD   (offsetof(struct khs_table_header, state) / 4)
+
+/* Where no futex will tell: a file that is read by pread, or one that others do not write any more. */
+#define POLL_USEC 200000ULL
+
+/* The timespec of SYS_futex, which stays what it was on 32-bit machines, too. */
+struct kernel_timespec {
+        long sec, nsec;
+};
+
+uint32_t khs_wait_counter(const struct khs_view *view)
+{
+        return khs_view_load_acquire(view, CHANGES_WORD);
+}
+
+static uint64_t limit(uint64_t usec, uint64_t most)
+{
+        return usec < most ? usec : most;
+}
+
+void khs_wait(const struct khs_view *view, uint32_t seen, uint64_t timeout_usec)
+{
+        int saved_errno = errno;
+        struct kernel_timespec timeout;
+
+        timeout_usec = limit(timeout_usec, KHS_WAIT_MAX_USEC);
+        if (!view->map || khs_view_load_acquire(view, STATE_WORD) != KHS_STATE_LIVE)
+                timeout_usec = limit(timeout_usec, POLL_USEC);
+        timeout = (struct kernel_timespec){ (long)(timeout_usec / 1000000), (long)(timeout_usec % 1000000 * 1000) };
+
+        /* Raw: no cancellation point. Not FUTEX_PRIVATE: the daemon wakes us from another process. */
+        if (view->map)
+                (void)syscall(SYS_futex, view->map + CHANGES_WORD, FUTEX_WAIT, seen, &timeout, NULL, 0);
+        else
+                (void)usleep((useconds_t)timeout_usec);
+        errno = saved_errno;
+}

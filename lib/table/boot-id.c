@@ -1,0 +1,35 @@
+/* The boot id, see table/boot-id.h: 32 hexadecimal digits and four hyphens. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "table/boot-id.h"
+
+static int digit(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool khs_boot_id(uint8_t ret[static 16])
+{
+        FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+        char text[64] = "";
+        size_t n = 0;
+
+        memset(ret, 0, 16);
+        if (!file)
+                return false;
+        if (!fgets(text, sizeof(text), file))
+                text[0] = '\0';
+        (void)fclose(file);
+
+        for (const char *p = text; *p && n < 32; p++) {
+                if (digit(*p) < 0)
+                        continue;
+                ret[n / 2] = (uint8_t)(ret[n / 2] << 4 | digit(*p));
+                n++;
+        }
+        return n == 32;
+}

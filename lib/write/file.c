@@ -1,0 +1,340 @@
+/*
+ * Files of the table, see write/file.h.
+ *
+ *     table.v1.new   O_EXCL, allocated (a hole would charge its readers, or kill them on a full tmpfs),
+ *                    filled, header complete, heart beating
+ *     rename         from here on new readers find it, complete
+ *     superseded     readers of the old file look for the new one
+ *
+ * Killed before the rename: the next daemon removes the leftover. Killed before the mark: readers
+ * of the old file hear no heartbeat, and look after 10 s. The descriptor is closed once mapped:
+ * nothing in this program could truncate the file.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h> /* renameat */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "table/boot-id.h"
+#include "table/clock.h"
+#include "table/crc32c.h"
+#include "table/atomic.h"
+#include "write/file.h"
+
+#define UNMAP_ALIGN 65536 /* the largest pages that kernels have */
+
+/* A file that has not got its name yet; another one that is to take its place before it has. */
+static const char *const unfinished_names[] = { KHS_TABLE_NAME ".new", KHS_TABLE_NAME ".newer" };
+
+static struct khs_table_header *header(struct khs_file *file)
+{
+        return (struct khs_table_header *)file->map;
+}
+
+static uint32_t pages(uint64_t n_bytes)
+{
+        return (uint32_t)((n_bytes + KHS_TABLE_PAGE - 1) / KHS_TABLE_PAGE);
+}
+
+static uint32_t index_pages(uint32_t log2)
+{
+        return log2 ? pages(sizeof(struct khs_entry) << log2) : 0;
+}
+
+uint64_t khs_file_size(const struct khs_geometry *g)
+{
+        uint64_t n_pages = 1ULL + index_pages(g->idx_log2) + index_pages(g->ridx_log2) +
+                           pages((uint64_t)g->arena_units * KHS_UNIT);
+
+        return n_pages * KHS_TABLE_PAGE;
+}
+
+static uint32_t checksum(const struct khs_table_static *fixed)
+{
+        uint32_t words[KHS_STATIC_SIZE / 4], crc = KHS_CRC32C_INIT;
+
+        memcpy(words, fixed, sizeof(words));
+        words[offsetof(struct khs_table_static, checksum) / 4] = 0;
+        for (size_t i = 0; i < KHS_STATIC_SIZE / 4; i++)
+                crc = khs_crc32c_word(crc, words[i]);
+        return khs_crc32c_end(crc);
+}
+
+static int fill_header(struct khs_file *file, const struct khs_table_static *template)
+{
+        struct khs_table_static fixed = *template;
+
+        fixed.file_pages = (uint32_t)(file->size / KHS_TABLE_PAGE);
+        fixed.idx_off_pg = 1;
+        fixed.idx_log2 = file->geometry.idx_log2;
+        fixed.ridx_off_pg = file->n_rbuckets ? file->ridx_word / (KHS_TABLE_PAGE / 4) : 0;
+        fixed.ridx_log2 = file->geometry.ridx_log2;
+        fixed.arena_off_pg = file->arena_word / (KHS_TABLE_PAGE / 4);
+        fixed.arena_units = file->geometry.arena_units;
+        if (getrandom(fixed.hash_key, sizeof(fixed.hash_key), GRND_NONBLOCK) != sizeof(fixed.hash_key))
+                return -EAGAIN;
+        (void)khs_boot_id(fixed.boot_id);
+        fixed.checksum = checksum(&fixed);
+
+        memcpy(file->hash_key, fixed.hash_key, sizeof(fixed.hash_key));
+        memcpy(file->map, &fixed, sizeof(fixed));
+        khs_store_relaxed(&header(file)->writer_pid, (uint32_t)getpid());
+        khs_store_release(&header(file)->state, KHS_STATE_LIVE);
+        return 0;
+}
+
+int khs_file_map(struct khs_file *file, int fd, const struct stat *stat)
+{
+        void *map = mmap(NULL, (size_t)stat->st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+        if (map == MAP_FAILED)
+                return -errno;
+        /* Swapped out, it would make its readers wait for a disk. Where that is not allowed: RLIMIT_MEMLOCK. */
+        (void)mlock2(map, (size_t)stat->st_size, MLOCK_ONFAULT);
+        file->map = map;
+        file->size = (uint64_t)stat->st_size;
+        file->device = stat->st_dev;
+        file->inode = stat->st_ino;
+        return 0;
+}
+
+static bool has_name(const struct khs_file *file, int dir_fd, const char *name)
+{
+        struct stat stat;
+
+        return fstatat(dir_fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && stat.st_dev == file->device &&
+               stat.st_ino == file->inode;
+}
+
+static int create(struct khs_file *file, int dir_fd, const char *name)
+{
+        struct stat stat;
+
+        if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+                return -errno;
+        file->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (file->fd < 0)
+                return -errno;
+        if (fstat(file->fd, &stat) < 0 || fchmod(file->fd, 0644) < 0) { /* the umask is not ours to trust */
+                int r = -errno;
+
+                (void)unlinkat(dir_fd, name, 0);
+                return r;
+        }
+        file->unfinished_name = name;
+        file->device = stat.st_dev;
+        file->inode = stat.st_ino;
+        return 0;
+}
+
+static void lay_out(struct khs_file *file, const struct khs_geometry *g)
+{
+        file->geometry = *g;
+        file->size = khs_file_size(g);
+        file->n_buckets = (1U << g->idx_log2) / KHS_BUCKET_ENTRIES;
+        file->n_rbuckets = g->ridx_log2 ? (1U << g->ridx_log2) / KHS_BUCKET_ENTRIES : 0;
+        file->idx_word = KHS_TABLE_PAGE / 4;
+        file->ridx_word = file->idx_word + index_pages(g->idx_log2) * (KHS_TABLE_PAGE / 4);
+        file->arena_word = file->ridx_word + index_pages(g->ridx_log2) * (KHS_TABLE_PAGE / 4);
+}
+
+int khs_file_begin(struct khs_file **ret, int dir_fd, const struct khs_geometry *geometry, uint64_t max_bytes,
+                   const struct khs_file *beside)
+{
+        const char *const *name = unfinished_names;
+        struct khs_file *file;
+        int r;
+
+        if (khs_file_size(geometry) > max_bytes)
+                return -ENOSPC;
+        file = calloc(1, sizeof(*file));
+        if (!file)
+                return -ENOMEM;
+        file->fd = -1;
+        lay_out(file, geometry);
+
+        if (beside && has_name(beside, dir_fd, *name))
+                name++;
+        r = khs_pool_init(&file->pool, geometry->arena_units);
+        if (r == 0)
+                r = create(file, dir_fd, *name);
+        if (r < 0) {
+                khs_file_free(file, dir_fd);
+                return r;
+        }
+        *ret = file;
+        return 0;
+}
+
+int khs_file_allocate(struct khs_file *file, uint64_t n_bytes)
+{
+        uint64_t n = file->size - file->n_allocated;
+        int r;
+
+        if (n > n_bytes)
+                n = n_bytes;
+        do
+                r = posix_fallocate(file->fd, (off_t)file->n_allocated, (off_t)n);
+        while (r == EINTR);
+        if (r != 0)
+                return -r;
+        file->n_allocated += n;
+        return file->n_allocated < file->size;
+}
+
+int khs_file_finish(struct khs_file *file, const struct khs_table_static *fixed)
+{
+        struct stat stat;
+        int r;
+
+        if (fstat(file->fd, &stat) < 0)
+                return -errno;
+        r = khs_file_map(file, file->fd, &stat);
+        if (r < 0)
+                return r;
+        (void)close(file->fd);
+        file->fd = -1;
+        return fill_header(file, fixed);
+}
+
+int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
+                 const struct khs_geometry *geometry, uint64_t max_bytes)
+{
+        struct khs_file *file;
+        int r;
+
+        r = khs_file_begin(&file, dir_fd, geometry, max_bytes, NULL);
+        if (r < 0)
+                return r;
+        r = khs_file_allocate(file, UINT64_MAX);
+        if (r == 0)
+                r = khs_file_finish(file, fixed);
+        if (r < 0) {
+                khs_file_free(file, dir_fd);
+                return r;
+        }
+        *ret = file;
+        return 0;
+}
+
+struct khs_file *khs_file_free(struct khs_file *file, int dir_fd)
+{
+        if (!file)
+                return NULL;
+        if (file->unfinished_name && has_name(file, dir_fd, file->unfinished_name))
+                (void)unlinkat(dir_fd, file->unfinished_name, 0);
+        if (file->fd >= 0)
+                (void)close(file->fd);
+        if (file->map)
+                (void)munmap(file->map, file->size);
+        khs_pool_deinit(&file->pool);
+        free(file);
+        return NULL;
+}
+
+int khs_file_unmap(struct khs_file *file, uint64_t n_bytes)
+{
+        uint64_t rest = file->size > n_bytes ? (file->size - n_bytes) / UNMAP_ALIGN * UNMAP_ALIGN : 0;
+
+        khs_pool_deinit(&file->pool);
+        (void)munmap((char *)file->map + rest, file->size - rest);
+        file->size = rest;
+        if (file->size > 0)
+                return 1;
+        file->map = NULL;
+        return 0;
+}
+
+/* The header page of the file that has the name now, if it looks like a table; else NULL. */
+static struct khs_table_header *map_predecessor(int dir_fd)
+{
+        struct khs_table_header *old = MAP_FAILED;
+        struct stat stat;
+        int fd;
+
+        fd = openat(dir_fd, KHS_TABLE_NAME, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return NULL;
+        if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && stat.st_size >= (off_t)KHS_HEADER_SIZE)
+                old = mmap(NULL, KHS_HEADER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        (void)close(fd);
+        if (old == MAP_FAILED)
+                return NULL;
+        if (khs_load_relaxed(&old->fixed.magic) == KHS_MAGIC)
+                return old;
+        (void)munmap(old, KHS_HEADER_SIZE);
+        return NULL;
+}
+
+static void bump_changes(struct khs_table_header *h)
+{
+        khs_store_release(&h->changes, khs_load_relaxed(&h->changes) + 1);
+}
+
+static void wake(struct khs_table_header *h)
+{
+        (void)syscall(SYS_futex, &h->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Readers look for the file that has the name now; those who sleep are told. */
+static void supersede(struct khs_table_header *h)
+{
+        khs_store_release(&h->state, KHS_STATE_SUPERSEDED);
+        bump_changes(h);
+        wake(h);
+}
+
+void khs_file_discard_unfinished(int dir_fd)
+{
+        for (size_t i = 0; i < sizeof(unfinished_names) / sizeof(unfinished_names[0]); i++)
+                (void)unlinkat(dir_fd, unfinished_names[i], 0);
+}
+
+void khs_file_commit(struct khs_file *file)
+{
+        bump_changes(header(file));
+}
+
+void khs_file_wake(struct khs_file *file)
+{
+        wake(header(file));
+}
+
+void khs_file_supersede(struct khs_file *file)
+{
+        supersede(header(file));
+}
+
+int khs_file_publish(struct khs_file *file, int dir_fd)
+{
+        struct khs_table_header *old = map_predecessor(dir_fd);
+        int r = 0;
+
+        khs_file_beat(file);
+        if (renameat(dir_fd, file->unfinished_name, dir_fd, KHS_TABLE_NAME) < 0)
+                r = -errno;
+        if (old) {
+                if (r == 0)
+                        supersede(old);
+                (void)munmap(old, KHS_HEADER_SIZE);
+        }
+        return r;
+}
+
+void khs_file_beat(struct khs_file *file)
+{
+        struct khs_table_header *h = header(file);
+
+        khs_store_relaxed(&h->beat_boot_ds, khs_clock_ds(CLOCK_BOOTTIME));
+        khs_store_relaxed(&h->beat_real_ds, khs_clock_ds(CLOCK_REALTIME));
+        khs_store_release(&h->beat_count, khs_load_relaxed(&h->beat_count) + 1);
+}

@@ -1,0 +1,92 @@
+/* Block allocation, see write/pool.h. */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "write/pool.h"
+
+/* 1; then 2 and 3, doubled thirteen times; then 16384. */
+uint32_t khs_pool_units(unsigned int class)
+{
+        return class == 0 ? 1 : (2 + ((class - 1) & 1)) << ((class - 1) / 2);
+}
+
+unsigned int khs_pool_class(uint32_t n_units)
+{
+        unsigned int class = 0;
+
+        while (class < KHS_N_CLASSES - 1 && khs_pool_units(class) < n_units)
+                class++;
+        return class;
+}
+
+int khs_pool_init(struct khs_pool *pool, uint32_t n_units)
+{
+        *pool = (struct khs_pool){ .n_units = n_units };
+        pool->next = calloc(n_units, sizeof(*pool->next));
+        pool->freed = calloc(n_units, sizeof(*pool->freed));
+        if (pool->next && pool->freed)
+                return 0;
+        khs_pool_deinit(pool);
+        return -ENOMEM;
+}
+
+void khs_pool_deinit(struct khs_pool *pool)
+{
+        free(pool->next);
+        free(pool->freed);
+        *pool = (struct khs_pool){ 0 };
+}
+
+static bool is_resting(const struct khs_pool *pool, uint32_t unit, uint32_t now_ds)
+{
+        return (int32_t)(now_ds - pool->freed[unit]) < KHS_GRACE_DS;
+}
+
+int khs_pool_take(struct khs_pool *pool, unsigned int class, uint32_t now_ds, uint32_t *ret_unit)
+{
+        uint32_t n = khs_pool_units(class), head = pool->head[class];
+
+        if (head && !is_resting(pool, head - 1, now_ds)) {
+                pool->head[class] = pool->next[head - 1];
+                if (!pool->head[class])
+                        pool->tail[class] = 0;
+                pool->n_free -= n;
+                *ret_unit = head - 1;
+                return 0;
+        }
+        if (n > pool->n_units - pool->n_cut)
+                return -ENOSPC;
+        *ret_unit = pool->n_cut;
+        pool->n_cut += n;
+        return 0;
+}
+
+void khs_pool_give(struct khs_pool *pool, unsigned int class, uint32_t unit, uint32_t now_ds)
+{
+        uint32_t slot = now_ds % KHS_GRACE_DS, n = khs_pool_units(class);
+
+        pool->next[unit] = 0;
+        pool->freed[unit] = now_ds;
+        if (pool->tail[class])
+                pool->next[pool->tail[class] - 1] = unit + 1;
+        else
+                pool->head[class] = unit + 1;
+        pool->tail[class] = unit + 1;
+        pool->n_free += n;
+        if (pool->recent[slot].ds != now_ds)
+                pool->recent[slot].n_units = 0;
+        pool->recent[slot].ds = now_ds;
+        pool->recent[slot].n_units += n;
+}
+
+uint32_t khs_pool_resting(const struct khs_pool *pool, uint32_t now_ds)
+{
+        uint32_t n = 0;
+
+        for (uint32_t slot = 0; slot < KHS_GRACE_DS; slot++) {
+                if (now_ds - pool->recent[slot].ds < KHS_GRACE_DS)
+                        n += pool->recent[slot].n_units;
+        }
+        return n;
+}

@@ -1,0 +1,123 @@
+/*
+ * The reverse index, see write/reverse-index.h. The addresses of a record are sorted, so that one walk over
+ * the old and the new ones finds what differs.
+ */
+
+#include <string.h>
+
+#include "table/siphash.h"
+#include "table/atomic.h"
+#include "write/reverse-index.h"
+
+void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref)
+{
+        if (khs_load_relaxed(entry) != tag) {
+                /* Free: nobody may find the new tag with an old ref. */
+                khs_store_relaxed(entry + 1, 0);
+                khs_fence_release();
+                khs_store_relaxed(entry, tag);
+        }
+        khs_store_release(entry + 1, ref);
+}
+
+/* The place that refers to `number` for this address (*ret_found), else the first free one in reach, else NULL. */
+static uint32_t *place_of(const struct khs_file *file, uint64_t hash, uint32_t number, bool *ret_found)
+{
+        uint32_t tag = (uint32_t)(hash >> 32) | 1, *free_entry = NULL;
+
+        *ret_found = false;
+        for (uint32_t probe = 0; probe < KHS_PROBE_DEFAULT && probe < file->n_rbuckets; probe++) {
+                uint32_t *entry = khs_bucket(file->map + file->ridx_word, file->n_rbuckets, (uint32_t)hash + probe);
+
+                for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
+                        if (entry[1] == 0 && !free_entry)
+                                free_entry = entry;
+                        if (entry[0] == 0)
+                                return free_entry;
+                        if (entry[0] == tag && entry[1] == number + 1) {
+                                *ret_found = true;
+                                return entry;
+                        }
+                }
+        }
+        return free_entry;
+}
+
+static void add(struct khs_file *file, uint32_t number, const void *address, size_t size)
+{
+        uint64_t hash = khs_siphash13(file->hash_key, address, size);
+        uint32_t *entry;
+        bool found;
+
+        entry = place_of(file, hash, number, &found);
+        if (!entry || found)
+                return;
+        khs_entry_publish(entry, (uint32_t)(hash >> 32) | 1, number + 1);
+        file->n_reverse++;
+}
+
+static void drop(struct khs_file *file, uint32_t number, const void *address, size_t size)
+{
+        uint64_t hash = khs_siphash13(file->hash_key, address, size);
+        uint32_t *entry;
+        bool found;
+
+        entry = place_of(file, hash, number, &found);
+        if (!found)
+                return;
+        khs_store_release(entry + 1, 0);
+        file->n_reverse--;
+}
+
+/* n addresses of one size, one after the other. */
+struct run {
+        const char *addresses;
+        size_t n, size;
+};
+
+static struct run run_of(const struct khs_record *record, size_t size)
+{
+        const char *payload;
+
+        if (!record || record->key & KHS_REC_ALIAS)
+                return (struct run){ "", 0, size };
+        payload = (const char *)(record + 1);
+        payload += ((record->key & KHS_KEY_LEN_MASK) + 3) / 4 * 4;
+        if (size == 4)
+                return (struct run){ payload, record->n4, 4 };
+        return (struct run){ payload + (size_t)record->n4 * 4, record->n6, 16 };
+}
+
+static void follow(struct khs_file *file, uint32_t number, struct run old, struct run new)
+{
+        size_t i = 0, j = 0;
+
+        while (i < old.n || j < new.n) {
+                const char *gone = old.addresses + i * old.size, *here = new.addresses + j * new.size;
+                int order = i == old.n ? 1 : j == new.n ? -1 : memcmp(gone, here, old.size);
+
+                if (order < 0)
+                        drop(file, number, gone, old.size);
+                else if (order > 0)
+                        add(file, number, here, new.size);
+                i += order <= 0;
+                j += order >= 0;
+        }
+}
+
+void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs_record *old,
+                        const struct khs_record *new)
+{
+        if (!file->n_rbuckets)
+                return;
+        follow(file, number, run_of(old, 4), run_of(new, 4));
+        follow(file, number, run_of(old, 16), run_of(new, 16));
+}
+
+bool khs_reverse_room(const struct khs_file *file, const struct khs_record *old, const struct khs_record *new)
+{
+        uint32_t n_old = old ? old->n4 + old->n6 : 0, n_new = new->n4 + new->n6;
+
+        return !file->n_rbuckets || n_new <= n_old ||
+               file->n_reverse + (n_new - n_old) <= file->n_rbuckets * KHS_BUCKET_ENTRIES / 2;
+}

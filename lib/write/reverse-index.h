@@ -1,0 +1,36 @@
+#pragma once
+
+/*
+ * The writer's side of the reverse index: from addresses to the index entries whose records hold
+ * them. An entry of it never changes its meaning without its tag, and readers check that the record
+ * really has the address, so its order with the record's own publish does not matter.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "write/file.h"
+
+/* The eight entries of a bucket of either index. */
+static inline uint32_t *khs_bucket(uint32_t *index, uint32_t n_buckets, uint32_t bucket)
+{
+        return index + (size_t)(bucket & (n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
+}
+
+/* Lets an entry of either index refer to something, one that is free or has this tag. */
+void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref);
+
+/* Whether there is room for the addresses that `new` has more than `old` (which may be NULL). */
+bool khs_reverse_room(const struct khs_file *file, const struct khs_record *old, const struct khs_record *new);
+
+/**
+ * khs_reverse_update() - follow the change of one record
+ * @number: of the record's index entry
+ * @old:    before; NULL: there was none
+ * @new:    now; NULL: there is none any more
+ *
+ * Touches only addresses that come or go. One for which no place is left near its bucket (more
+ * services hold it than a bucket's neighbourhood has room for) is left out.
+ */
+void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs_record *old,
+                        const struct khs_record *new);

@@ -1,0 +1,195 @@
+#pragma once
+
+/*
+ * Writing the table: the one writer of a directory, its files, and records put into them.
+ *
+ * What a reader may see at any moment, whatever happens to this process, is the record as it was
+ * before or after a put, never in between: table/format.h. Nothing is ever written into a block
+ * that a reader may find by its key, but for a few single words.
+ *
+ * A table that is full, or whose index has no room near a key's bucket, is copied into a larger
+ * file which then takes its name; ahead of need and in slices, if khs_writer_step() is called. Callers
+ * see -ENOSPC only when the limit or the file system is full.
+ *
+ * One thread. No logging; errors are returned.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "table/format.h"
+
+/* What the header says about the cluster; a change makes a new file. Strings are borrowed during the call. */
+struct khs_table_params {
+        const char *zone;      /* cluster domain, <= KHS_KEY_MAX bytes */
+        const char *namespace; /* of callers without a search domain, <= 63 bytes; "" or NULL: none */
+        uint32_t orphan_max_ds;
+        bool reverse;       /* with an index from addresses to services */
+        uint64_t max_bytes; /* limit of the file */
+        uint32_t n_services; /* room for so many to begin with; a hint */
+};
+
+/* A port of an endpoint. */
+struct khs_row_port {
+        const char *name; /* <= 255 bytes; NULL: unnamed */
+        uint16_t number;
+        uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
+};
+
+/* What is known of one endpoint besides its address. A string is NULL or "" where it is unknown, else <= 255 bytes. */
+struct khs_row_endpoint {
+        const char *host; /* one label, lower case */
+        const char *node, *zone;
+        uint8_t flags;   /* KHS_ATTR_* */
+        int32_t ordinal; /* 0..KHS_ORDINAL_MAX; -1: none */
+        uint32_t n_ports;
+        const struct khs_row_port *ports; /* the default one first; equal arrays are stored once */
+};
+
+/* What the table shall say about one key. Borrowed during the call. */
+struct khs_row {
+        const char *key; /* lower case, 1..KHS_KEY_MAX bytes */
+        size_t n_key;
+        const char *target; /* the key that this one is an alias of, or NULL: a service */
+        size_t n_target;
+        uint32_t flags; /* KHS_REC_*; alias is set by the writer */
+        uint32_t n4, n6; /* <= KHS_MAX_ADDRS each */
+        const void *v4, *v6; /* network byte order, sorted bytewise, no duplicates */
+        const struct khs_row_endpoint *endpoints; /* n4 + n6, in the order of the addresses, then n_twins; NULL: nothing is known */
+        uint32_t n_twins;      /* with endpoints: n4 + n6 + n_twins <= 2 * KHS_MAX_ADDRS */
+        const uint16_t *twins; /* for each the number of the address that it shares, < n4 + n6, never falling */
+        uint16_t port_base; /* with endpoints: the default port of one with an ordinal is this + ordinal; 0: none */
+        uint32_t policy;
+        uint32_t fresh_until_ds, stale_until_ds;
+        uint32_t version;
+        uint32_t status; /* khs_status() */
+        uint32_t since_ds;
+        uint32_t ttl_s;
+        uint16_t port;
+};
+
+static inline uint32_t khs_status(enum khs_service_state state, enum khs_reason reason, enum khs_source source)
+{
+        return (uint32_t)state | (uint32_t)reason << 8 | (uint32_t)source << 16;
+}
+
+struct khs_writer;
+
+/**
+ * khs_writer_lock() - become the writer of a directory
+ * @dir_fd: the directory
+ *
+ * An open-file-description lock on a file that only the owner may open: a lock that readers could
+ * take on the table would let any of them keep the daemon out.
+ *
+ * Return: a descriptor that holds the lock until it is closed; -EAGAIN another daemon has it;
+ * another negative errno.
+ */
+int khs_writer_lock(int dir_fd);
+
+/**
+ * khs_writer_new() - make a writer with an empty table that has no name yet
+ * @dir_fd:     the directory, borrowed for the writer's life; locked by the caller
+ * @generation: of the first file: one more than its predecessor's
+ *
+ * Removes what an earlier writer left unfinished.
+ *
+ * Return: 0; -ENOSPC, -EACCES and other errors of making a file; -ENOMEM; -EINVAL bad parameters.
+ */
+int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t generation);
+
+/**
+ * khs_writer_adopt() - become the writer of the table that an earlier writer left
+ * @dir_fd: the directory, borrowed for the writer's life; locked by the caller
+ * @params: what the header must say
+ *
+ * The file is taken as it is, in place: its readers notice nothing. Everything in it is checked
+ * first, CRCs too. Blocks that the earlier writer was filling or had freed when it ended are used
+ * again after the grace time. Beats at once.
+ *
+ * Return: 0; -ENOENT there is none; -ESTALE it is of another boot, format or header, or superseded;
+ * -EBADMSG damaged; -ENOMEM. Then khs_writer_new() is the way.
+ */
+int khs_writer_adopt(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t now_ds);
+struct khs_writer *khs_writer_free(struct khs_writer *w);
+
+/**
+ * khs_writer_put() - insert or update one key
+ * @now_ds: CLOCK_BOOTTIME
+ *
+ * One that differs only in times, status and ttl is stored in place.
+ *
+ * Return: 0; -ENOSPC no room within max_bytes, or none on the file system; -ENOMEM; -EINVAL a size
+ * is out of range. On failure the table says what it said before.
+ */
+int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now_ds);
+
+/* Return: 0; -ENOENT. */
+int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds);
+
+/**
+ * khs_writer_retain() - delete what nobody wants any more
+ * @keep: called with each key, and with its target if it is an alias, else NULL
+ */
+void khs_writer_retain(struct khs_writer *w, bool (*keep)(void *userdata, const char *key, const char *target),
+                       void *userdata, uint32_t now_ds);
+
+/*
+ * A batch of puts and deletes is complete: counted by commit, told to sleeping readers by wake. A
+ * wake with many sleepers costs microseconds each, so it need not follow every commit.
+ */
+void khs_writer_commit(struct khs_writer *w);
+void khs_writer_wake(struct khs_writer *w);
+
+/**
+ * khs_writer_publish() - give the table its name
+ *
+ * Beats, renames it over what is there and marks that superseded. Later growth does this by itself.
+ *
+ * Return: 0, or errors of rename(2).
+ */
+int khs_writer_publish(struct khs_writer *w);
+
+/**
+ * khs_writer_renew() - copy everything into a new file and publish that
+ * @params: for the new file; NULL: as before
+ *
+ * For changed parameters, and when somebody has removed the file.
+ */
+int khs_writer_renew(struct khs_writer *w, const struct khs_table_params *params, uint32_t now_ds);
+
+/**
+ * khs_writer_step() - a slice of the work on a new file that is made ahead of need
+ * @now_ds: CLOCK_BOOTTIME
+ *
+ * When three quarters of the arena or of an index are used, and puts go on to use more, a larger file is
+ * made in slices of some hundred microseconds, while the one in use is read and written; then it takes
+ * the name. So is a smaller one when less than a quarter has been used for ten minutes. A put that finds
+ * the file full meanwhile waits for the rest. One that is not larger than the one before is followed by
+ * no other for ten minutes, and so is a failure.
+ *
+ * To be called as long as it returns 1, other work in between, and with every heartbeat.
+ *
+ * Return: 1 there is more to do; 0; a negative errno: given up for ten minutes. The table is what it was.
+ */
+int khs_writer_step(struct khs_writer *w, uint32_t now_ds);
+
+/* Whether khs_writer_step() has something to do now. */
+bool khs_writer_wants_step(const struct khs_writer *w);
+
+/* The heartbeat: to be called every KHS_BEAT_DS. */
+void khs_writer_beat(struct khs_writer *w);
+
+/**
+ * khs_writer_check() - whether the table still has its name
+ *
+ * Return: 0; -ESTALE the file was removed or replaced: renew; -ENOTDIR the directory was removed.
+ */
+int khs_writer_check(const struct khs_writer *w);
+
+/* Registrations refused for want of room, for the tool. */
+void khs_writer_set_refused(struct khs_writer *w, uint32_t n_refused);
+
+/* Size of the file in bytes; units of 64 bytes that are in use. */
+uint64_t khs_writer_size(const struct khs_writer *w);

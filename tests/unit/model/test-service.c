@@ -1,0 +1,514 @@
+/* The service model: every edge of its state machine, with times of the test's own. */
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "answer/order.h"
+#include "service-fixture.h"
+
+#define SEC       1000000ULL
+#define MAX_STALE (3600 * SEC)
+#define T0        (1000000 * SEC)
+
+static const uint8_t two[] = { 10, 0, 0, 1, 10, 0, 0, 2 }, three[] = { 10, 0, 0, 1, 10, 0, 0, 2, 10, 0, 0, 3 };
+static const uint8_t six[16] = { 0xfd, [15] = 1 };
+
+static struct service *make(enum khs_family family)
+{
+        struct service *s;
+
+        cr_assert_eq(service_new(&s, "a.b", 7, T0), 0);
+        cr_assert_eq(service_configure_port(s, khs_policy(1, KHS_ORDER_ROTATE, family), 80, family, MAX_STALE), SERVICE_CONTENT);
+        return s;
+}
+
+static int answer(struct service *s, int family, const void *addrs, uint32_t n, uint64_t now)
+{
+        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_ANSWER, .source = KHS_SOURCE_DNS,
+                                              .ttl_s = 5, .n_addrs = n, .addrs = addrs };
+
+        return service_apply(s, &result, now);
+}
+
+static int no(struct service *s, int family, enum khs_source source, uint64_t now)
+{
+        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_NEGATIVE, .ttl_s = 5,
+                                              .reason = KHS_REASON_NXDOMAIN, .source = (uint8_t)source };
+
+        return service_apply(s, &result, now);
+}
+
+static int failure(struct service *s, int family, uint64_t now)
+{
+        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_FAILURE,
+                                              .reason = KHS_REASON_TIMEOUT, .source = KHS_SOURCE_DNS };
+
+        return service_apply(s, &result, now);
+}
+
+static struct khs_row row_of(const struct service *s)
+{
+        struct khs_row row;
+
+        service_row(s, &row);
+        return row;
+}
+
+Test(service, is_pending_and_unknown_at_first)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+        struct khs_row row = row_of(s);
+
+        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING);
+        cr_expect_eq(row.flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(row.stale_until_ds, 0);
+        cr_expect_eq(row.port, 80);
+        service_free(s);
+}
+
+Test(service, answer_makes_it_fresh_for_one_family)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+        uint32_t version = s->version;
+        struct khs_row row;
+
+        cr_expect_eq(answer(s, AF_INET, two, 2, T0), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        cr_expect_eq(row.flags, KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(row.n4, 2);
+        cr_expect_eq(row.version, version + 1);
+        cr_expect_eq(row.fresh_until_ds, (uint32_t)((T0 + 5 * SEC) / 100000));
+        cr_expect_eq(row.stale_until_ds, (uint32_t)((T0 + MAX_STALE) / 100000));
+
+        cr_expect_eq(answer(s, AF_INET, two, 2, T0 + SEC), SERVICE_TIMES, "the same again is no change");
+        cr_expect_eq(row_of(s).version, version + 1);
+        cr_expect_eq(answer(s, AF_INET, three, 3, T0 + 2 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(answer(s, AF_INET6, six, 1, T0 + 2 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, 0);
+        service_free(s);
+}
+
+Test(service, failure_keeps_the_last_good_answer_for_max_stale)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        cr_expect_eq(failure(s, AF_INET, T0 + 10 * SEC), SERVICE_TIMES);
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        (void)failure(s, AF_INET, T0 + 20 * SEC);
+        cr_expect_eq(row_of(s).since_ds, (uint32_t)((T0 + 10 * SEC) / 100000), "stale since the first failure");
+        cr_expect_eq(row_of(s).n4, 2);
+        cr_expect_eq(row_of(s).status >> 8 & 0xff, KHS_REASON_TIMEOUT);
+
+        cr_expect_eq(service_tick(s, T0 + MAX_STALE - 1), SERVICE_UNCHANGED);
+        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EXPIRED);
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(service_tick(s, T0 + 2 * MAX_STALE), SERVICE_UNCHANGED, "once");
+
+        cr_expect_eq(answer(s, AF_INET, two, 2, T0 + 2 * MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        service_free(s);
+}
+
+/* coredns#6518: 1 in 6 answers a false NXDOMAIN. */
+Test(service, addresses_that_are_not_allowed_any_more_go_at_once)
+{
+        static const uint8_t mixed[] = { 10, 0, 0, 1, 10, 0, 0, 2, 192, 0, 2, 1 };
+        const struct config_network ten = { .family = AF_INET, .prefix = 8, .bytes = { 10 } };
+        const struct config_network other = { .family = AF_INET, .prefix = 12, .bytes = { 172, 16 } };
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)answer(s, AF_INET, mixed, 3, T0);
+        (void)answer(s, AF_INET6, six, 1, T0);
+        cr_expect_eq(service_restrict(s, NULL, 0, T0), SERVICE_UNCHANGED);
+        cr_expect_eq(service_restrict(s, &ten, 1, T0), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).n4, 2);
+        cr_expect_arr_eq(row_of(s).v4, mixed, 8);
+        cr_expect_eq(row_of(s).n6, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        cr_expect_eq(service_restrict(s, &ten, 1, T0), SERVICE_UNCHANGED);
+
+        cr_expect_eq(service_restrict(s, &other, 1, T0 + SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING);
+        cr_expect_eq(row_of(s).status >> 8 & 0xff, KHS_REASON_FILTERED);
+        service_free(s);
+}
+
+Test(service, dns_negative_counts_after_three_two_seconds_apart)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + SEC);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + SEC + 1);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + 2 * SEC);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + 3 * SEC - 1);
+        cr_expect_eq(row_of(s).n4, 2, "four in two seconds are one");
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + 3 * SEC);
+        cr_expect_eq(row_of(s).n4, 2, "two are not three");
+        (void)failure(s, AF_INET, T0 + 4 * SEC);
+        cr_expect_eq(no(s, AF_INET, KHS_SOURCE_DNS, T0 + 5 * SEC), SERVICE_CONTENT, "a failure between does not reset");
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY);
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_eq(row_of(s).flags, 0, "known to have none");
+        cr_expect_eq(no(s, AF_INET, KHS_SOURCE_DNS, T0 + 6 * SEC), SERVICE_TIMES, "already empty");
+        service_free(s);
+}
+
+Test(service, positive_answer_resets_the_count_of_negatives)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        for (int i = 1; i <= 60; i++) {
+                uint64_t now = T0 + (uint64_t)i * 3 * SEC;
+
+                if (i % 3 == 0)
+                        (void)answer(s, AF_INET, two, 2, now);
+                else
+                        (void)no(s, AF_INET, KHS_SOURCE_DNS, now);
+                cr_expect_eq(row_of(s).n4, 2, "round %d", i);
+        }
+        service_free(s);
+}
+
+Test(service, api_negative_counts_at_once)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        cr_expect_eq(no(s, AF_INET, KHS_SOURCE_KUBERNETES, T0 + 1), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY);
+        service_free(s);
+}
+
+Test(service, empty_expires_too)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)no(s, AF_INET, KHS_SOURCE_KUBERNETES, T0);
+        (void)failure(s, AF_INET, T0 + SEC);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY, "a failure is no news");
+        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        service_free(s);
+}
+
+Test(service, families_run_by_themselves_and_the_better_one_is_told)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)failure(s, AF_INET6, T0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
+        (void)answer(s, AF_INET6, six, 1, T0 + 100 * SEC);
+        (void)failure(s, AF_INET, T0 + 100 * SEC);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT, "IPv4 alone is too old");
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_eq(row_of(s).n6, 1);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 100 * SEC + MAX_STALE) / 100000));
+        service_free(s);
+}
+
+Test(service, unwanted_family_is_known_to_have_none)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        cr_expect_eq(answer(s, AF_INET6, six, 1, T0), SERVICE_UNCHANGED);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(row_of(s).n6, 0);
+        cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_ANY, MAX_STALE), SERVICE_CONTENT);
+        (void)answer(s, AF_INET6, six, 1, T0);
+        cr_expect_eq(row_of(s).n6, 1);
+        cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_IPV4, MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).n6, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_IPV4, MAX_STALE), SERVICE_UNCHANGED);
+        service_free(s);
+}
+
+Test(service, seeded_from_an_earlier_table_is_stale_with_what_is_left)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+        const struct khs_row row = {
+                .key = "a.b", .n_key = 3, .n4 = 2, .v4 = two, .flags = KHS_REC_V6_UNKNOWN, .version = 41,
+                .stale_until_ds = (uint32_t)(T0 / 100000) + 600,
+        };
+
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        cr_expect_eq(row_of(s).version, 41);
+        cr_expect_eq(row_of(s).n4, 2);
+        cr_expect_eq(row_of(s).stale_until_ds, row.stale_until_ds);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(answer(s, AF_INET, two, 2, T0 + SEC), SERVICE_TIMES, "confirmed: nothing to copy");
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        service_free(s);
+
+        s = make(KHS_FAMILY_ANY);
+        cr_expect_eq(service_seed(s, &row, T0 + 60 * SEC), 0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING, "nothing is left of its max-stale");
+        cr_expect_eq(row_of(s).version, 41, "but its version is not used again");
+        service_free(s);
+}
+
+/* Whoever shortens max-stale means what is served now, too. */
+Test(service, max_stale_counts_from_the_last_confirmation)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_IPV4, 10 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 10 * SEC) / 100000));
+        cr_expect_eq(service_tick(s, T0 + 10 * SEC - 1), SERVICE_UNCHANGED);
+        cr_expect_eq(service_tick(s, T0 + 10 * SEC), SERVICE_CONTENT);
+        service_free(s);
+}
+
+/* The DNS source asks for a family that never was every five minutes only, whatever max-stale is. */
+Test(service, empty_family_lasts_while_the_other_is_fresh)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)service_configure_port(s, s->policy, 80, KHS_FAMILY_ANY, 10 * SEC);
+        for (int i = 0; i < 3; i++)
+                (void)no(s, AF_INET6, KHS_SOURCE_DNS, T0 + (uint64_t)i * 2 * SEC);
+        for (uint64_t t = T0 + 5 * SEC; t < T0 + 300 * SEC; t += 5 * SEC) {
+                (void)answer(s, AF_INET, two, 2, t);
+                cr_expect_eq(service_tick(s, t + SEC), SERVICE_UNCHANGED);
+                cr_expect_eq(row_of(s).flags, 0);
+        }
+        (void)failure(s, AF_INET, T0 + 300 * SEC);
+        cr_expect_eq(service_tick(s, T0 + 320 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN, "nothing confirms either");
+        service_free(s);
+}
+
+/* ---- what is known of addresses besides them ---- */
+
+static const struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" }, number = { .kind = KHS_PORT_NUMBER, .number = 80 },
+                             base = { .kind = KHS_PORT_BASE, .number = 3000 };
+
+static int configure(struct service *s, bool hosts, const struct khs_port *ports, size_t n_ports)
+{
+        const struct service_options options = { .policy = s->policy, .family = s->family, .max_stale = MAX_STALE,
+                                                 .ports = ports, .n_ports = n_ports, .hosts = hosts };
+
+        return service_configure(s, &options);
+}
+
+static int endpoints(struct service *s, const char *first, const char *second, uint16_t grpc_number)
+{
+        const struct khs_row_port port = { "grpc", grpc_number, IPPROTO_TCP };
+        const struct source_endpoint list[] = {
+                { .family = AF_INET, .bytes = { 10, 0, 0, 1 }, .host = first, .ports = &port, .n_ports = grpc_number > 0 },
+                { .family = AF_INET, .bytes = { 10, 0, 0, 2 }, .host = second, .ports = &port, .n_ports = grpc_number > 0 },
+        };
+        const struct source_result result = { .kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS, .n_endpoints = 2, .endpoints = list };
+
+        return service_apply(s, &result, T0);
+}
+
+Test(service, hosts_follow_their_addresses)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+        struct khs_row row;
+        uint32_t version;
+
+        cr_assert_eq(configure(s, true, &base, 1), SERVICE_CONTENT);
+        (void)answer(s, AF_INET, two, 2, T0);
+        row = row_of(s);
+        cr_expect_null(row.endpoints);
+        cr_expect_eq(row.flags, 0);
+        cr_expect_eq(row.port, 0);
+        cr_expect_eq(row.port_base, 0, "it needs endpoints");
+
+        version = s->version;
+        cr_expect_eq(endpoints(s, "web-0", "web-1", 0), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_assert_not_null(row.endpoints);
+        cr_expect_str_eq(row.endpoints[0].host, "web-0");
+        cr_expect_eq(row.endpoints[1].ordinal, 1);
+        cr_expect_eq(row.port_base, 3000);
+        cr_expect_eq(row.flags, KHS_REC_HOSTS_COMPLETE);
+        cr_expect_eq(row.version, version + 1);
+        cr_expect_eq(endpoints(s, "web-0", "web-1", 0), SERVICE_UNCHANGED, "the same again");
+        cr_expect_eq(s->version, version + 1);
+
+        /* A new address has no host yet, and is served at once. */
+        cr_expect_eq(answer(s, AF_INET, three, 3, T0 + SEC), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_expect_eq(row.n4, 3);
+        cr_expect_eq(row.flags, 0);
+        cr_expect_str_eq(row.endpoints[1].host, "web-1");
+        cr_expect_null(row.endpoints[2].host);
+        cr_expect_eq(row.endpoints[2].ordinal, -1);
+
+        /* One that goes takes its host along; the one that comes back is a new one. */
+        (void)answer(s, AF_INET, two + 4, 1, T0 + 2 * SEC);
+        cr_expect_str_eq(row_of(s).endpoints[0].host, "web-1");
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        (void)answer(s, AF_INET, two, 2, T0 + 3 * SEC);
+        cr_expect_null(row_of(s).endpoints[0].host);
+        service_free(s);
+}
+
+Test(service, failure_keeps_hosts_and_expiry_takes_them)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)configure(s, true, &number, 1);
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)endpoints(s, "web-0", "web-1", 0);
+        (void)failure(s, AF_INET, T0 + SEC);
+        cr_expect_str_eq(row_of(s).endpoints[0].host, "web-0");
+        (void)service_tick(s, T0 + MAX_STALE);
+        cr_expect_null(row_of(s).endpoints);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        (void)answer(s, AF_INET, two, 2, T0 + MAX_STALE);
+        cr_expect_null(row_of(s).endpoints, "learned anew");
+        service_free(s);
+}
+
+Test(service, hosts_are_complete_only_with_both_families_known)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)configure(s, true, &number, 1);
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)endpoints(s, "web-0", "web-1", 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN, "a host may have IPv6 only");
+        (void)no(s, AF_INET6, KHS_SOURCE_KUBERNETES, T0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        (void)answer(s, AF_INET6, six, 1, T0);
+        cr_expect_eq(row_of(s).flags, 0);
+        cr_expect_str_eq(row_of(s).endpoints[1].host, "web-1");
+        cr_expect_null(row_of(s).endpoints[2].host);
+        service_free(s);
+}
+
+Test(service, empty_has_no_host_at_all)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)configure(s, true, &number, 1);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        (void)no(s, AF_INET, KHS_SOURCE_KUBERNETES, T0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        cr_expect_null(row_of(s).endpoints);
+        service_free(s);
+}
+
+Test(service, default_port_is_the_first_of_the_configuration)
+{
+        const struct khs_port number_first[] = { number, grpc }, name_first[] = { grpc, number };
+        struct service *s = make(KHS_FAMILY_IPV4);
+        struct khs_row row;
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)configure(s, true, number_first, 2);
+        (void)endpoints(s, "web-0", "web-1", 9000);
+        row = row_of(s);
+        cr_expect_eq(row.port, 80);
+        cr_expect_eq(row.port_base, 0);
+        cr_expect_eq(row.endpoints[0].ports[0].number, 80);
+        cr_expect_eq(row.endpoints[0].ports[1].number, 9000);
+
+        cr_expect_eq(configure(s, true, name_first, 2), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_expect_eq(row.port, 0);
+        cr_expect_str_eq(row.endpoints[0].ports[0].name, "grpc");
+        cr_expect_eq(row.endpoints[0].ports[0].number, 9000, "known already");
+        cr_expect_eq(configure(s, true, name_first, 2), SERVICE_UNCHANGED);
+        service_free(s);
+}
+
+Test(service, hosts_turned_off_are_forgotten)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)configure(s, true, &number, 1);
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)endpoints(s, "web-0", "web-1", 0);
+        cr_expect_eq(configure(s, false, &number, 1), SERVICE_CONTENT);
+        cr_expect_null(row_of(s).endpoints);
+        cr_expect_eq(row_of(s).flags, 0);
+        cr_expect_eq(endpoints(s, "web-0", "web-1", 0), SERVICE_UNCHANGED, "one that was on its way");
+        cr_expect_null(row_of(s).endpoints);
+        service_free(s);
+}
+
+Test(service, hosts_are_read_back_with_their_addresses)
+{
+        const struct khs_row_port port = { "grpc", 9000, IPPROTO_TCP };
+        const struct khs_row_endpoint rows[] = { { .host = "web-0", .ordinal = 0, .ports = &port, .n_ports = 1 },
+                                                 { .host = "web-1", .ordinal = 1 },
+                                                 { .host = "web-0", .ordinal = 0 } };
+        const struct khs_row_endpoint with_twins[] = { rows[0], rows[1], rows[2],
+                                                       { .host = "web-2", .ordinal = 2, .ports = &port, .n_ports = 1 },
+                                                       { .host = "web-2", .ordinal = 2 } };
+        const uint16_t twins[] = { 1, 2 };
+        struct khs_row row = {
+                .key = "a.b", .n_key = 3, .n4 = 2, .v4 = two, .n6 = 1, .v6 = six, .version = 41, .endpoints = rows,
+                .stale_until_ds = (uint32_t)(T0 / 100000) + 600, .flags = KHS_REC_HOSTS_COMPLETE,
+        };
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)configure(s, true, &grpc, 1);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        cr_expect_str_eq(row_of(s).endpoints[1].host, "web-1");
+        cr_expect_str_eq(row_of(s).endpoints[2].host, "web-0");
+        cr_expect_eq(row_of(s).endpoints[0].ports[0].number, 9000);
+        cr_expect_eq(row_of(s).endpoints[1].n_ports, 0);
+        cr_expect_eq(row_of(s).version, 41);
+        service_free(s);
+
+        /* What was not vouched for then is not now. */
+        row.flags = 0;
+        s = make(KHS_FAMILY_ANY);
+        (void)configure(s, true, &grpc, 1);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).flags, 0);
+        cr_expect_str_eq(row_of(s).endpoints[1].host, "web-1");
+        service_free(s);
+
+        /* Hosts that shared an address. */
+        row.flags = KHS_REC_HOSTS_COMPLETE;
+        row.endpoints = with_twins;
+        row.n_twins = 2;
+        row.twins = twins;
+        s = make(KHS_FAMILY_ANY);
+        (void)configure(s, true, &grpc, 1);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
+        cr_assert_eq(row_of(s).n_twins, 2);
+        cr_expect_eq(memcmp(row_of(s).twins, twins, sizeof(twins)), 0);
+        cr_expect_str_eq(row_of(s).endpoints[2].host, "web-0");
+        cr_expect_str_eq(row_of(s).endpoints[3].host, "web-2");
+        cr_expect_eq(row_of(s).endpoints[3].ports[0].number, 9000);
+        cr_expect_str_eq(row_of(s).endpoints[4].host, "web-2");
+        service_free(s);
+        row.n_twins = 0;
+
+        /* One family is not wanted any more. */
+        s = make(KHS_FAMILY_IPV6);
+        (void)configure(s, true, &grpc, 1);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_str_eq(row_of(s).endpoints[0].host, "web-0");
+        service_free(s);
+}

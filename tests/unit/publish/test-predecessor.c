@@ -1,0 +1,293 @@
+/* What a daemon finds of the one before it. */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "table/crc32c.h"
+#include "publish/predecessor.h"
+#include "service-fixture.h"
+#include "read/crc.h"
+#include "table-fixture.h"
+#include "read/attrs.h"
+
+#define HOUR_USEC 3600000000ULL
+
+static uint64_t now_usec(void)
+{
+        return (uint64_t)fixture_now() * 100000;
+}
+
+static struct service *make_service(const char *key)
+{
+        struct service *s;
+
+        cr_assert_eq(service_new(&s, key, 1, now_usec()), 0);
+        (void)service_configure_port(s, 1, 80, KHS_FAMILY_ANY, HOUR_USEC);
+        return s;
+}
+
+static void leave_table(struct fixture *f)
+{
+        struct khs_row alias = { .key = "users", .n_key = 5, .target = "a.b", .n_target = 3 }, row;
+
+        fixture_init(f, NULL);
+        row = fixture_row("a.b", 1, 3, 2);
+        row.version = 41;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+        row = fixture_row("other.b", 1, 1, 0);
+        row.version = 99;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_put(f->writer, &alias, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f->writer), 0);
+}
+
+/* Writes into the published file, as no daemon of ours would. */
+static void scribble(const struct fixture *f, off_t offset, uint32_t bits)
+{
+        int fd = openat(f->dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        uint32_t word;
+
+        cr_assert_eq(pread(fd, &word, 4, offset), 4);
+        word ^= bits;
+        cr_assert_eq(pwrite(fd, &word, 4, offset), 4);
+        (void)close(fd);
+}
+
+/* Another boot's id, or this one's again, under a good checksum. */
+static void swap_boot(const struct fixture *f)
+{
+        const off_t at = offsetof(struct khs_table_static, checksum);
+        uint32_t words[KHS_STATIC_SIZE / 4], crc = KHS_CRC32C_INIT;
+        int fd;
+
+        scribble(f, offsetof(struct khs_table_static, boot_id), 1);
+        fd = openat(f->dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        cr_assert_eq(pread(fd, words, sizeof(words), 0), (ssize_t)sizeof(words));
+        words[at / 4] = 0;
+        for (size_t i = 0; i < KHS_STATIC_SIZE / 4; i++)
+                crc = khs_crc32c_word(crc, words[i]);
+        crc = khs_crc32c_end(crc);
+        cr_assert_eq(pwrite(fd, &crc, sizeof(crc), at), (ssize_t)sizeof(crc));
+        (void)close(fd);
+}
+
+Test(predecessor, seeds_services_with_what_it_knew)
+{
+        struct service *s = make_service("a.b"), *none = make_service("none.b"), *users = make_service("users");
+        struct predecessor *p;
+        struct khs_row row;
+        struct fixture f;
+
+        leave_table(&f);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_assert_not_null(p);
+        cr_expect_eq(predecessor_generation(p), 1);
+        cr_expect_eq(predecessor_version(p), 99, "the highest of all");
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+        service_row(s, &row);
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        cr_expect_eq(row.n4, 3);
+        cr_expect_eq(row.n6, 2);
+        cr_expect_eq(row.version, 41);
+        cr_expect_eq(memcmp(row.v4, "\x0a\0\0\1\x0a\0\0\2\x0a\0\0\3", 12), 0);
+        cr_expect_eq(predecessor_seed(p, none, now_usec()), 0);
+        cr_expect_eq(predecessor_seed(p, users, now_usec()), 0, "an alias is no service");
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+        service_free(none);
+        service_free(users);
+}
+
+/* Names and ports of pods hold until DNS has been asked again. */
+Test(predecessor, knows_the_pods_names_and_ports)
+{
+        static const struct khs_row_port ports[] = { { "grpc", 50051, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
+        static const struct khs_port wanted[] = {
+                { .kind = KHS_PORT_NAME, .name = "grpc" }, { .kind = KHS_PORT_NAME, .name = "dns", .udp = true },
+        };
+        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
+                                                 .ports = wanted, .n_ports = 2, .hosts = true };
+        struct khs_row row = fixture_row("web.b", 1, 2, 1);
+        const struct khs_row_endpoint endpoints[] = {
+                { .host = "web-1", .node = "node-a", .ordinal = 1, .ports = ports, .n_ports = 2 },
+                { .ordinal = -1 },
+                { .host = "web-1", .ordinal = 1, .ports = ports, .n_ports = 1 },
+        };
+        struct service *s = make_service("web.b");
+        struct predecessor *p;
+        struct fixture f;
+
+        fixture_init(&f, NULL);
+        row.endpoints = endpoints;
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_geq(service_configure(s, &options), 0);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+        service_row(s, &row);
+        cr_assert_not_null(row.endpoints);
+        for (uint32_t i = 0; i < 3; i++) {
+                cr_expect_str_eq(row.endpoints[i].host ? row.endpoints[i].host : "",
+                                 endpoints[i].host ? endpoints[i].host : "", "row %u", i);
+                cr_expect_eq(row.endpoints[i].ordinal, endpoints[i].ordinal);
+                cr_assert_eq(row.endpoints[i].n_ports, endpoints[i].n_ports);
+                for (uint32_t j = 0; j < endpoints[i].n_ports; j++) {
+                        cr_expect_eq(row.endpoints[i].ports[j].number, ports[j].number);
+                        cr_expect_eq(row.endpoints[i].ports[j].protocol, ports[j].protocol);
+                        cr_expect_str_eq(row.endpoints[i].ports[j].name, ports[j].name);
+                }
+        }
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+}
+
+/* web-0 and web-1 on one node, web-2 on another; both families. */
+static void leave_twins(struct fixture *f)
+{
+        static const struct khs_row_endpoint endpoints[] = {
+                { .host = "web-2", .ordinal = 2 }, { .host = "web-0", .ordinal = 0 }, { .host = "web-0", .ordinal = 0 },
+                { .host = "web-1", .ordinal = 1 }, { .host = "web-1", .ordinal = 1 },
+        };
+        static const uint16_t twins[] = { 1, 2 };
+        struct khs_row row = fixture_row("web.b", 1, 2, 1);
+
+        fixture_init(f, NULL);
+        row.flags = KHS_REC_HOSTS_COMPLETE;
+        row.endpoints = endpoints;
+        row.n_twins = 2;
+        row.twins = twins;
+        cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f->writer), 0);
+}
+
+Test(predecessor, knows_the_pods_that_share_an_address)
+{
+        static const char *const hosts[] = { "web-2", "web-0", "web-0", "web-1", "web-1" };
+        const struct khs_port base = { .kind = KHS_PORT_BASE, .number = 3000 };
+        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
+                                                 .ports = &base, .n_ports = 1, .hosts = true };
+        struct service *s = make_service("web.b");
+        struct predecessor *p;
+        struct fixture f;
+        struct khs_row row;
+
+        leave_twins(&f);
+        cr_assert_geq(service_configure(s, &options), 0);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+        service_row(s, &row);
+        cr_assert_not_null(row.endpoints);
+        cr_expect_eq(row.flags, KHS_REC_HOSTS_COMPLETE);
+        cr_assert_eq(row.n_twins, 2);
+        cr_expect_eq(row.twins[0], 1);
+        cr_expect_eq(row.twins[1], 2);
+        for (uint32_t i = 0; i < 5; i++) {
+                cr_expect_str_eq(row.endpoints[i].host, hosts[i]);
+                cr_expect_eq(row.endpoints[i].ordinal, hosts[i][4] - '0');
+        }
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+}
+
+/* Under a good CRC, as a daemon with a fault might leave them: addresses are taken, hosts are learned anew. */
+Test(predecessor, takes_no_twins_in_disorder)
+{
+        const struct khs_port base = { .kind = KHS_PORT_BASE, .number = 3000 };
+        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
+                                                 .ports = &base, .n_ports = 1, .hosts = true };
+        static const uint32_t bad[] = { 2 | 1U << 16, 1 | 3U << 16, 5 | 5U << 16 };
+
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                struct service *s = make_service("web.b");
+                struct khs_table_file file;
+                struct khs_attrs_at attrs;
+                struct predecessor *p;
+                struct khs_found found;
+                uint32_t *block, at;
+                struct fixture f;
+                int fd;
+
+                leave_twins(&f);
+                fixture_open(&f, &file);
+                cr_assert_eq(khs_view_find(&file.view, "web.b", 5, &found), 0);
+                cr_assert_eq(khs_attrs_open(&file.view, &found, &attrs), 0);
+                cr_assert_eq(attrs.n_rows, 5);
+                at = attrs.word + attrs.head.by_host - found.block;
+                block = malloc(found.record.units * KHS_UNIT);
+                fd = openat(f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+                cr_assert_eq(pread(fd, block, found.record.units * KHS_UNIT, (off_t)found.block * 4), (ssize_t)(found.record.units * KHS_UNIT));
+                /* Five numbers by host, then two of addresses: the sixth and the seventh. */
+                cr_assert_eq(block[at + 2] >> 16, 1);
+                cr_assert_eq(block[at + 3] & 0xffff, 2);
+                block[at + 2] = (block[at + 2] & 0xffff) | bad[i] << 16;
+                block[at + 3] = bad[i] >> 16 | 0xffff0000;
+                ((struct khs_record *)block)->crc = khs_record_crc((struct khs_record *)block);
+                cr_assert_eq(pwrite(fd, block, found.record.units * KHS_UNIT, (off_t)found.block * 4), (ssize_t)(found.record.units * KHS_UNIT));
+                (void)close(fd);
+                free(block);
+                khs_table_close(&file);
+
+                cr_assert_geq(service_configure(s, &options), 0);
+                cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+                cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+                cr_expect_eq(s->v4.n, 2);
+                cr_expect_eq(s->table.n, 0);
+                predecessor_close(p);
+                fixture_deinit(&f);
+                service_free(s);
+        }
+}
+
+Test(predecessor, passes_over_a_damaged_record)
+{
+        struct service *s = make_service("a.b"), *other = make_service("other.b");
+        struct khs_table_file file;
+        struct predecessor *p;
+        struct khs_found found;
+        struct fixture f;
+
+        leave_table(&f);
+        fixture_open(&f, &file);
+        cr_assert_eq(khs_view_find(&file.view, "a.b", 3, &found), 0);
+        khs_table_close(&file);
+        scribble(&f, (off_t)found.v4_word * 4, 1);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING);
+        cr_expect_eq(predecessor_seed(p, other, now_usec()), 1);
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+        service_free(other);
+}
+
+Test(predecessor, is_none_of_another_domain_boot_or_kind)
+{
+        struct predecessor *p;
+        struct fixture f;
+
+        leave_table(&f);
+        cr_assert_eq(predecessor_open(&p, f.dir, "other.local"), 0);
+        cr_expect_null(p);
+        cr_expect_eq(predecessor_generation(p), 0);
+        cr_expect_eq(predecessor_version(p), 0);
+
+        swap_boot(&f);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_null(p, "of another boot");
+        swap_boot(&f);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_not_null(p, "of this one");
+        predecessor_close(p);
+        scribble(&f, offsetof(struct khs_table_static, boot_id), 1);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_null(p, "not signed");
+        cr_assert_eq(unlinkat(f.dir_fd, KHS_TABLE_NAME, 0), 0);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_null(p);
+        fixture_deinit(&f);
+}

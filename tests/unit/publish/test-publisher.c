@@ -1,0 +1,305 @@
+/* Publishing: when the table hears of a change, and what happens when it has no room. */
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "publish/publisher.h"
+#include "service-fixture.h"
+#include "table-fixture.h"
+#include "base/util.h"
+
+struct bench {
+        struct fixture f; /* its writer is not used */
+        sd_event *event;
+        struct publisher *publisher;
+};
+
+/* With a file that has no name yet. */
+static void bench_init_new(struct bench *b, uint64_t max_bytes)
+{
+        struct khs_table_params params = fixture_params();
+
+        fixture_init(&b->f, NULL);
+        b->f.writer = khs_writer_free(b->f.writer);
+        params.max_bytes = max_bytes;
+        cr_assert_geq(sd_event_new(&b->event), 0);
+        cr_assert_eq(publisher_new(&b->publisher, b->event, b->f.dir_fd, &params, 1), 0);
+}
+
+static void bench_init(struct bench *b, uint64_t max_bytes)
+{
+        bench_init_new(b, max_bytes);
+        cr_assert_eq(publisher_open(b->publisher), 0);
+}
+
+static void bench_deinit(struct bench *b)
+{
+        publisher_free(b->publisher);
+        sd_event_unref(b->event);
+        fixture_deinit(&b->f);
+}
+
+static struct service *make_service(const char *key)
+{
+        struct service *s;
+
+        cr_assert_eq(service_new(&s, key, 1, usec_now()), 0);
+        (void)service_configure_port(s, 1, 80, KHS_FAMILY_IPV4, 3600 * USEC_PER_SEC);
+        return s;
+}
+
+/* n addresses 10.first.x.y */
+static void answer(struct service *s, uint8_t first, uint32_t n)
+{
+        static uint8_t addrs[KHS_MAX_ADDRS][4];
+        const struct source_result result = { .family = AF_INET, .kind = SOURCE_ANSWER, .source = KHS_SOURCE_DNS,
+                                              .ttl_s = 5, .n_addrs = n, .addrs = addrs };
+
+        for (uint32_t i = 0; i < n; i++) {
+                addrs[i][0] = 10;
+                addrs[i][1] = first;
+                addrs[i][2] = (uint8_t)(i >> 8);
+                addrs[i][3] = (uint8_t)i;
+        }
+        cr_assert_geq(service_apply(s, &result, usec_now()), 0);
+}
+
+/* Number of IPv4 addresses that the table has for a key; -1 not registered. */
+static int in_table(const struct bench *b, const char *key, uint8_t *ret_first)
+{
+        struct khs_table_file file;
+        struct khs_found found;
+        uint8_t addrs[KHS_MAX_ADDRS][4];
+        int n = -1;
+
+        fixture_open(&b->f, &file);
+        if (khs_view_find(&file.view, key, strlen(key), &found) == 0) {
+                n = (int)found.record.n4;
+                khs_found_copy(&file.view, &found, AF_INET, 0, found.record.n4, addrs, 4);
+                if (ret_first && n > 0)
+                        *ret_first = addrs[0][1];
+        }
+        khs_table_close(&file);
+        return n;
+}
+
+static void run_for(struct bench *b, uint64_t usec)
+{
+        uint64_t end = usec_now() + usec;
+
+        for (uint64_t now = usec_now(); now < end; now = usec_now())
+                cr_assert_geq(sd_event_run(b->event, end - now), 0);
+}
+
+Test(publish, first_change_at_once_further_ones_joined)
+{
+        struct service *s = make_service("a.b");
+        struct publication pub = { .service = s };
+        struct bench b;
+        uint8_t first;
+
+        bench_init(&b, 1 << 20);
+        answer(s, 1, 2);
+        publisher_update(b.publisher, &pub);
+        cr_expect_eq(in_table(&b, "a.b", NULL), 2, "at once");
+        for (uint8_t i = 2; i < 10; i++) {
+                answer(s, i, i);
+                publisher_update(b.publisher, &pub);
+        }
+        cr_expect_eq(in_table(&b, "a.b", NULL), 2, "within 25 ms: joined");
+        run_for(&b, 200000);
+        cr_expect_eq(in_table(&b, "a.b", &first), 9, "the last of them");
+        cr_expect_eq(first, 9);
+        bench_deinit(&b);
+        service_free(s);
+}
+
+Test(publish, times_are_stored_with_the_waiting_change_or_at_once)
+{
+        struct service *s = make_service("a.b");
+        struct publication pub = { .service = s };
+        struct bench b;
+
+        bench_init(&b, 1 << 20);
+        answer(s, 1, 2);
+        publisher_touch(b.publisher, &pub);
+        cr_expect_eq(in_table(&b, "a.b", NULL), 2);
+        bench_deinit(&b);
+        service_free(s);
+}
+
+Test(publish, removed_service_does_not_come_back)
+{
+        struct service *s = make_service("a.b");
+        struct publication pub = { .service = s };
+        struct bench b;
+
+        bench_init(&b, 1 << 20);
+        answer(s, 1, 2);
+        publisher_update(b.publisher, &pub);
+        answer(s, 2, 3);
+        publisher_update(b.publisher, &pub);
+        cr_expect(pub.queued);
+        publisher_remove(b.publisher, &pub);
+        cr_expect_eq(in_table(&b, "a.b", NULL), -1);
+        run_for(&b, 100000);
+        cr_expect_eq(in_table(&b, "a.b", NULL), -1);
+        bench_deinit(&b);
+        service_free(s);
+}
+
+Test(publish, full_table_refuses_the_new_keeps_the_old_and_tries_again)
+{
+        enum { N = 40 };
+        struct publication pubs[N] = { { 0 } };
+        struct service *services[N];
+        struct bench b;
+        size_t n_refused;
+        char key[16];
+
+        bench_init(&b, 160 << 10);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                services[i] = make_service(key);
+                pubs[i].service = services[i];
+                answer(services[i], 1, 1000);
+                publisher_update(b.publisher, &pubs[i]);
+        }
+        n_refused = publisher_n_refused(b.publisher);
+        cr_expect(n_refused > 0 && n_refused < N, "%zu", n_refused);
+        cr_expect_eq(in_table(&b, "s0.b", NULL), 1000);
+
+        for (int i = 0; i < N / 2; i++)
+                publisher_remove(b.publisher, &pubs[i]);
+        run_for(&b, 6 * USEC_PER_SEC);
+        cr_expect_lt(publisher_n_refused(b.publisher), n_refused);
+        cr_expect_eq(in_table(&b, "s39.b", NULL), 1000, "there is room now");
+        bench_deinit(&b);
+        for (int i = 0; i < N; i++)
+                service_free(services[i]);
+}
+
+Test(publish, storm_of_changes_is_limited_and_nothing_is_lost)
+{
+        enum { N = 2000 };
+        struct publication *pubs = calloc(N, sizeof(*pubs));
+        struct service **services = calloc(N, sizeof(struct service *));
+        struct bench b;
+        char key[16];
+        int n_queued = 0;
+
+        bench_init(&b, 64 << 20);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                services[i] = make_service(key);
+                pubs[i].service = services[i];
+                answer(services[i], 1, 3);
+                publisher_update(b.publisher, &pubs[i]);
+                n_queued += pubs[i].queued;
+        }
+        cr_expect_gt(n_queued, 0, "more than 500 in 25 ms wait");
+        run_for(&b, 300000);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                cr_assert_not(pubs[i].queued);
+                if (i % 97 == 0)
+                        cr_expect_eq(in_table(&b, key, NULL), 3, "%s", key);
+        }
+        bench_deinit(&b);
+        for (int i = 0; i < N; i++)
+                service_free(services[i]);
+        free(services);
+        free(pubs);
+}
+
+/* What the daemon before knew: none of it may be missing when the new file takes the place of the old one. */
+Test(publish, before_the_file_has_its_name_nothing_waits)
+{
+        enum { N = 2000 };
+        struct publication *pubs = calloc(N, sizeof(*pubs));
+        struct service **services = calloc(N, sizeof(struct service *));
+        struct bench b;
+        char key[16];
+
+        bench_init_new(&b, 64 << 20);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                services[i] = make_service(key);
+                pubs[i].service = services[i];
+                publisher_update(b.publisher, &pubs[i]);
+                answer(services[i], 1, 3);
+                publisher_update(b.publisher, &pubs[i]);
+        }
+        cr_assert_eq(publisher_open(b.publisher), 0);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                cr_assert_eq(in_table(&b, key, NULL), 3, "%s", key);
+        }
+        bench_deinit(&b);
+        for (int i = 0; i < N; i++)
+                service_free(services[i]);
+        free(services);
+        free(pubs);
+}
+
+static bool is_growing(const struct bench *b)
+{
+        return faccessat(b->f.dir_fd, KHS_TABLE_NAME ".new", F_OK, 0) == 0;
+}
+
+/* The next file is made between events, without another change or beat. */
+Test(publish, grows_while_the_loop_has_nothing_else_to_do)
+{
+        enum { N = 3000 };
+        struct publication *pubs = calloc(N, sizeof(*pubs));
+        struct service **services = calloc(N, sizeof(struct service *));
+        unsigned int n_turns = 0;
+        struct bench b;
+        char key[16];
+        int n;
+
+        bench_init(&b, 64 << 20);
+        for (n = 0; n < N && (n < 500 || !is_growing(&b)); n++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", n);
+                services[n] = make_service(key);
+                pubs[n].service = services[n];
+                answer(services[n], 1, 50);
+                publisher_update(b.publisher, &pubs[n]);
+                while (pubs[n].queued)
+                        cr_assert_geq(sd_event_run(b.event, UINT64_MAX), 0);
+        }
+        cr_assert(is_growing(&b));
+        while (is_growing(&b) && n_turns++ < 5000)
+                cr_assert_geq(sd_event_run(b.event, 1000), 0);
+        cr_expect_not(is_growing(&b));
+        cr_expect_gt(n_turns, 1, "in one turn");
+        for (int i = 0; i < n; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                cr_assert_eq(in_table(&b, key, NULL), 50, "%s", key);
+        }
+        bench_deinit(&b);
+        for (int i = 0; i < n; i++)
+                service_free(services[i]);
+        free(services);
+        free(pubs);
+}
+
+Test(publish, makes_a_removed_file_again_and_gives_up_without_a_directory)
+{
+        struct service *s = make_service("a.b");
+        struct publication pub = { .service = s };
+        struct bench b;
+
+        bench_init(&b, 1 << 20);
+        answer(s, 1, 2);
+        publisher_update(b.publisher, &pub);
+        cr_expect_eq(publisher_beat(b.publisher), 0);
+        cr_assert_eq(unlinkat(b.f.dir_fd, KHS_TABLE_NAME, 0), 0);
+        cr_expect_eq(publisher_beat(b.publisher), 0);
+        cr_expect_eq(in_table(&b, "a.b", NULL), 2);
+        cr_assert_eq(unlinkat(b.f.dir_fd, KHS_TABLE_NAME, 0), 0);
+        cr_assert_eq(rmdir(b.f.dir), 0);
+        cr_expect_eq(publisher_beat(b.publisher), -ENOTDIR);
+        bench_deinit(&b);
+        service_free(s);
+}
