@@ -12,21 +12,21 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-#include "config/follow/live.h"
-#include "daemon.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/util.h"
+#include "config/follow/live.h"
+#include "daemon.h"
 #include "publish/predecessor.h"
 #include "publish/publisher.h"
 #include "registry.h"
 #include "source/dns/source.h"
-#include "base/util.h"
 
-#define RESOLV_CONF      "/etc/resolv.conf"
-#define BEAT_USEC        (1 * USEC_PER_SEC)
-#define BEAT_SLACK_USEC  (10 * USEC_PER_MSEC)
-#define READY_USEC       (5 * USEC_PER_SEC) /* start-up is told to be over, whatever is still pending */
-#define EXIT_USAGE       2
+#define RESOLV_CONF     "/etc/resolv.conf"
+#define BEAT_USEC       (1 * USEC_PER_SEC)
+#define BEAT_SLACK_USEC (10 * USEC_PER_MSEC)
+#define READY_USEC      (5 * USEC_PER_SEC) /* start-up is told to be over, whatever is still pending */
+#define EXIT_USAGE      2
 
 struct daemon {
         sd_event *event;
@@ -40,7 +40,7 @@ struct daemon {
         uint64_t started_usec, alive_usec;
         bool ready;
         size_t n_unserved_services, n_unserved_sections; /* as told */
-        bool asked; /* SIGHUP has come and is not answered yet */
+        bool asked;                                      /* SIGHUP has come and is not answered yet */
 };
 
 /* ---- configuration ---- */
@@ -90,10 +90,14 @@ static void tell_unserved(struct daemon *d, const struct config *config)
         for (size_t i = 0; i < config->n_services; i++)
                 n_services += config->services[i].source == KHS_SOURCE_KUBERNETES;
         if (n_services > 0 && n_services != d->n_unserved_services)
-                log_message(LOG_WARNING, "source = kubernetes: this version has no Kubernetes source, DNS is asked instead (%zu services)",
+                log_message(LOG_WARNING,
+                            "source = kubernetes: this version has no Kubernetes source, DNS is asked instead (%zu "
+                            "services)",
                             n_services);
         if (n_sections > 0 && n_sections != d->n_unserved_sections)
-                log_message(LOG_WARNING, "[pods] and [namespace] sections need the Kubernetes source, which this version has not (%zu sections)",
+                log_message(LOG_WARNING,
+                            "[pods] and [namespace] sections need the Kubernetes source, which this version has not "
+                            "(%zu sections)",
                             n_sections);
         d->n_unserved_services = n_services;
         d->n_unserved_sections = n_sections;
@@ -125,10 +129,11 @@ static void update_status(struct daemon *d)
         char status[256];
 
         registry_count(d->registry, &c);
-        (void)snprintf(status, sizeof(status),
-                       "%zu services, %zu addresses: %zu fresh, %zu stale, %zu empty, %zu pending, %zu expired, %zu refused",
-                       c.n_services, c.n_addresses, c.n_fresh, c.n_stale, c.n_empty, c.n_pending, c.n_expired,
-                       publisher_n_refused(d->publisher));
+        (void)snprintf(
+                status, sizeof(status),
+                "%zu services, %zu addresses: %zu fresh, %zu stale, %zu empty, %zu pending, %zu expired, %zu refused",
+                c.n_services, c.n_addresses, c.n_fresh, c.n_stale, c.n_empty, c.n_pending, c.n_expired,
+                publisher_n_refused(d->publisher));
         if (!d->ready && (registry_n_awaited(d->registry) == 0 || usec_now() - d->started_usec >= READY_USEC)) {
                 d->ready = true;
                 notify_ready(d->notify);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 struct daemon_options {
-        const char *config_file; /* --config; NULL: the built-in path */
+        const char *config_file;     /* --config; NULL: the built-in path */
         const char *const *services; /* --service */
         size_t n_services;
         const char *env_services; /* K8SHSVC_SERVICES */

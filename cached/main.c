@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "daemon.h"
 #include "base/util.h"
+#include "daemon.h"
 
 #define EXIT_USAGE 2
 

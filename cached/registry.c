@@ -5,11 +5,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
 #include "answer/order.h"
+#include "base/log.h"
+#include "base/util.h"
 #include "registry.h"
 #include "source/static.h"
-#include "base/util.h"
 
 #define STATIC_MAX_STALE_USEC (3600 * USEC_PER_SEC)
 #define LINES_PER_TICK        10 /* changes of state that are told in a second; the rest are counted */

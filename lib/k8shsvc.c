@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "k8shsvc.h"
 #include "answer/lookup.h"
 #include "answer/pod-name.h"
 #include "answer/target.h"
+#include "k8shsvc.h"
 #include "read/wait.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -104,7 +104,7 @@ struct ports {
         const struct khs_port *wanted;
         const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
         uint16_t number;
-        bool twins; /* endpoints that share an address are one result each */
+        bool twins;  /* endpoints that share an address are one result each */
         uint8_t set; /* the port set that was looked at last, and the port that was found there */
         uint16_t in_set;
 };
@@ -141,7 +141,8 @@ static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
 
 static uint16_t based(uint32_t base, int32_t ordinal)
 {
-        return base > 0 && ordinal >= 0 && (uint32_t)ordinal <= UINT16_MAX - base ? (uint16_t)(base + (uint32_t)ordinal) : 0;
+        return base > 0 && ordinal >= 0 && (uint32_t)ordinal <= UINT16_MAX - base ? (uint16_t)(base + (uint32_t)ordinal)
+                                                                                  : 0;
 }
 
 /* Most endpoints of a service have the same ports. */
@@ -248,8 +249,8 @@ KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int fam
 }
 
 /* Begins a lookup; only after success the pin is to be given back. */
-static inline int begin(struct khs_lookup *l, struct khs_pin *pin, struct khs_view *own, const char *name, size_t n_name,
-                        const char *const *search)
+static inline int begin(struct khs_lookup *l, struct khs_pin *pin, struct khs_view *own, const char *name,
+                        size_t n_name, const char *const *search)
 {
         int r;
 
@@ -329,8 +330,8 @@ PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, 
 
 /* ---- waiting ---- */
 
-#define TOKEN_ABSENT 1ULL /* looked, and not registered */
-#define NO_TABLE_MSEC 200 /* between two looks for a table */
+#define TOKEN_ABSENT  1ULL /* looked, and not registered */
+#define NO_TABLE_MSEC 200  /* between two looks for a table */
 
 static uint64_t now_usec(void)
 {

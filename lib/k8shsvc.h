@@ -78,8 +78,7 @@ void k8shsvc_close(k8shsvc *h);
  * of @family; -ESTALE never resolved, or older than its max-stale; -ENOTCONN no usable table, or
  * no living daemon; -ENOBUFS @n_max is too small; -EINVAL misuse.
  */
-int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr *ret, size_t n_max,
-                   size_t *n_ret);
+int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr *ret, size_t n_max, size_t *n_ret);
 
 /**
  * k8shsvc_reverse() - the name of the pod that has an address
@@ -96,9 +95,9 @@ int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr
  *
  * An IPv4 address as ::ffff:a.b.c.d is looked up as what it is.
  *
- * Return: 0; -ENOENT no registered service has it, or only as long ago as its max-stale; -EOPNOTSUPP the table has no reverse index;
- * -ENOTCONN no usable table, or no living daemon; -ENOBUFS @n_max is too small (600 bytes are
- * always enough); -EINVAL misuse. On failure @ret is left as it was.
+ * Return: 0; -ENOENT no registered service has it, or only as long ago as its max-stale; -EOPNOTSUPP the table has no
+ * reverse index; -ENOTCONN no usable table, or no living daemon; -ENOBUFS @n_max is too small (600 bytes are always
+ * enough); -EINVAL misuse. On failure @ret is left as it was.
  */
 int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, size_t n_max);
 

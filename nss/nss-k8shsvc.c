@@ -21,10 +21,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "table/bytes.h"
 #include "answer/lookup.h"
-#include "nss-pack.h"
 #include "answer/pod-name.h"
+#include "nss-pack.h"
+#include "table/bytes.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -36,19 +36,17 @@ enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, stru
                                               char **canonp);
 enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, struct hostent *ret, char *buffer,
                                               size_t n_buffer, int *errnop, int *h_errnop);
-enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer,
-                                             size_t n_buffer, int *errnop, int *h_errnop);
-enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
-                                              struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
-                                              int *h_errnop, int32_t *ttlp);
-enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_address, int family,
-                                             struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
-                                             int *h_errnop);
+enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer, size_t n_buffer,
+                                             int *errnop, int *h_errnop);
+enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family, struct hostent *ret,
+                                              char *buffer, size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp);
+enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_address, int family, struct hostent *ret,
+                                             char *buffer, size_t n_buffer, int *errnop, int *h_errnop);
 
 /* What one call wants and where its answer goes. */
 struct request {
         const char *name;
-        int family; /* AF_UNSPEC: tuples; else a hostent */
+        int family;            /* AF_UNSPEC: tuples; else a hostent */
         bool has_other_family; /* where there is no address of this one */
         char *buffer;
         size_t n_buffer;
@@ -234,10 +232,9 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct ga
 }
 
 /* Inlined, since each call of one entry point by another would be one more frame on small stacks. */
-static inline __attribute__((always_inline)) enum nss_status by_name(const char *name, int family,
-                                                                     struct hostent *ret, char *buffer,
-                                                                     size_t n_buffer, int *errnop, int *h_errnop,
-                                                                     char **canonp)
+static inline __attribute__((always_inline)) enum nss_status by_name(const char *name, int family, struct hostent *ret,
+                                                                     char *buffer, size_t n_buffer, int *errnop,
+                                                                     int *h_errnop, char **canonp)
 {
         struct request q = { .name = name, .family = family, .buffer = buffer, .n_buffer = n_buffer };
         enum nss_status s;
@@ -256,9 +253,9 @@ static inline __attribute__((always_inline)) enum nss_status by_name(const char 
         return s;
 }
 
-PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret,
-                                                     char *buffer, size_t n_buffer, int *errnop, int *h_errnop,
-                                                     int32_t *ttlp, char **canonp)
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret, char *buffer,
+                                                     size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp,
+                                                     char **canonp)
 {
         enum nss_status s = by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, canonp);
 
@@ -267,8 +264,8 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int famil
         return s;
 }
 
-PUBLIC enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, struct hostent *ret,
-                                                     char *buffer, size_t n_buffer, int *errnop, int *h_errnop)
+PUBLIC enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, struct hostent *ret, char *buffer,
+                                                     size_t n_buffer, int *errnop, int *h_errnop)
 {
         return by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }

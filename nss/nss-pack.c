@@ -51,8 +51,7 @@ int nss_plan_tuples(char *buffer, size_t n_buffer, size_t n, size_t n_name, stru
         struct nss_tuples plan;
 
         if (!room_align(&room, _Alignof(struct gaih_addrtuple)) ||
-            !room_take(&room, n * sizeof(*plan.tuples), &plan.tuples) ||
-            !room_take(&room, n_name, &plan.name))
+            !room_take(&room, n * sizeof(*plan.tuples), &plan.tuples) || !room_take(&room, n_name, &plan.name))
                 return -ERANGE;
         *ret = plan;
         return 0;

@@ -32,7 +32,7 @@ int due_queue_reserve(struct due_queue *queue, size_t n)
 void due_queue_deinit(struct due_queue *queue)
 {
         free(queue->items);
-        *queue = (struct due_queue){0};
+        *queue = (struct due_queue){ 0 };
 }
 
 static void place(struct due_queue *queue, size_t i, struct due_item *item)
@@ -51,8 +51,7 @@ static void settle(struct due_queue *queue, size_t i, struct due_item *item)
         for (;;) {
                 size_t child = 2 * i + 1;
 
-                if (child + 1 < queue->n_items &&
-                    queue->items[child + 1]->due_usec < queue->items[child]->due_usec)
+                if (child + 1 < queue->n_items && queue->items[child + 1]->due_usec < queue->items[child]->due_usec)
                         child++;
                 if (child >= queue->n_items || queue->items[child]->due_usec >= item->due_usec)
                         break;

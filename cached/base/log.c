@@ -28,10 +28,10 @@
 #include "base/log.h"
 #include "base/util.h"
 
-#define MAX_LINE      1024 /* below PIPE_BUF: a pipe takes it whole or not at all */
-#define BURST         500  /* lines at once */
-#define PER_SECOND    20
-#define RESERVE       100 /* of the burst, for warnings and errors */
+#define MAX_LINE   1024 /* below PIPE_BUF: a pipe takes it whole or not at all */
+#define BURST      500  /* lines at once */
+#define PER_SECOND 20
+#define RESERVE    100 /* of the burst, for warnings and errors */
 
 static int max_priority = LOG_INFO;
 static struct {

@@ -30,7 +30,7 @@ struct notify {
         struct sockaddr_un address;
         socklen_t n_address;
         sd_event_source *watchdog;
-        uint64_t watchdog_usec; /* between two signs of life */
+        uint64_t watchdog_usec;      /* between two signs of life */
         char states[STATES_MAX][64]; /* not sent yet, oldest first */
         size_t n_states;
         char status[256];

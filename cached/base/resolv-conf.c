@@ -67,7 +67,7 @@ void resolv_conf_parse(struct resolv_conf *ret, const char *text, size_t n_text)
         static const char keyword[] = "nameserver";
         const size_t n_keyword = sizeof(keyword) - 1;
         const char *end = text + n_text, *next;
-        struct resolv_conf conf = {.n_servers = 0};
+        struct resolv_conf conf = { .n_servers = 0 };
 
         for (const char *line = text; line < end; line = next) {
                 const char *newline = memchr(line, '\n', (size_t)(end - line));

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "config/merge.h"
-#include "config/keys/value.h"
 #include "base/util.h"
+#include "config/keys/value.h"
+#include "config/merge.h"
 
 struct claim {
         const char *alias; /* first: the tree compares it */
@@ -105,13 +105,12 @@ static void refuse(const struct config_draft *draft, const char *alias, const ch
 {
         struct config_mark mark = alias_line(draft, alias);
 
-        config_mark_report(&mark, "alias", LOG_ERR, "found %s, expected %s%s",
-                           config_quote(alias, strlen(alias)).text, why, who);
+        config_mark_report(&mark, "alias", LOG_ERR, "found %s, expected %s%s", config_quote(alias, strlen(alias)).text,
+                           why, who);
 }
 
 /* Whether @alias may stay; the reason why not is reported. */
-static bool alias_allowed(const struct config_merge *merge, const struct config_draft *draft,
-                          const char *alias)
+static bool alias_allowed(const struct config_merge *merge, const struct config_draft *draft, const char *alias)
 {
         const char *domain = merge->config->cluster_domain;
 
@@ -141,7 +140,7 @@ static int claim(struct claims *claims, const struct config_draft *draft, const 
         struct claim *mine = &claims->claims[claims->n_claims];
         struct claim *const *found;
 
-        *mine = (struct claim){.alias = alias, .draft = draft};
+        *mine = (struct claim){ .alias = alias, .draft = draft };
         found = tsearch(mine, &claims->tree, compare_claims);
         if (!found)
                 return -ENOMEM;
@@ -178,7 +177,7 @@ static int draft_check(const struct config_merge *merge, struct claims *claims, 
 
 int config_aliases_check(struct config_merge *merge)
 {
-        _cleanup_(claims_deinit) struct claims claims = {0};
+        _cleanup_(claims_deinit) struct claims claims = { 0 };
         size_t n_drafts = 0, n_aliases = 0;
 
         claims.drafts = calloc(merge->n_drafts + 1, sizeof(*claims.drafts));

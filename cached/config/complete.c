@@ -10,8 +10,8 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "config/merge.h"
 #include "config/keys/value.h"
+#include "config/merge.h"
 
 /* Lowers refresh-min to refresh-max. The mark is that of whichever key a file has set. */
 static void refresh_mend(config_usec *refresh_min, config_usec refresh_max, const struct config_mark *min,
@@ -24,8 +24,7 @@ static void refresh_mend(config_usec *refresh_min, config_usec refresh_max, cons
         if (mark->file)
                 config_mark_report(mark, "refresh-min", LOG_WARNING,
                                    "found %s, expected at most refresh-max: lowered to %s",
-                                   config_duration_format(*refresh_min).text,
-                                   config_duration_format(refresh_max).text);
+                                   config_duration_format(*refresh_min).text, config_duration_format(refresh_max).text);
         *refresh_min = refresh_max;
 }
 
@@ -34,8 +33,7 @@ static void inherit(const struct config *config, struct config_draft *draft)
         struct config_service *service = &draft->service;
 
         if (service->source == 0)
-                service->source =
-                        draft->section == CONFIG_SECTION_SERVICE ? config->source : KHS_SOURCE_KUBERNETES;
+                service->source = draft->section == CONFIG_SECTION_SERVICE ? config->source : KHS_SOURCE_KUBERNETES;
         if (service->refresh_min == 0)
                 service->refresh_min = config->refresh_min;
         if (service->refresh_max == 0)
@@ -74,8 +72,7 @@ static int compare_services(const void *a, const void *b)
 }
 
 /* Moves the drafts of one section into a sorted array. */
-static int fill(struct config_merge *merge, enum config_section section, struct config_service **ret,
-                size_t *ret_n)
+static int fill(struct config_merge *merge, enum config_section section, struct config_service **ret, size_t *ret_n)
 {
         struct config_service *services;
         size_t n = 0;

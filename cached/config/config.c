@@ -23,11 +23,11 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/util.h"
 #include "config/config.h"
 #include "config/keys/key.h"
 #include "config/load.h"
 #include "config/merge.h"
-#include "base/util.h"
 
 struct config_loader {
         const struct config_origin *origin;
@@ -161,8 +161,8 @@ static int emit_slot(const struct config_loader *loader, const struct config_slo
         if (r < 0 || slot->used == slot->fresh || !loader->started)
                 return r;
         if (asprintf(&notice, "%s: %s", slot->path,
-                     slot->used ? "its last good version stays in use"
-                                : "left out as a whole until it is mended") < 0) {
+                     slot->used ? "its last good version stays in use" : "left out as a whole until it is mended") <
+            0) {
                 notice = NULL;
                 return -ENOMEM;
         }
@@ -192,7 +192,7 @@ static void slots_deinit(struct config_slots *slots)
                 free(slots->slots[i].path);
         }
         free(slots->slots);
-        *slots = (struct config_slots){0};
+        *slots = (struct config_slots){ 0 };
 }
 
 static bool is_unchanged(const struct config_loader *loader, const struct config_load *load)
@@ -225,8 +225,7 @@ static void commit(struct config_loader *loader, struct config_load *load)
                 } else if (slot->used) {
                         struct config_slot *known;
 
-                        known = bsearch(slot, taken->slots, taken->n_slots, sizeof(*slot),
-                                        config_slot_compare);
+                        known = bsearch(slot, taken->slots, taken->n_slots, sizeof(*slot), config_slot_compare);
                         known->good = NULL;
                 } else {
                         slot->good = NULL;
@@ -236,15 +235,15 @@ static void commit(struct config_loader *loader, struct config_load *load)
         }
         slots_deinit(taken);
         *taken = load->slots;
-        load->slots = (struct config_slots){0};
+        load->slots = (struct config_slots){ 0 };
         qsort(taken->slots, taken->n_slots, sizeof(*taken->slots), config_slot_compare);
         loader->started = true;
 }
 
 /* --- the interface --- */
 
-int config_loader_new(struct config_loader **ret, const struct config_origin *origin,
-                      config_report_fn report, void *userdata)
+int config_loader_new(struct config_loader **ret, const struct config_origin *origin, config_report_fn report,
+                      void *userdata)
 {
         struct config_loader *loader = calloc(1, sizeof(*loader));
 
@@ -278,9 +277,11 @@ static void config_freep(struct config **config)
 
 int config_load(struct config_loader *loader, struct config **ret, size_t *ret_errors)
 {
-        _cleanup_(config_load_deinit) struct config_load load = {
-                .origin = loader->origin, .taken = &loader->taken, .reload = loader->started,
-                .pulse = {.fn = loader->pulse, .userdata = loader->userdata}};
+        _cleanup_(config_load_deinit) struct config_load load = { .origin = loader->origin,
+                                                                  .taken = &loader->taken,
+                                                                  .reload = loader->started,
+                                                                  .pulse = { .fn = loader->pulse,
+                                                                             .userdata = loader->userdata } };
         _cleanup_(config_freep) struct config *config = NULL;
         size_t n_errors = 0;
         int r, r_emit;

@@ -11,13 +11,13 @@
  * Names are lower case.
  */
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <netinet/in.h>
 
-#include "table/format.h" /* enum khs_source, khs_order, khs_family, KHS_ANSWERS_* */
 #include "answer/target.h"
+#include "table/format.h" /* enum khs_source, khs_order, khs_family, KHS_ANSWERS_* */
 
 typedef uint64_t config_usec;
 
@@ -110,8 +110,8 @@ typedef void (*config_report_fn)(void *userdata, int priority, const char *messa
 
 struct config_loader;
 
-int config_loader_new(struct config_loader **ret, const struct config_origin *origin,
-                      config_report_fn report, void *userdata);
+int config_loader_new(struct config_loader **ret, const struct config_origin *origin, config_report_fn report,
+                      void *userdata);
 struct config_loader *config_loader_free(struct config_loader *loader);
 
 /* @pulse is called now and then during a load that takes long, with the loader's userdata. */

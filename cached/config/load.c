@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <syslog.h>
 
+#include "base/util.h"
 #include "config/load.h"
 #include "config/target.h"
-#include "base/util.h"
 
 int config_slot_compare(const void *a, const void *b)
 {

@@ -27,8 +27,8 @@ struct config_load {
         const struct config_slots *taken; /* of the load before, sorted by path: path and good only */
         bool reload;                      /* not the first */
         struct config_pulse pulse;
-        struct config_slots slots;        /* K8SHSVC_SERVICES and --service are the last two */
-        struct config_findings findings;  /* those that belong to no file that was read */
+        struct config_slots slots;       /* K8SHSVC_SERVICES and --service are the last two */
+        struct config_findings findings; /* those that belong to no file that was read */
 };
 
 #define CONFIG_TARGET_SLOTS 2U

@@ -17,13 +17,12 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/util.h"
+#include "config/keys/value.h"
 #include "config/merge.h"
 #include "config/name.h"
-#include "config/keys/value.h"
-#include "base/util.h"
 
-#define EXPECTED_SECTIONS                                                                                   \
-        "[daemon], [service NAME.NAMESPACE], [pods NAME.NAMESPACE] or [namespace NAMESPACE]"
+#define EXPECTED_SECTIONS "[daemon], [service NAME.NAMESPACE], [pods NAME.NAMESPACE] or [namespace NAMESPACE]"
 
 /* Where a walk through a file is. */
 struct walk {
@@ -63,8 +62,7 @@ static void merge_deinit(struct config_merge *merge)
         config_free(merge->config);
 }
 
-struct config_draft *config_merge_find(const struct config_merge *merge, enum config_section section,
-                                       const char *key)
+struct config_draft *config_merge_find(const struct config_merge *merge, enum config_section section, const char *key)
 {
         struct config_draft *const *found = tfind(&key, &merge->trees[section], compare_keys);
 
@@ -81,7 +79,8 @@ struct config_place config_mark_place(const struct config_mark *mark, const char
         const struct config_entry *entry = mark_entry(mark);
 
         return (struct config_place){
-                .path = mark->file->path, .line = entry->line, .section = entry->section, .key = key};
+                .path = mark->file->path, .line = entry->line, .section = entry->section, .key = key
+        };
 }
 
 static struct config_quote quote(const char *text)
@@ -112,8 +111,7 @@ static uint8_t title_parse(const char *title, const char **ret_name)
         if (!config_word_next(&title, &word, &n_word))
                 return 0;
         for (size_t i = 0; i < sizeof(section_words) / sizeof(section_words[0]); i++) {
-                if (n_word != strlen(section_words[i].word) ||
-                    strncmp(word, section_words[i].word, n_word) != 0)
+                if (n_word != strlen(section_words[i].word) || strncmp(word, section_words[i].word, n_word) != 0)
                         continue;
                 *ret_name = title + strspn(title, " \t");
                 return section_words[i].section;
@@ -126,15 +124,15 @@ static void report_name(const struct config_mark *at, const char *name, int erro
         struct config_quote found = quote(name);
 
         if (error == -EXDEV)
-                config_mark_report(at, NULL, LOG_ERR, "found %s, expected a name in the cluster domain %s",
-                                   found.text, domain);
+                config_mark_report(at, NULL, LOG_ERR, "found %s, expected a name in the cluster domain %s", found.text,
+                                   domain);
         else if (error == -ENAMETOOLONG)
-                config_mark_report(at, NULL, LOG_ERR, "found %s, expected at most %u bytes with .svc.%s",
-                                   found.text, KHS_NAME_MAX, domain);
+                config_mark_report(at, NULL, LOG_ERR, "found %s, expected at most %u bytes with .svc.%s", found.text,
+                                   KHS_NAME_MAX, domain);
         else
                 config_mark_report(at, NULL, LOG_ERR,
-                                   "found %s, expected NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc.%s",
-                                   found.text, domain);
+                                   "found %s, expected NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc.%s", found.text,
+                                   domain);
 }
 
 /* -EINVAL: reported. */
@@ -236,8 +234,8 @@ static int section_open(struct walk *walk, uint8_t section, const char *text)
                 return 0;
         }
         if (merge->n_of[section] >= CONFIG_SERVICES_MAX) {
-                config_mark_report(&walk->at, NULL, LOG_ERR,
-                                   "found one section too many, expected at most %u", CONFIG_SERVICES_MAX);
+                config_mark_report(&walk->at, NULL, LOG_ERR, "found one section too many, expected at most %u",
+                                   CONFIG_SERVICES_MAX);
                 return 0;
         }
         r = draft_new(walk, section, &name, &draft);
@@ -285,19 +283,16 @@ static void report_value(const struct config_mark *at, const struct config_key *
 }
 
 /* Whether the key may be set here; if it was before in this file, it must be a list. */
-static bool first_in_file(const struct config_mark *at, const struct config_key *key,
-                          const struct config_mark *before)
+static bool first_in_file(const struct config_mark *at, const struct config_key *key, const struct config_mark *before)
 {
         if (before->file != at->file || config_key_is_list(key))
                 return true;
-        config_mark_report(at, key->name, LOG_ERR,
-                           "found a second value, expected one (the first is in line %u)",
+        config_mark_report(at, key->name, LOG_ERR, "found a second value, expected one (the first is in line %u)",
                            (unsigned int)mark_entry(before)->line);
         return false;
 }
 
-static int key_apply(const struct config_mark *at, const struct config_key *key, void *object,
-                     struct config_mark *mark)
+static int key_apply(const struct config_mark *at, const struct config_key *key, void *object, struct config_mark *mark)
 {
         const char *value = mark_entry(at)->value;
         int r;
@@ -325,8 +320,7 @@ static void report_unknown(const struct walk *walk)
         char names[512];
 
         config_key_names(walk->section, names, sizeof(names));
-        config_mark_report(at, mark_entry(at)->key, LOG_ERR, "found an unknown key, expected one of %s",
-                           names);
+        config_mark_report(at, mark_entry(at)->key, LOG_ERR, "found an unknown key, expected one of %s", names);
 }
 
 static int walk_key(struct walk *walk)
@@ -341,13 +335,12 @@ static int walk_key(struct walk *walk)
         }
         if (walk->section == CONFIG_SECTION_DAEMON)
                 return key_apply(&walk->at, key, merge->config, &merge->marks[key - config_daemon_keys]);
-        return key_apply(&walk->at, key, &walk->draft->service,
-                         &walk->draft->marks[key - config_service_keys]);
+        return key_apply(&walk->at, key, &walk->draft->service, &walk->draft->marks[key - config_service_keys]);
 }
 
 static int walk_file(struct config_merge *merge, struct config_file *file, bool daemon)
 {
-        struct walk walk = {.merge = merge, .at.file = file};
+        struct walk walk = { .merge = merge, .at.file = file };
 
         for (size_t i = 0; i < file->n_entries; i++) {
                 const struct config_entry *entry = &file->entries[i];
@@ -395,8 +388,7 @@ static int namespace_complete(struct config *config, const struct config_origin 
         return 0;
 }
 
-int config_merge(struct config **ret, const struct config_origin *origin, struct config_file **files,
-                 size_t n_files)
+int config_merge(struct config **ret, const struct config_origin *origin, struct config_file **files, size_t n_files)
 {
         _cleanup_(merge_deinit) struct config_merge merge = { 0 };
         int r;

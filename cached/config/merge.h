@@ -39,20 +39,18 @@ struct config_merge {
  *
  * Return: 0; -ENOMEM.
  */
-int config_merge(struct config **ret, const struct config_origin *origin, struct config_file **files,
-                 size_t n_files);
+int config_merge(struct config **ret, const struct config_origin *origin, struct config_file **files, size_t n_files);
 
 /* The rest is for the modules of the merge. */
 
 /* The draft of "S.N" in @section, or NULL. */
-struct config_draft *config_merge_find(const struct config_merge *merge, enum config_section section,
-                                       const char *key);
+struct config_draft *config_merge_find(const struct config_merge *merge, enum config_section section, const char *key);
 
 /* Adds a finding about @mark's entry to its file. @key as in struct config_place. */
-#define config_mark_report(mark, key, priority, ...)                                                        \
-        do {                                                                                                \
-                struct config_place place_ = config_mark_place(mark, key);                                  \
-                config_findings_add(&(mark)->file->merging, priority, &place_, __VA_ARGS__);                \
+#define config_mark_report(mark, key, priority, ...)                                                                   \
+        do {                                                                                                           \
+                struct config_place place_ = config_mark_place(mark, key);                                             \
+                config_findings_add(&(mark)->file->merging, priority, &place_, __VA_ARGS__);                           \
         } while (0)
 struct config_place config_mark_place(const struct config_mark *mark, const char *key);
 

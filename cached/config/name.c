@@ -7,11 +7,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "config/file/file.h"
-#include "config/name.h"
-#include "config/keys/value.h"
 #include "answer/name.h"
 #include "base/util.h"
+#include "config/file/file.h"
+#include "config/keys/value.h"
+#include "config/name.h"
 
 #define SMALL_FILE_MAX (256U << 10)
 #define SEARCH_MAX     64U /* domains; glibc before 2.26 took 6 */
@@ -127,8 +127,7 @@ static int from_resolv_conf(const char *path, const char *domain, char **ret)
         }
         if (khs_name_search(search, &zone, namespace) == 0)
                 return -ENOENT;
-        return config_label_valid(namespace, strlen(namespace)) ? config_label_parse(namespace, ret)
-                                                                : -ENOENT;
+        return config_label_valid(namespace, strlen(namespace)) ? config_label_parse(namespace, ret) : -ENOENT;
 }
 
 int config_namespace_auto(const struct config_origin *origin, const char *domain, char **ret)

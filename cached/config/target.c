@@ -8,10 +8,10 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "config/target.h"
-#include "config/keys/value.h"
 #include "answer/target.h"
 #include "base/util.h"
+#include "config/keys/value.h"
+#include "config/target.h"
 
 static void report(struct config_file *file, const char *target)
 {
@@ -39,9 +39,8 @@ int config_target_add(struct config_file *file, const char *target)
                 report(file, target);
                 return 0;
         }
-        r = asprintf(&title, "service %.*s%s%.*s", (int)parsed.n_name, parsed.name,
-                     with_namespace ? "." : "", (int)parsed.n_namespace,
-                     with_namespace ? parsed.namespace : "");
+        r = asprintf(&title, "service %.*s%s%.*s", (int)parsed.n_name, parsed.name, with_namespace ? "." : "",
+                     (int)parsed.n_namespace, with_namespace ? parsed.namespace : "");
         if (r < 0) {
                 title = NULL;
                 return -ENOMEM;

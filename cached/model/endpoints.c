@@ -148,7 +148,8 @@ static struct known known_of_old(const struct khs_row_endpoint *e)
 }
 
 /* Ports that were not learned are those that the same host had, or an address that has only one. */
-static struct known known_of_news(const struct walk *w, const struct source_endpoint *e, const struct khs_row_endpoint *old)
+static struct known known_of_news(const struct walk *w, const struct source_endpoint *e,
+                                  const struct khs_row_endpoint *old)
 {
         if (!e->ports_unknown)
                 return (struct known){ e->host, e->ports, e->n_ports };
@@ -187,7 +188,7 @@ struct sets {
 
 static int sets_init(struct sets *sets, const struct khs_port *config, size_t n_config)
 {
-        *sets = (struct sets){.config = config, .n_config = (uint32_t)n_config, .n_last = UINT32_MAX};
+        *sets = (struct sets){ .config = config, .n_config = (uint32_t)n_config, .n_last = UINT32_MAX };
         sets->numbers = calloc((HOST_TABLE_PORT_SETS + 1) * (n_config ? n_config : 1), sizeof(*sets->numbers));
         return sets->numbers ? 0 : -ENOMEM;
 }
@@ -285,7 +286,7 @@ void host_table_deinit(struct host_table *table)
         free(table->others_unknown);
         free(table->strings);
         free(table->ports);
-        *table = (struct host_table){.n = 0};
+        *table = (struct host_table){ .n = 0 };
 }
 
 /* Room for the rows of @n_addrs addresses, and as many twins as there can be. */
@@ -393,7 +394,10 @@ static void add_news(struct making *m, uint32_t i, struct address address)
                 while (o < w->n_old && compare_hosts(old_at(w, o)->host, e->host) < 0)
                         o++;
                 add_endpoint(m, i, address, n == 0,
-                             known_of_news(w, e, o < w->n_old && compare_hosts(old_at(w, o)->host, e->host) == 0 ? old_at(w, o) : NULL));
+                             known_of_news(w, e,
+                                           o < w->n_old && compare_hosts(old_at(w, o)->host, e->host) == 0
+                                                   ? old_at(w, o)
+                                                   : NULL));
         }
         m->table.others_unknown[i] = news_at(w, 0)->others_unknown;
 }
@@ -433,8 +437,8 @@ static uint32_t most_twins(uint32_t n_addrs, const struct host_table *old, const
 }
 
 int host_table_make(struct host_table *ret, const struct host_addrs *addrs, const struct host_table *old,
-                    const struct host_addrs *old_addrs, const struct source_result *news,
-                    const struct khs_port *ports, size_t n_ports)
+                    const struct host_addrs *old_addrs, const struct source_result *news, const struct khs_port *ports,
+                    size_t n_ports)
 {
         struct making m = {
                 .walk = { .old = old, .old_addrs = old_addrs, .news = news },

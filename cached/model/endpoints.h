@@ -5,17 +5,17 @@
  *
  * Pure. One row for each address, then one for each twin, in the order of a table's row, so that they can
  * be handed on as they are: where an address has several hosts, the first of them by name (bytewise) has
- * its row, and the others are twins. A table is never changed: another one is made out of it, of the addresses that there
- * are now, and of what a source has said. What an address was told to be stays as long as the
- * address does, until a source says otherwise.
+ * its row, and the others are twins. A table is never changed: another one is made out of it, of the addresses that
+ * there are now, and of what a source has said. What an address was told to be stays as long as the address does, until
+ * a source says otherwise.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "source/source.h"
 #include "answer/target.h" /* struct khs_port */
+#include "source/source.h"
 
 #define HOST_TABLE_PORT_SETS 255U /* that differ, in one service: as many as a record can tell apart */
 
@@ -53,8 +53,8 @@ struct host_table {
  * Return: 0; -ENOMEM.
  */
 int host_table_make(struct host_table *ret, const struct host_addrs *addrs, const struct host_table *old,
-                    const struct host_addrs *old_addrs, const struct source_result *news,
-                    const struct khs_port *ports, size_t n_ports);
+                    const struct host_addrs *old_addrs, const struct source_result *news, const struct khs_port *ports,
+                    size_t n_ports);
 void host_table_deinit(struct host_table *table);
 
 bool host_table_equal(const struct host_table *a, const struct host_table *b);

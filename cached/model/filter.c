@@ -35,8 +35,7 @@ static bool is_special6(const uint8_t *b)
         return b[0] == 0xff || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) || memcmp(b, mapped, 12) == 0;
 }
 
-bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct config_network *allow_cidr,
-                    size_t n_allow_cidr)
+bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct config_network *allow_cidr, size_t n_allow_cidr)
 {
         if (family == AF_INET ? is_special4(bytes) : is_special6(bytes))
                 return false;

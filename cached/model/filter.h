@@ -20,5 +20,4 @@
  * Refuses what can never be a pod seen from elsewhere: 0/8, 127/8, 169.254/16, 224/3 (multicast,
  * reserved and broadcast); ::, ::1, fe80::/10, ff00::/8, v4-mapped.
  */
-bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct config_network *allow_cidr,
-                    size_t n_allow_cidr);
+bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct config_network *allow_cidr, size_t n_allow_cidr);

@@ -171,8 +171,8 @@ int service_configure(struct service *s, const struct service_options *options)
         bool ports = !same_ports(s, options);
         int r;
 
-        if (s->policy == options->policy && !ports && s->hosts == options->hosts &&
-            s->family == options->family && s->max_stale == options->max_stale)
+        if (s->policy == options->policy && !ports && s->hosts == options->hosts && s->family == options->family &&
+            s->max_stale == options->max_stale)
                 return SERVICE_UNCHANGED;
         r = ports ? set_ports(s, options) : 0;
         if (r < 0)
@@ -292,7 +292,8 @@ static struct source_endpoint seed_endpoint(const struct khs_row *row, uint32_t 
                 .n_ports = e->n_ports,
         };
 
-        memcpy(ret.bytes, six ? (const uint8_t *)row->v6 + (size_t)(i - row->n4) * 16 : (const uint8_t *)row->v4 + (size_t)i * 4,
+        memcpy(ret.bytes,
+               six ? (const uint8_t *)row->v6 + (size_t)(i - row->n4) * 16 : (const uint8_t *)row->v4 + (size_t)i * 4,
                six ? 16 : 4);
         return ret;
 }
@@ -422,7 +423,8 @@ int service_apply(struct service *s, const struct source_result *result, uint64_
  * A family that a service has never had is asked for only now and then: while the other family is
  * confirmed, it is still known to have none.
  */
-static bool too_old(const struct service_family *f, const struct service_family *other, uint64_t max_stale, uint64_t now)
+static bool too_old(const struct service_family *f, const struct service_family *other, uint64_t max_stale,
+                    uint64_t now)
 {
         if (!is_known(f) || (f->state == KHS_SERVICE_EMPTY && other->state == KHS_SERVICE_FRESH))
                 return false;
@@ -478,9 +480,8 @@ enum khs_service_state service_state(const struct service *s)
 const char *service_state_name(enum khs_service_state state)
 {
         static const char *const names[] = {
-                [KHS_SERVICE_PENDING] = "pending", [KHS_SERVICE_FRESH] = "fresh",
-                [KHS_SERVICE_STALE] = "stale",     [KHS_SERVICE_EMPTY] = "empty",
-                [KHS_SERVICE_EXPIRED] = "expired",
+                [KHS_SERVICE_PENDING] = "pending", [KHS_SERVICE_FRESH] = "fresh",     [KHS_SERVICE_STALE] = "stale",
+                [KHS_SERVICE_EMPTY] = "empty",     [KHS_SERVICE_EXPIRED] = "expired",
         };
 
         return names[state];
@@ -512,8 +513,8 @@ static int64_t later(int64_t a, int64_t b)
 }
 
 /* What one family adds to a row. */
-static void row_family(const struct service *s, const struct service_family *f, uint32_t unknown_flag, struct khs_row *row,
-                       int64_t *fresh, int64_t *stale)
+static void row_family(const struct service *s, const struct service_family *f, uint32_t unknown_flag,
+                       struct khs_row *row, int64_t *fresh, int64_t *stale)
 {
         if (!is_known(f))
                 row->flags |= unknown_flag;

@@ -33,8 +33,8 @@
 #include "source/source.h"
 #include "write/writer.h"
 
-#define SERVICE_NEGATIVES          3
-#define SERVICE_NEGATIVE_GAP_USEC  2000000ULL
+#define SERVICE_NEGATIVES         3
+#define SERVICE_NEGATIVE_GAP_USEC 2000000ULL
 
 struct service_family {
         uint8_t state;  /* enum khs_service_state */

@@ -5,12 +5,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "table/boot-id.h"
 #include "base/log.h"
 #include "publish/predecessor.h"
+#include "read/attrs.h"
 #include "read/crc.h"
 #include "read/map.h"
-#include "read/attrs.h"
+#include "table/boot-id.h"
 
 #define MAX_ROWS      (2 * KHS_MAX_ADDRS)
 #define MAX_PORTS     4096 /* in all port sets of a record; what is beyond is learned anew */
@@ -83,7 +83,8 @@ int predecessor_open(struct predecessor **ret, const char *dir, const char *zone
                 return 0;
         }
         if (!of_this_boot(&p->file.view) || !is_zone(&p->file.view, zone)) {
-                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; beginning anew", dir);
+                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; beginning anew",
+                            dir);
                 predecessor_close(p);
                 return 0;
         }

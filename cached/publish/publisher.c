@@ -4,17 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "table/clock.h"
 #include "base/log.h"
-#include "publish/publisher.h"
 #include "base/util.h"
+#include "publish/publisher.h"
+#include "table/clock.h"
 
-#define JOIN_USEC       (25 * USEC_PER_MSEC)
-#define WAKE_USEC       (100 * USEC_PER_MSEC) /* sleeping readers are woken ten times a second at most */
-#define MAX_PER_JOIN    500 /* publishes in one such interval: 20,000 a second */
-#define HOLD_MIN_USEC   (1 * USEC_PER_SEC) /* between tries when there is no room */
-#define HOLD_MAX_USEC   (30 * USEC_PER_SEC)
-#define TIMER_SLACK     1000
+#define JOIN_USEC     (25 * USEC_PER_MSEC)
+#define WAKE_USEC     (100 * USEC_PER_MSEC) /* sleeping readers are woken ten times a second at most */
+#define MAX_PER_JOIN  500                   /* publishes in one such interval: 20,000 a second */
+#define HOLD_MIN_USEC (1 * USEC_PER_SEC)    /* between tries when there is no room */
+#define HOLD_MAX_USEC (30 * USEC_PER_SEC)
+#define TIMER_SLACK   1000
 
 struct publisher {
         struct khs_writer *writer;
@@ -158,8 +158,9 @@ static void set_refused(struct publisher *p, struct publication *pub, bool refus
 static void refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
 {
         if (p->n_refused == 0)
-                log_message(LOG_ERR, "no room in the table for %s: %s; max-table-size is %llu bytes, the table has %llu; "
-                                     "what it says stays, the rest is tried again",
+                log_message(LOG_ERR,
+                            "no room in the table for %s: %s; max-table-size is %llu bytes, the table has %llu; "
+                            "what it says stays, the rest is tried again",
                             pub->service->key, strerror(-error), (unsigned long long)p->params.max_bytes,
                             (unsigned long long)khs_writer_size(p->writer));
         set_refused(p, pub, true);

@@ -29,9 +29,9 @@ enum source_kind {
 struct source_endpoint {
         uint8_t family; /* AF_INET or AF_INET6 */
         uint8_t bytes[16];
-        bool others_unknown; /* of the address: it may be that of more hosts than are known here */
-        bool ports_unknown; /* nothing was learned of its ports: they stay as they were */
-        const char *host;   /* one label, lower case; NULL: none */
+        bool others_unknown;              /* of the address: it may be that of more hosts than are known here */
+        bool ports_unknown;               /* nothing was learned of its ports: they stay as they were */
+        const char *host;                 /* one label, lower case; NULL: none */
         const struct khs_row_port *ports; /* those with a name; NULL: none. Equal ones are best shared */
         uint32_t n_ports;
 };
@@ -47,7 +47,8 @@ struct source_result {
 
         /* SOURCE_ENDPOINTS: nothing above counts but source. What is not named here stays as it was. */
         uint32_t n_endpoints;
-        const struct source_endpoint *endpoints; /* IPv4 first, each family sorted, then by host (bytewise), no duplicates; borrowed */
+        const struct source_endpoint
+                *endpoints; /* IPv4 first, each family sorted, then by host (bytewise), no duplicates; borrowed */
 };
 
 /**

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "source/static.h"
 #include "base/util.h"
+#include "source/static.h"
 
 #define CONFIRM_USEC (30 * USEC_PER_SEC)
 

@@ -64,7 +64,7 @@ static void randomize_case(struct dns_question *question, const uint8_t *bits)
 void dns_question_build(struct dns_question *ret, const struct dns_name *name, uint16_t type, bool udp,
                         const uint8_t random[34])
 {
-        struct dns_question question = {.n_name = name->n};
+        struct dns_question question = { .n_name = name->n };
         uint8_t *p = question.packet;
         size_t n = DNS_HEADER_SIZE;
 
@@ -87,8 +87,7 @@ void dns_question_build(struct dns_question *ret, const struct dns_name *name, u
         *ret = question;
 }
 
-bool dns_reply_matches(const struct dns_question *question, const uint8_t *packet, size_t n_packet,
-                       bool *ret_case)
+bool dns_reply_matches(const struct dns_question *question, const uint8_t *packet, size_t n_packet, bool *ret_case)
 {
         const uint8_t *ours = question->packet + DNS_HEADER_SIZE, *theirs = packet + DNS_HEADER_SIZE;
         size_t n = question->n_name;
@@ -127,8 +126,7 @@ static uint32_t sort_unique(uint8_t *addrs, uint32_t n_addrs, size_t size)
 
 /* One record of the answer section; false if it spoils the whole answer, with the reason in @answer. */
 static bool take_record(const struct dns_rules *rules, const struct dns_name *name, uint16_t type,
-                        const struct dns_record *record, const uint8_t *data, struct dns_answer *answer,
-                        uint8_t *addrs)
+                        const struct dns_record *record, const uint8_t *data, struct dns_answer *answer, uint8_t *addrs)
 {
         size_t size = type == DNS_TYPE_A ? 4 : 16;
         uint8_t family = type == DNS_TYPE_A ? AF_INET : AF_INET6;
@@ -161,7 +159,7 @@ static bool take_record(const struct dns_rules *rules, const struct dns_name *na
 static struct dns_answer read_sections(const struct dns_rules *rules, const struct dns_question *question,
                                        struct dns_view *view, uint8_t *addrs)
 {
-        struct dns_answer answer = {.kind = SOURCE_ANSWER, .ttl_s = UINT32_MAX};
+        struct dns_answer answer = { .kind = SOURCE_ANSWER, .ttl_s = UINT32_MAX };
         struct dns_name name = dns_question_name(question);
         uint16_t type = dns_question_type(question);
         size_t n_records = dns_view_count(view, DNS_SECTION_ANSWER);
@@ -187,8 +185,8 @@ static struct dns_answer read_sections(const struct dns_rules *rules, const stru
         return answer;
 }
 
-void dns_answer_read(const struct dns_rules *rules, const struct dns_question *question,
-                     const uint8_t *packet, size_t n_packet, struct dns_answer *ret, uint8_t *ret_addrs)
+void dns_answer_read(const struct dns_rules *rules, const struct dns_question *question, const uint8_t *packet,
+                     size_t n_packet, struct dns_answer *ret, uint8_t *ret_addrs)
 {
         struct dns_view view;
 

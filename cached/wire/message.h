@@ -85,8 +85,7 @@ void dns_question_build(struct dns_question *ret, const struct dns_name *name, u
  * The id is the transport's to compare: c-ares 1.20 and newer replace it by their own.
  * @ret_case: the question came back in the case it was sent in.
  */
-bool dns_reply_matches(const struct dns_question *question, const uint8_t *packet, size_t n_packet,
-                       bool *ret_case);
+bool dns_reply_matches(const struct dns_question *question, const uint8_t *packet, size_t n_packet, bool *ret_case);
 
 /**
  * dns_answer_read() - judge the reply to a question for A or AAAA
@@ -98,5 +97,5 @@ bool dns_reply_matches(const struct dns_question *question, const uint8_t *packe
  *
  * Work is bounded by the packet's length: a name is followed over at most 128 pointers.
  */
-void dns_answer_read(const struct dns_rules *rules, const struct dns_question *question,
-                     const uint8_t *packet, size_t n_packet, struct dns_answer *ret, uint8_t *ret_addrs);
+void dns_answer_read(const struct dns_rules *rules, const struct dns_question *question, const uint8_t *packet,
+                     size_t n_packet, struct dns_answer *ret, uint8_t *ret_addrs);

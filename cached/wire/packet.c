@@ -83,7 +83,7 @@ bool dns_reply_open(const struct dns_question *question, const uint8_t *packet, 
                 ret_answer->ask_tcp = true;
                 return false;
         }
-        *ret_view = (struct dns_view){packet, n_packet, DNS_HEADER_SIZE + question->n_name + 4U};
+        *ret_view = (struct dns_view){ packet, n_packet, DNS_HEADER_SIZE + question->n_name + 4U };
         rcode = dns_reply_rcode(ret_view);
         if (rcode == DNS_RCODE_NOERROR || rcode == DNS_RCODE_NXDOMAIN || dns_reply_is_cut(ret_view))
                 return true;
@@ -93,7 +93,7 @@ bool dns_reply_open(const struct dns_question *question, const uint8_t *packet, 
 
 struct dns_name dns_question_name(const struct dns_question *question)
 {
-        struct dns_name name = {.n = question->n_name};
+        struct dns_name name = { .n = question->n_name };
 
         for (size_t i = 0; i < name.n; i++)
                 name.wire[i] = dns_lower(question->packet[DNS_HEADER_SIZE + i]);

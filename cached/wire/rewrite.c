@@ -205,7 +205,7 @@ static bool put_reply(struct pen *pen, const ares_dns_record_t *reply)
         if (!put_name(pen, asked))
                 return false;
         put16(pen, (uint16_t)type);
-        put16(pen, (uint16_t)class);
+        put16(pen, (uint16_t) class);
         for (size_t s = 0; s < 3; s++)
                 for (size_t i = 0; i < ares_dns_record_rr_cnt(reply, sections[s]); i++)
                         if (!put_record(pen, ares_dns_record_rr_get_const(reply, sections[s], i), asked))

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/srv.h"
 #include "wire/packet.h"
+#include "wire/srv.h"
 
 #define SRV_FIXED 6U /* priority, weight, port */
 
@@ -198,7 +198,7 @@ static bool take_addr(struct reading *r, const struct dns_record *record)
                 return true;
         }
         addr = &r->srv->addrs[r->srv->n_addrs++];
-        *addr = (struct dns_srv_addr){.target = (uint16_t)(target - r->srv->targets), .family = family};
+        *addr = (struct dns_srv_addr){ .target = (uint16_t)(target - r->srv->targets), .family = family };
         memcpy(addr->bytes, r->view.packet + record->data, record->n_data);
         return true;
 }
@@ -244,7 +244,7 @@ static bool reading_begin(struct reading *r, const struct dns_question *question
 
 static struct dns_answer reading_end(const struct reading *r)
 {
-        struct dns_answer answer = {.kind = SOURCE_ANSWER};
+        struct dns_answer answer = { .kind = SOURCE_ANSWER };
 
         if (r->cut) {
                 answer = dns_failure(KHS_REASON_TRUNCATED);
@@ -253,9 +253,8 @@ static struct dns_answer reading_end(const struct reading *r)
         return answer;
 }
 
-void dns_srv_read(const struct dns_rules *rules, const struct dns_question *question,
-                  const struct dns_name *service, const uint8_t *packet, size_t n_packet,
-                  struct dns_answer *ret, struct dns_srv *ret_srv)
+void dns_srv_read(const struct dns_rules *rules, const struct dns_question *question, const struct dns_name *service,
+                  const uint8_t *packet, size_t n_packet, struct dns_answer *ret, struct dns_srv *ret_srv)
 {
         struct reading r;
 
@@ -273,8 +272,8 @@ void dns_srv_read(const struct dns_rules *rules, const struct dns_question *ques
         *ret = reading_end(&r);
 }
 
-void dns_ptr_read(const struct dns_question *question, const struct dns_name *service,
-                  const uint8_t *packet, size_t n_packet, struct dns_answer *ret, struct dns_srv *ret_srv)
+void dns_ptr_read(const struct dns_question *question, const struct dns_name *service, const uint8_t *packet,
+                  size_t n_packet, struct dns_answer *ret, struct dns_srv *ret_srv)
 {
         struct reading r;
 
@@ -284,6 +283,7 @@ void dns_ptr_read(const struct dns_question *question, const struct dns_name *se
         if (r.n_records == 0 && !r.cut)
                 *ret = (struct dns_answer){
                         .kind = SOURCE_NEGATIVE,
-                        .reason = dns_reply_rcode(&r.view) == DNS_RCODE_NXDOMAIN ? KHS_REASON_NXDOMAIN : KHS_REASON_NODATA,
+                        .reason = dns_reply_rcode(&r.view) == DNS_RCODE_NXDOMAIN ? KHS_REASON_NXDOMAIN
+                                                                                 : KHS_REASON_NODATA,
                 };
 }

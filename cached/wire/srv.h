@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire/message.h"
 #include "answer/target.h" /* struct khs_port, KHS_LABEL_MAX */
+#include "wire/message.h"
 
 /* What 65,535 bytes can hold: an SRV record that counts has at least 22 bytes, an address 16. */
 #define DNS_SRV_TARGETS_MAX 3072U
@@ -57,9 +57,8 @@ void dns_ptr_name(struct dns_name *ret, uint8_t family, const uint8_t *bytes);
  * @ret_srv: always filled. What a truncated reply holds is true, too, but not all there is: then it
  *           stands here beside the failure.
  */
-void dns_srv_read(const struct dns_rules *rules, const struct dns_question *question,
-                  const struct dns_name *service, const uint8_t *packet, size_t n_packet,
-                  struct dns_answer *ret, struct dns_srv *ret_srv);
+void dns_srv_read(const struct dns_rules *rules, const struct dns_question *question, const struct dns_name *service,
+                  const uint8_t *packet, size_t n_packet, struct dns_answer *ret, struct dns_srv *ret_srv);
 
 /**
  * dns_ptr_read() - judge the reply to a question for PTR
@@ -67,5 +66,5 @@ void dns_srv_read(const struct dns_rules *rules, const struct dns_question *ques
  * The same; targets are the hosts below @service to which the address belongs, and there are no
  * addresses. Whoever says that there is none is believed: nothing is withdrawn by it.
  */
-void dns_ptr_read(const struct dns_question *question, const struct dns_name *service,
-                  const uint8_t *packet, size_t n_packet, struct dns_answer *ret, struct dns_srv *ret_srv);
+void dns_ptr_read(const struct dns_question *question, const struct dns_name *service, const uint8_t *packet,
+                  size_t n_packet, struct dns_answer *ret, struct dns_srv *ret_srv);

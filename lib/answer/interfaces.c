@@ -27,11 +27,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "table/bytes.h"
 #include "answer/interfaces.h"
-#include "read/process.h"
 #include "answer/score.h"
+#include "read/process.h"
 #include "table/atomic.h"
+#include "table/bytes.h"
 
 #define KEEP_MS       10000U
 #define MAX_DATAGRAMS 64U /* of one dump; the kernel fills them with some 4 KB each */

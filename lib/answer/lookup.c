@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "table/bytes.h"
 #include "answer/lookup.h"
 #include "read/process.h"
+#include "table/bytes.h"
 
 #define MAX_TRIES 8 /* finds of one lookup; a second one is rare */
 
@@ -119,7 +119,8 @@ static __attribute__((noinline, cold)) int find_pod(struct khs_lookup *l, size_t
                         return r == -ENOENT ? no_pod(l, r, whole) : r;
                 r = khs_attrs_open(l->view, &l->found, &l->attrs);
                 if (r == 0)
-                        l->n_pod = khs_attrs_find_host(l->view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
+                        l->n_pod =
+                                khs_attrs_find_host(l->view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
                 if (r == -EBADMSG)
                         return r;
                 l->v4.n = count_v4(l);
@@ -357,7 +358,8 @@ KHS_INLINE uint32_t score(const struct khs_lookup *l, const struct khs_interface
 }
 
 /* The address that the host sticks to, if it has one of its own. */
-static __attribute__((noinline, cold)) void find_winner(struct khs_lookup *l, const struct khs_interfaces *look, int family)
+static __attribute__((noinline, cold)) void find_winner(struct khs_lookup *l, const struct khs_interfaces *look,
+                                                        int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         uint32_t address[4], first = 0, n = family == AF_INET ? l->found.record.n4 : l->found.record.n6;
@@ -382,7 +384,8 @@ static __attribute__((noinline, cold)) void find_winner(struct khs_lookup *l, co
         run->first = first;
 }
 
-static __attribute__((noinline, cold)) void choose_first(struct khs_lookup *l, const struct khs_interfaces *look, int family)
+static __attribute__((noinline, cold)) void choose_first(struct khs_lookup *l, const struct khs_interfaces *look,
+                                                         int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
 
@@ -393,7 +396,8 @@ static __attribute__((noinline, cold)) void choose_first(struct khs_lookup *l, c
 }
 
 /* What goes with the first one; where nothing is known of the own addresses, nothing. */
-static __attribute__((noinline, cold)) void keep_others(struct khs_lookup *l, const struct khs_interfaces *look, int family)
+static __attribute__((noinline, cold)) void keep_others(struct khs_lookup *l, const struct khs_interfaces *look,
+                                                        int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         struct khs_keep keep;

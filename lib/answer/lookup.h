@@ -33,8 +33,8 @@
 #include "answer/interfaces.h"
 #include "answer/name.h"
 #include "answer/order.h"
-#include "read/map.h"
 #include "read/attrs.h"
+#include "read/map.h"
 
 struct khs_lookup {
         const struct khs_view *view; /* of the pin, as is the time */
@@ -144,7 +144,8 @@ static inline bool khs_lookup_done(const struct khs_lookup *l)
  */
 bool khs_lookup_twins(struct khs_lookup *l);
 
-/* The row of the i-th address or endpoint from the first of the run, cyclically, see read/attrs.h; KHS_NO_ROW: the record changes meanwhile. */
+/* The row of the i-th address or endpoint from the first of the run, cyclically, see read/attrs.h; KHS_NO_ROW: the
+ * record changes meanwhile. */
 #define KHS_NO_ROW UINT32_MAX
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i);
 

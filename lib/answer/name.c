@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "table/bytes.h"
 #include "answer/name.h"
+#include "table/bytes.h"
 
 #define SVC     ".svc"
 #define N_SVC   (sizeof(SVC) - 1)

@@ -23,15 +23,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "read/view.h" /* struct khs_zone */
 #include "answer/target.h" /* KHS_NAME_MAX, KHS_LABEL_MAX */
+#include "read/view.h"     /* struct khs_zone */
 
 struct khs_name {
-        char text[256];   /* lower case, without final dot and without .svc[.D]; NUL-terminated */
+        char text[256]; /* lower case, without final dot and without .svc[.D]; NUL-terminated */
         uint8_t len;
         uint8_t n_labels;
-        uint8_t n_first;  /* length of the first label */
-        bool in_cluster;  /* ended in .svc or .svc.D: text is S.N or HOST.S.N, never an alias */
+        uint8_t n_first; /* length of the first label */
+        bool in_cluster; /* ended in .svc or .svc.D: text is S.N or HOST.S.N, never an alias */
 };
 
 /**

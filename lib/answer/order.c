@@ -2,8 +2,8 @@
 
 #include <sys/socket.h>
 
-#include "table/bytes.h"
 #include "answer/order.h"
+#include "table/bytes.h"
 
 bool khs_order_keeps(uint32_t policy)
 {

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "table/bytes.h"
 #include "answer/pod-name.h"
-#include "read/map.h"
 #include "read/attrs.h"
+#include "read/map.h"
+#include "table/bytes.h"
 
 #define SVC        ".svc."
 #define DASHED_MAX 40U /* eight parts of four digits, and a zero at the end instead of one */
@@ -96,8 +96,8 @@ static uint32_t row_of(const struct khs_view *view, const struct khs_found *foun
 }
 
 /* The pod's host name, if one is known; its length, and if longer than n_max without it. */
-static KHS_NOINLINE size_t known_host(const struct khs_view *view, const struct khs_found *found,
-                                                   uint32_t i, char *ret, size_t n_max)
+static KHS_NOINLINE size_t known_host(const struct khs_view *view, const struct khs_found *found, uint32_t i, char *ret,
+                                      size_t n_max)
 {
         struct khs_attrs_at attrs;
         struct khs_attr_row row;
@@ -109,8 +109,8 @@ static KHS_NOINLINE size_t known_host(const struct khs_view *view, const struct 
 }
 
 /* The first label of the name; as above. */
-static KHS_NOINLINE size_t host_label(const struct khs_view *view, const struct khs_found *found,
-                                                   int family, const uint8_t *address, char *ret, size_t n_max)
+static KHS_NOINLINE size_t host_label(const struct khs_view *view, const struct khs_found *found, int family,
+                                      const uint8_t *address, char *ret, size_t n_max)
 {
         size_t n = known_host(view, found, row_of(view, found, family, address), ret, n_max);
         char dashed[DASHED_MAX];
@@ -124,8 +124,8 @@ static KHS_NOINLINE size_t host_label(const struct khs_view *view, const struct 
 }
 
 /* Return: the size of the name with its NUL; when that is more than n_max, nothing is written. */
-static KHS_NOINLINE size_t write_name(const struct khs_view *view, const struct khs_found *found, int family, const uint8_t *address,
-                         char *ret, size_t n_max)
+static KHS_NOINLINE size_t write_name(const struct khs_view *view, const struct khs_found *found, int family,
+                                      const uint8_t *address, char *ret, size_t n_max)
 {
         size_t n_rest = 1 + found->n_key + strlen(SVC) + view->n_zone + 1, n_host;
 
@@ -143,8 +143,7 @@ static KHS_NOINLINE size_t write_name(const struct khs_view *view, const struct 
         return n_host + n_rest;
 }
 
-static KHS_NOINLINE int name_of(const struct khs_pin *pin, int family, const uint8_t *address, char *ret,
-                                             size_t n_max)
+static KHS_NOINLINE int name_of(const struct khs_pin *pin, int family, const uint8_t *address, char *ret, size_t n_max)
 {
         struct khs_found found;
 

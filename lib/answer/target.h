@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KHS_LABEL_MAX 63U /* RFC 1035, 2.3.4 */
+#define KHS_LABEL_MAX 63U  /* RFC 1035, 2.3.4 */
 #define KHS_NAME_MAX  253U /* longest name as text, without a final dot */
 
 enum khs_port_kind {

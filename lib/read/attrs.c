@@ -50,7 +50,7 @@ KHS_INLINE uint32_t word_at(const struct khs_view *view, const struct khs_attrs_
 
 /* Where a string begins and how long it is; 0: none. */
 KHS_INLINE uint32_t string_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
-                          uint32_t *ret_offset)
+                              uint32_t *ret_offset)
 {
         uint32_t n_bytes = (attrs->head.end - attrs->head.strings) * 4, n;
 

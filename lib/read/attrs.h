@@ -18,7 +18,7 @@
 /* Where the attributes of one record are: a checked copy of their head. */
 struct khs_attrs_at {
         struct khs_attrs head;
-        uint32_t word; /* first word of the head */
+        uint32_t word;   /* first word of the head */
         uint32_t n_rows; /* of addresses and twins, <= 2 * KHS_MAX_ADDRS */
 };
 
@@ -84,7 +84,8 @@ uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs
 /* The number of the row at one place among those sorted by host; n_rows where there is none. */
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place);
 
-/* The row that has the address of row @i: that itself, but for twins; n_rows or more: there is none, or it is damaged. */
+/* The row that has the address of row @i: that itself, but for twins; n_rows or more: there is none, or it is damaged.
+ */
 uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i);
 
 /* How many twins, from the first, share addresses of rows before @address. */

@@ -6,8 +6,8 @@
 
 #include <errno.h>
 
-#include "table/crc32c.h"
 #include "read/crc.h"
+#include "table/crc32c.h"
 
 static uint32_t tables[4][256];
 

@@ -21,10 +21,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "table/clock.h"
+#include "read/map.h"
 #include "read/process.h"
 #include "table/atomic.h"
-#include "read/map.h"
+#include "table/clock.h"
 
 #define N_TRIES   3   /* to pin the current map while others replace it */
 #define TRY_DS    10  /* a newer file is looked for once a second */
@@ -243,7 +243,8 @@ static void unmap_retired(void)
         for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
                 if (!maps[i].mapped || !map_unused(i))
                         continue;
-                /* First, so that nobody who is forked or left by longjmp() in between unmaps it again, when others have it. */
+                /* First, so that nobody who is forked or left by longjmp() in between unmaps it again, when others have
+                 * it. */
                 __atomic_store_n(&maps[i].mapped, 0, __ATOMIC_RELAXED);
                 __atomic_signal_fence(__ATOMIC_SEQ_CST);
                 khs_table_close(&maps[i].file);

@@ -91,8 +91,7 @@ static __attribute__((noinline, cold)) uint32_t set_seed(void)
 {
         uint32_t seed = make_seed(), expected = 0;
 
-        if (__atomic_compare_exchange_n(&khs_process.seed, &expected, seed, false, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(&khs_process.seed, &expected, seed, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
                 return seed;
         return expected; /* another thread was first */
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "table/siphash.h"
 #include "read/view.h"
+#include "table/siphash.h"
 
 #define MAX_TRIES   8  /* as in read/view.c */
 #define MAX_RECORDS 64 /* services with one address that are looked at */
@@ -68,8 +68,7 @@ static int search_reverse(const struct khs_view *view, uint64_t hash, int family
         return -ENOENT;
 }
 
-int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret,
-                     char *key)
+int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret, char *key)
 {
         uint64_t hash;
 

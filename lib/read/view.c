@@ -17,17 +17,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "read/view.h"
+#include "table/atomic.h"
 #include "table/bytes.h"
 #include "table/crc32c.h"
 #include "table/siphash.h"
-#include "table/atomic.h"
-#include "read/view.h"
 
 #define MAX_TRIES   8  /* searches before we give up; more than one is rare, see tests/bench */
 #define MAX_RECORDS 16 /* blocks looked at in one search: equal 31-bit tags are not met by chance */
 
 #define MAX_CHUNK   16 /* words copied at a time */
-#define SMALL_CHUNK 4 /* on the deepest stacks: an IPv6 address */
+#define SMALL_CHUNK 4  /* on the deepest stacks: an IPv6 address */
 
 /* Never a valid seq, ref or size: what can't be read is damaged, by the same checks. */
 #define UNREADABLE 0xffU
@@ -93,7 +93,7 @@ void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, ui
 
         if (!map)
                 pread_words(view->fd, word, ret, n_words);
-        /* Never many: unrolled, it would be half a kilobyte in every process. */
+                /* Never many: unrolled, it would be half a kilobyte in every process. */
 #pragma GCC unroll 1
         for (uint32_t i = 0; map && i < n_words; i++)
                 ret[i] = khs_load_relaxed(map + word + i);
@@ -415,7 +415,8 @@ void khs_found_pread(const struct khs_view *view, const struct khs_found *found,
         }
 }
 
-__attribute__((cold)) int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
+__attribute__((cold)) int khs_found_alias(const struct khs_view *view, const struct khs_found *found,
+                                          char ret[static 256])
 {
         uint32_t room = found->record.units * KHS_UNIT_WORDS - (found->v4_word - found->block);
         uint32_t n_key;

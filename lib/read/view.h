@@ -21,8 +21,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "table/bytes.h"
 #include "table/atomic.h"
+#include "table/bytes.h"
 #include "table/format.h"
 
 struct khs_view {
@@ -38,7 +38,7 @@ struct khs_view {
         uint32_t max_addr;
         uint8_t hash_key[16];
         uint8_t max_probe;
-        uint8_t n_zone; /* the texts stay where they are, as does what is seldom needed */
+        uint8_t n_zone;      /* the texts stay where they are, as does what is seldom needed */
         uint8_t n_namespace; /* 0: none */
 };
 
@@ -91,9 +91,10 @@ struct khs_zone {
         size_t n; /* its length */
 };
 
-#define KHS_ZONE_WORD ((uint32_t)(offsetof(struct khs_table_static, zone) / 4))
-#define KHS_NAMESPACE_MAX  ((uint32_t)sizeof(((struct khs_table_static *)NULL)->namespace))
-#define KHS_NAMESPACE_WORD ((uint32_t)(offsetof(struct khs_table_static, namespace_len) / 4)) /* behind its length byte */
+#define KHS_ZONE_WORD     ((uint32_t)(offsetof(struct khs_table_static, zone) / 4))
+#define KHS_NAMESPACE_MAX ((uint32_t)sizeof(((struct khs_table_static *)NULL)->namespace))
+#define KHS_NAMESPACE_WORD                                                                                             \
+        ((uint32_t)(offsetof(struct khs_table_static, namespace_len) / 4)) /* behind its length byte */
 
 static inline struct khs_zone khs_view_zone(const struct khs_view *view)
 {
@@ -156,8 +157,7 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
  * Return: 0; -ENOENT no service has it; -EOPNOTSUPP the table has no reverse index; -EBUSY it
  * changed under every try.
  */
-int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret,
-                     char *key);
+int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret, char *key);
 
 /* What khs_found_copy() does without a map. */
 void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,

@@ -41,24 +41,24 @@
 #define KHS_MAJOR  1U
 #define KHS_MINOR  0U
 
-#define KHS_TABLE_PAGE      4096U
-#define KHS_HEADER_SIZE     4096U
-#define KHS_STATIC_SIZE     1024U
-#define KHS_UNIT            64U
-#define KHS_UNIT_WORDS      16U
-#define KHS_BUCKET_ENTRIES  8U
-#define KHS_IDX_LOG2_MIN    3U
-#define KHS_IDX_LOG2_MAX    24U
-#define KHS_RIDX_LOG2_MAX   26U
-#define KHS_PROBE_MAX       16U /* buckets a reader is willing to look at */
-#define KHS_PROBE_DEFAULT   8U  /* buckets within which our writer places an entry */
-#define KHS_MAX_ADDRS       5000U
-#define KHS_MAX_UNITS       16384U /* largest block: 1 MiB */
-#define KHS_MAX_FILE_PAGES  (2U << 20) /* 8 GiB */
-#define KHS_KEY_MAX         253U
-#define KHS_GRACE_DS        20 /* a freed block rests for 2 s */
-#define KHS_BEAT_DS         10 /* period of the heartbeat */
-#define KHS_SILENT_DS       100 /* after 10 s of silence readers look for a newer file */
+#define KHS_TABLE_PAGE     4096U
+#define KHS_HEADER_SIZE    4096U
+#define KHS_STATIC_SIZE    1024U
+#define KHS_UNIT           64U
+#define KHS_UNIT_WORDS     16U
+#define KHS_BUCKET_ENTRIES 8U
+#define KHS_IDX_LOG2_MIN   3U
+#define KHS_IDX_LOG2_MAX   24U
+#define KHS_RIDX_LOG2_MAX  26U
+#define KHS_PROBE_MAX      16U /* buckets a reader is willing to look at */
+#define KHS_PROBE_DEFAULT  8U  /* buckets within which our writer places an entry */
+#define KHS_MAX_ADDRS      5000U
+#define KHS_MAX_UNITS      16384U     /* largest block: 1 MiB */
+#define KHS_MAX_FILE_PAGES (2U << 20) /* 8 GiB */
+#define KHS_KEY_MAX        253U
+#define KHS_GRACE_DS       20  /* a freed block rests for 2 s */
+#define KHS_BEAT_DS        10  /* period of the heartbeat */
+#define KHS_SILENT_DS      100 /* after 10 s of silence readers look for a newer file */
 
 enum khs_flags_compat { KHS_FLAGS_COMPAT_NONE = 0 };
 #define KHS_FLAGS_INCOMPAT_KNOWN 0U
@@ -82,14 +82,14 @@ struct khs_table_static {
         uint32_t ridx_log2; /* 0: no reverse index */
         uint32_t arena_off_pg;
         uint32_t arena_units;
-        uint32_t max_probe;  /* buckets; every entry is found within so many */
-        uint32_t max_addr;   /* most addresses of one family in one record */
-        uint32_t generation; /* +1 with every new file */
+        uint32_t max_probe;   /* buckets; every entry is found within so many */
+        uint32_t max_addr;    /* most addresses of one family in one record */
+        uint32_t generation;  /* +1 with every new file */
         uint8_t hash_key[16]; /* SipHash-1-3, random for each file */
         uint8_t boot_id[16];
         uint32_t zone_len;
-        char zone[256];    /* the cluster domain, "cluster.local" */
-        uint32_t checksum; /* CRC-32C of bytes 0..1023, this word being 0 */
+        char zone[256];         /* the cluster domain, "cluster.local" */
+        uint32_t checksum;      /* CRC-32C of bytes 0..1023, this word being 0 */
         uint32_t orphan_max_ds; /* readers give up after so long a silence */
         uint32_t flags;         /* KHS_FLAG_* */
         uint8_t namespace_len;  /* of callers without a search domain of their own; 0: none */
@@ -167,12 +167,12 @@ struct khs_entry {
 static_assert(sizeof(struct khs_entry) == 8, "format");
 
 /* record.key: length of the key in the low 8 bits, flags above */
-#define KHS_KEY_LEN_MASK        0xffU
-#define KHS_REC_ALIAS           (1U << 8) /* the payload is the key of another record; one hop */
-#define KHS_REC_HOSTS_COMPLETE  (1U << 9) /* the host names of every address are known, all of them */
-#define KHS_REC_TRUNCATED       (1U << 10) /* the source had more than fits */
-#define KHS_REC_V4_UNKNOWN      (1U << 11) /* never resolved, or older than max-stale */
-#define KHS_REC_V6_UNKNOWN      (1U << 12)
+#define KHS_KEY_LEN_MASK       0xffU
+#define KHS_REC_ALIAS          (1U << 8)  /* the payload is the key of another record; one hop */
+#define KHS_REC_HOSTS_COMPLETE (1U << 9)  /* the host names of every address are known, all of them */
+#define KHS_REC_TRUNCATED      (1U << 10) /* the source had more than fits */
+#define KHS_REC_V4_UNKNOWN     (1U << 11) /* never resolved, or older than max-stale */
+#define KHS_REC_V6_UNKNOWN     (1U << 12)
 
 /* record.policy: answers (16 bits), order (8), family (8) */
 #define KHS_ANSWERS_AUTO 0U
@@ -192,17 +192,17 @@ enum khs_service_state {
 
 enum khs_reason {
         KHS_REASON_NONE,
-        KHS_REASON_TIMEOUT,      /* no server answered */
-        KHS_REASON_REFUSED,      /* connection or query refused */
+        KHS_REASON_TIMEOUT, /* no server answered */
+        KHS_REASON_REFUSED, /* connection or query refused */
         KHS_REASON_SERVFAIL,
         KHS_REASON_NXDOMAIN,
         KHS_REASON_NODATA,
-        KHS_REASON_FOREIGN,      /* a negative of a server that does not know the cluster */
-        KHS_REASON_MALFORMED,    /* an answer that can't be read or is not to the question */
-        KHS_REASON_TRUNCATED,    /* more addresses than the transport carries */
-        KHS_REASON_FILTERED,     /* only addresses that can't be a pod's */
-        KHS_REASON_NO_SERVER,    /* no DNS server is known */
-        KHS_REASON_RESTART,      /* read back from the table of the daemon before */
+        KHS_REASON_FOREIGN,   /* a negative of a server that does not know the cluster */
+        KHS_REASON_MALFORMED, /* an answer that can't be read or is not to the question */
+        KHS_REASON_TRUNCATED, /* more addresses than the transport carries */
+        KHS_REASON_FILTERED,  /* only addresses that can't be a pod's */
+        KHS_REASON_NO_SERVER, /* no DNS server is known */
+        KHS_REASON_RESTART,   /* read back from the table of the daemon before */
 };
 
 enum khs_source { KHS_SOURCE_DNS = 1, KHS_SOURCE_KUBERNETES, KHS_SOURCE_STATIC };

@@ -1,7 +1,7 @@
 /* SipHash-1-3, see table/siphash.h. Runs on private memory only. */
 
-#include "table/bytes.h"
 #include "table/siphash.h"
+#include "table/bytes.h"
 
 struct sip {
         uint64_t v0, v1, v2, v3;

@@ -24,11 +24,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "table/boot-id.h"
-#include "table/atomic.h"
 #include "read/crc.h"
-#include "write/file.h"
 #include "read/view.h"
+#include "table/atomic.h"
+#include "table/boot-id.h"
+#include "write/file.h"
 #include "write/reverse-index.h"
 
 enum block_mark { BLOCK_INSIDE, BLOCK_START, BLOCK_REFERRED };

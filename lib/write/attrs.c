@@ -14,7 +14,7 @@
 #include "write/attrs.h"
 
 #define MAX_ROWS  (2 * KHS_MAX_ADDRS)
-#define MAX_PORTS 4096 /* in all port sets together */
+#define MAX_PORTS 4096  /* in all port sets together */
 #define N_SLOTS   32768 /* for the strings of MAX_ROWS nodes and zones, at most 2/3 full */
 #define MAX_BYTE  255
 

@@ -24,10 +24,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "table/atomic.h"
 #include "table/boot-id.h"
 #include "table/clock.h"
 #include "table/crc32c.h"
-#include "table/atomic.h"
 #include "write/file.h"
 
 #define UNMAP_ALIGN 65536 /* the largest pages that kernels have */

@@ -16,7 +16,7 @@ unsigned int khs_pool_class(uint32_t n_units)
         unsigned int class = 0;
 
         while (class < KHS_N_CLASSES - 1 && khs_pool_units(class) < n_units)
-                class++;
+                class ++;
         return class;
 }
 

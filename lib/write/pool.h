@@ -26,13 +26,14 @@ struct khs_pool {
         uint32_t head[KHS_N_CLASSES], tail[KHS_N_CLASSES]; /* 1 + unit, 0: none; oldest first */
         struct {
                 uint32_t ds, n_units; /* given back in that decisecond */
-        } recent[KHS_GRACE_DS]; /* by decisecond modulo the grace time */
+        } recent[KHS_GRACE_DS];       /* by decisecond modulo the grace time */
 };
 
 int khs_pool_init(struct khs_pool *pool, uint32_t n_units);
 void khs_pool_deinit(struct khs_pool *pool);
 
-/* The smallest class whose blocks have @n_units (1..KHS_MAX_UNITS), and the size of a class: 1, 2, 3, 4, 6, 8, 12 ... */
+/* The smallest class whose blocks have @n_units (1..KHS_MAX_UNITS), and the size of a class: 1, 2, 3, 4, 6, 8, 12 ...
+ */
 unsigned int khs_pool_class(uint32_t n_units);
 uint32_t khs_pool_units(unsigned int class);
 

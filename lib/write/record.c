@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "table/siphash.h"
-#include "table/atomic.h"
 #include "read/crc.h"
+#include "table/atomic.h"
+#include "table/siphash.h"
 #include "write/record.h"
 #include "write/reverse-index.h"
 
@@ -106,7 +106,8 @@ static void image_fill(struct khs_image *image, const struct khs_row *row, uint3
         memset(image->words + n + n_attrs, 0, (size_t)(units * KHS_UNIT_WORDS - n - n_attrs) * 4);
         *(struct khs_record *)image->words = (struct khs_record){
                 .units = units,
-                .key = (uint32_t)row->n_key | (row->flags & ~(n_attrs || row->n4 + row->n6 == 0 ? 0 : KHS_REC_HOSTS_COMPLETE)) |
+                .key = (uint32_t)row->n_key |
+                       (row->flags & ~(n_attrs || row->n4 + row->n6 == 0 ? 0 : KHS_REC_HOSTS_COMPLETE)) |
                        (row->target ? KHS_REC_ALIAS : 0),
                 .n4 = row->n4,
                 .n6 = row->n6,
@@ -244,10 +245,9 @@ static bool same_content(const struct khs_file *file, uint32_t ref, const uint32
 {
         const struct khs_record *new = (const struct khs_record *)image, *old = record_at(file, ref);
 
-        return old->units == new->units && old->key == new->key && old->n4 == new->n4 &&
-               old->n6 == new->n6 && old->policy == new->policy && old->version == new->version &&
-               old->port == new->port &&
-               memcmp(old + 1, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
+        return old->units == new->units && old->key == new->key && old->n4 == new->n4 && old->n6 == new->n6 &&
+               old->policy == new->policy && old->version == new->version &&
+               old->port == new->port &&memcmp(old + 1, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
 }
 
 static void touch(struct khs_file *file, uint32_t ref, const struct khs_row *row)

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "table/siphash.h"
 #include "table/atomic.h"
+#include "table/siphash.h"
 #include "write/reverse-index.h"
 
 void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref)
@@ -93,7 +93,7 @@ static void follow(struct khs_file *file, uint32_t number, struct run old, struc
         size_t i = 0, j = 0;
 
         while (i < old.n || j < new.n) {
-                const char *gone = old.addresses + i * old.size, *here = new.addresses + j * new.size;
+                const char *gone = old.addresses + i * old.size, *here = new.addresses + j *new.size;
                 int order = i == old.n ? 1 : j == new.n ? -1 : memcmp(gone, here, old.size);
 
                 if (order < 0)

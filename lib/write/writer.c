@@ -33,7 +33,7 @@ struct khs_writer {
         bool is_due;              /* it is to be begun, or not yet over */
         bool is_sparse;           /* most of the arena is free, since sparse_ds */
         uint32_t sparse_ds;
-        bool is_calm;             /* no new file ahead of need before calm_ds */
+        bool is_calm; /* no new file ahead of need before calm_ds */
         uint32_t calm_ds;
 
         struct khs_file *old; /* superseded at old_ds */
@@ -505,8 +505,8 @@ int khs_writer_check(const struct khs_writer *w)
 {
         struct stat stat;
 
-        if (fstatat(w->dir_fd, KHS_TABLE_NAME, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
-            stat.st_dev == w->file->device && stat.st_ino == w->file->inode)
+        if (fstatat(w->dir_fd, KHS_TABLE_NAME, &stat, AT_SYMLINK_NOFOLLOW) == 0 && stat.st_dev == w->file->device &&
+            stat.st_ino == w->file->inode)
                 return 0;
         return fstat(w->dir_fd, &stat) == 0 && stat.st_nlink > 0 ? -ESTALE : -ENOTDIR;
 }

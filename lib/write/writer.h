@@ -25,8 +25,8 @@ struct khs_table_params {
         const char *zone;      /* cluster domain, <= KHS_KEY_MAX bytes */
         const char *namespace; /* of callers without a search domain, <= 63 bytes; "" or NULL: none */
         uint32_t orphan_max_ds;
-        bool reverse;       /* with an index from addresses to services */
-        uint64_t max_bytes; /* limit of the file */
+        bool reverse;        /* with an index from addresses to services */
+        uint64_t max_bytes;  /* limit of the file */
         uint32_t n_services; /* room for so many to begin with; a hint */
 };
 
@@ -53,13 +53,14 @@ struct khs_row {
         size_t n_key;
         const char *target; /* the key that this one is an alias of, or NULL: a service */
         size_t n_target;
-        uint32_t flags; /* KHS_REC_*; alias is set by the writer */
-        uint32_t n4, n6; /* <= KHS_MAX_ADDRS each */
+        uint32_t flags;      /* KHS_REC_*; alias is set by the writer */
+        uint32_t n4, n6;     /* <= KHS_MAX_ADDRS each */
         const void *v4, *v6; /* network byte order, sorted bytewise, no duplicates */
-        const struct khs_row_endpoint *endpoints; /* n4 + n6, in the order of the addresses, then n_twins; NULL: nothing is known */
+        const struct khs_row_endpoint
+                *endpoints;    /* n4 + n6, in the order of the addresses, then n_twins; NULL: nothing is known */
         uint32_t n_twins;      /* with endpoints: n4 + n6 + n_twins <= 2 * KHS_MAX_ADDRS */
         const uint16_t *twins; /* for each the number of the address that it shares, < n4 + n6, never falling */
-        uint16_t port_base; /* with endpoints: the default port of one with an ordinal is this + ordinal; 0: none */
+        uint16_t port_base;    /* with endpoints: the default port of one with an ordinal is this + ordinal; 0: none */
         uint32_t policy;
         uint32_t fresh_until_ds, stale_until_ds;
         uint32_t version;

@@ -178,8 +178,8 @@ static void do_calls(long msec)
                 samples[n++] = (uint32_t)(next - start);
         } while (next < end && n < N_SAMPLES);
         sort(n);
-        printf("%zu %.1f %u %u\n", n, sorted_median(n) - clock_facts.cost,
-               sorted_quantile(n, 0.9) - clock_facts.cost, sorted_quantile(n, 0.99) - clock_facts.cost);
+        printf("%zu %.1f %u %u\n", n, sorted_median(n) - clock_facts.cost, sorted_quantile(n, 0.9) - clock_facts.cost,
+               sorted_quantile(n, 0.99) - clock_facts.cost);
 }
 
 /* ---- threads ---- */

@@ -23,11 +23,11 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "answer/name.h"
 #include "bench.h"
 #include "k8shsvc.h"
-#include "answer/name.h"
-#include "table/siphash.h"
 #include "read/map.h"
+#include "table/siphash.h"
 
 #define N_BATCH   32
 #define N_BATCHES 1000 /* of each contestant in each round */
@@ -50,7 +50,7 @@ struct daemon {
                 uint64_t file_bytes;
                 uint32_t n_published; /* since the readers began */
                 bool ready;
-        } *shared;
+        } * shared;
 };
 
 static void publish(struct khs_writer *w, struct bench_size size, uint64_t *random, uint32_t version)
@@ -488,7 +488,8 @@ static void compare_attrs(struct reader *r, double p50[N_ATTR_NAMES])
 
         for (int i = 0; i < n_rounds; i++) {
                 for (size_t a = 0; a < N_ATTR_NAMES; a++) {
-                        struct names names = { .prefix = attr_names[a].prefix, .suffix = attr_names[a].suffix,
+                        struct names names = { .prefix = attr_names[a].prefix,
+                                               .suffix = attr_names[a].suffix,
                                                .n_services = 1 };
 
                         rounds[a][i] = turn(r, lookup_api, &names, attr_names[a].n_addresses);
@@ -546,7 +547,8 @@ static void *read_all_the_time(void *userdata)
 {
         static __thread struct reader r;
         struct slot *slot = userdata;
-        struct names names = { .suffix = ".svc.cluster.local", .n_services = slot->size.n_services,
+        struct names names = { .suffix = ".svc.cluster.local",
+                               .n_services = slot->size.n_services,
                                .random = slot->seed };
         uint64_t end = bench_now_ns() + concurrent_ns;
 

@@ -139,8 +139,8 @@ static void bench_puts(int dir_fd, double *ret_ns, double *ret_attrs_ns)
                 };
 
                 bench_row("publish: one record, random service, at 10000/s", cells, ARRAY_SIZE(cells));
-                if (cases[i].size.n_services == 10000 && cases[i].size.n_addresses == 50 &&
-                    cases[i].kind == CHANGED && !cases[i].reverse)
+                if (cases[i].size.n_services == 10000 && cases[i].size.n_addresses == 50 && cases[i].kind == CHANGED &&
+                    !cases[i].reverse)
                         *(cases[i].size.attrs ? ret_attrs_ns : ret_ns) = c.p50;
         }
 }
@@ -233,8 +233,15 @@ static struct file_cost file_cost_in_child(int dir_fd, struct bench_size size)
 static void bench_files(int dir_fd, double *ret_mib, double *ret_attrs_mib, double *ret_adopt_ms)
 {
         static const struct bench_size sizes[] = {
-                { 1000, 50 },  { 10000, 1 },    { 10000, 50 }, { 10000, 500 },
-                { 100000, 1 }, { 100000, 50 },  { 1000, 5000 }, { 10000, 50, .attrs = true }, { 100, 5000, .attrs = true },
+                { 1000, 50 },
+                { 10000, 1 },
+                { 10000, 50 },
+                { 10000, 500 },
+                { 100000, 1 },
+                { 100000, 50 },
+                { 1000, 5000 },
+                { 10000, 50, .attrs = true },
+                { 100, 5000, .attrs = true },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -260,7 +267,8 @@ static void bench_files(int dir_fd, double *ret_mib, double *ret_attrs_mib, doub
 
                 bench_row("files", cells, ARRAY_SIZE(cells));
                 if (size.n_services == 10000 && size.n_addresses == 50)
-                        *(size.attrs ? ret_attrs_mib : ret_mib) = c.filled_mib > c.grown_mib ? c.filled_mib : c.grown_mib;
+                        *(size.attrs ? ret_attrs_mib : ret_mib) =
+                                c.filled_mib > c.grown_mib ? c.filled_mib : c.grown_mib;
                 if (size.n_services == 100000 && size.n_addresses == 50)
                         *ret_adopt_ms = c.adopt_ms;
         }
@@ -332,7 +340,11 @@ static struct slices grow_in_slices(int dir_fd, struct bench_size size)
 static double bench_slices(int dir_fd)
 {
         static const struct bench_size sizes[] = {
-                { 10000, 50 }, { 100000, 50 }, { 1000, 5000 }, { 10000, 50, .attrs = true }, { 200, 5000, .attrs = true },
+                { 10000, 50 },
+                { 100000, 50 },
+                { 1000, 5000 },
+                { 10000, 50, .attrs = true },
+                { 200, 5000, .attrs = true },
         };
         double longest = 0;
 
@@ -358,7 +370,8 @@ static double bench_slices(int dir_fd)
                 };
 
                 bench_row("growth in slices, one between two puts, CPU time", cells, ARRAY_SIZE(cells));
-                longest = bench_quantile(s.step, s.n_steps, 1) > longest ? bench_quantile(s.step, s.n_steps, 1) : longest;
+                longest =
+                        bench_quantile(s.step, s.n_steps, 1) > longest ? bench_quantile(s.step, s.n_steps, 1) : longest;
                 free(s.step);
                 free(s.put);
         }
@@ -371,7 +384,8 @@ int main(int argc, char **argv)
         double put_ns = 0, put_attrs_ns = 0, mib = 0, attrs_mib = 0, adopt_ms = 0, longest_ms;
 
         bench_begin(argc > 1 && strcmp(argv[1], "--json") == 0);
-        bench_files(dir_fd, &mib, &attrs_mib, &adopt_ms); /* first: what a child inherits is no memory of its writer's */
+        bench_files(dir_fd, &mib, &attrs_mib,
+                    &adopt_ms); /* first: what a child inherits is no memory of its writer's */
         longest_ms = bench_slices(dir_fd);
         bench_puts(dir_fd, &put_ns, &put_attrs_ns);
         bench_bar("publish of 50 addresses, ns", put_ns, 1000, 0, false);

@@ -111,8 +111,14 @@ struct bench_cell {
         int n_digits; /* behind the point */
 };
 
-#define BENCH_TEXT(name, text)             { name, text, 0, 0 }
-#define BENCH_NUMBER(name, value, n_digits) { name, NULL, (double)(value), n_digits }
+#define BENCH_TEXT(name, text)                                                                                         \
+        {                                                                                                              \
+                name, text, 0, 0                                                                                       \
+        }
+#define BENCH_NUMBER(name, value, n_digits)                                                                            \
+        {                                                                                                              \
+                name, NULL, (double)(value), n_digits                                                                  \
+        }
 
 static struct {
         bool json;
@@ -174,7 +180,11 @@ static inline void bench_bar(const char *what, double value, double limit, int n
                 { "bar", what, 0, 0 },
                 BENCH_NUMBER("value", value, n_digits),
                 BENCH_NUMBER("limit", limit, n_digits),
-                { "held", held ? "yes" : gates ? "NO" : "no (time: not judged)", 0, 0 },
+                { "held",
+                  held    ? "yes"
+                  : gates ? "NO"
+                          : "no (time: not judged)",
+                  0, 0 },
         };
 
         bench_row("bars", cells, sizeof(cells) / sizeof(cells[0]));
@@ -200,8 +210,8 @@ static inline int bench_enter_rundir(void)
                 fputs("needs root and a mount namespace\n", stderr);
                 exit(BENCH_SKIP);
         }
-        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("tmpfs", "/run", "tmpfs", 0, "mode=755") < 0 ||
-            mkdir(K8SHSVC_RUNDIR, 0755) < 0)
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", "/run", "tmpfs", 0, "mode=755") < 0 || mkdir(K8SHSVC_RUNDIR, 0755) < 0)
                 bench_die(K8SHSVC_RUNDIR, errno);
         dir_fd = open(K8SHSVC_RUNDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir_fd < 0)
@@ -212,7 +222,9 @@ static inline int bench_enter_rundir(void)
 static inline struct khs_table_params bench_params(void)
 {
         return (struct khs_table_params){
-                .zone = "cluster.local", .orphan_max_ds = 300, .max_bytes = 2ULL << 30,
+                .zone = "cluster.local",
+                .orphan_max_ds = 300,
+                .max_bytes = 2ULL << 30,
         };
 }
 
@@ -244,8 +256,12 @@ static inline const struct khs_row_endpoint *bench_endpoints(void)
 
                 (void)snprintf(hosts[a], sizeof(hosts[a]), "user-%06u", mixed);
                 (void)snprintf(nodes[a], sizeof(nodes[a]), "node-%06u.internal", mixed);
-                endpoints[a] = (struct khs_row_endpoint){ .host = hosts[a], .node = nodes[a], .zone = "zone-a",
-                                                          .ordinal = (int32_t)a, .ports = &port, .n_ports = 1 };
+                endpoints[a] = (struct khs_row_endpoint){ .host = hosts[a],
+                                                          .node = nodes[a],
+                                                          .zone = "zone-a",
+                                                          .ordinal = (int32_t)a,
+                                                          .ports = &port,
+                                                          .n_ports = 1 };
         }
         return endpoints;
 }

@@ -102,7 +102,8 @@ static int32_t parse_service(const uint8_t *name, size_t n_name)
         memcpy(label, name + 1, name[0]);
         memcpy(rest, name + 1 + name[0], n_name - name[0] - 1);
         if (n_name - name[0] - 1 != sizeof("\7default" CLUSTER) ||
-            strncasecmp(rest, "\7default" CLUSTER, sizeof("\7default" CLUSTER)) != 0 || strncasecmp(label, "svc-", 4) != 0)
+            strncasecmp(rest, "\7default" CLUSTER, sizeof("\7default" CLUSTER)) != 0 ||
+            strncasecmp(label, "svc-", 4) != 0)
                 return -1;
         number = strtoul(label + 4, &end, 10);
         return *end || number >= N_SERVICES ? -1 : (int32_t)number;
@@ -151,7 +152,8 @@ static size_t answer(uint8_t *p, size_t n)
         n = at + 5;
         if (service >= 0 && type == 1) {
                 for (uint8_t i = 0; i < 3; i++) {
-                        uint8_t pod[4] = { (uint8_t)(10 + i), wanted[service], (uint8_t)(service >> 8), (uint8_t)service };
+                        uint8_t pod[4] = { (uint8_t)(10 + i), wanted[service], (uint8_t)(service >> 8),
+                                           (uint8_t)service };
 
                         n += put_record(p + n, 0xc00c, 1, pod, 4);
                 }

@@ -37,11 +37,10 @@ struct answers noop_answers = {
 
 static const char canonical_name[] = "noop.default.svc.cluster.local";
 
-enum nss_status _nss_noop_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
-                                           size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp);
+enum nss_status _nss_noop_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer, size_t n_buffer,
+                                           int *errnop, int *h_errnop, int32_t *ttlp);
 enum nss_status _nss_noop_gethostbyname3_r(const char *name, int family, struct hostent *ret, char *buffer,
-                                           size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp,
-                                           char **canonp);
+                                           size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp, char **canonp);
 enum nss_status _nss_noop_gethostbyname2_r(const char *name, int family, struct hostent *ret, char *buffer,
                                            size_t n_buffer, int *errnop, int *h_errnop);
 enum nss_status _nss_noop_gethostbyname_r(const char *name, struct hostent *ret, char *buffer, size_t n_buffer,
@@ -77,8 +76,8 @@ static enum nss_status too_small(int *errnop, int *h_errnop)
         return NSS_STATUS_TRYAGAIN;
 }
 
-enum nss_status _nss_noop_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
-                                           size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp)
+enum nss_status _nss_noop_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer, size_t n_buffer,
+                                           int *errnop, int *h_errnop, int32_t *ttlp)
 {
         uint32_t answer = next_answer(), n = noop_answers.n[answer];
         struct gaih_addrtuple *tuples;
@@ -117,8 +116,7 @@ struct head {
 };
 
 enum nss_status _nss_noop_gethostbyname3_r(const char *name, int family, struct hostent *ret, char *buffer,
-                                           size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp,
-                                           char **canonp)
+                                           size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp, char **canonp)
 {
         uint32_t answer = next_answer(), n = noop_answers.n[answer];
         struct head *head;

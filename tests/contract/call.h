@@ -28,9 +28,9 @@ static union module_function {
         enum nss_status (*by_addr)(const void *, socklen_t, int, struct hostent *, char *, size_t, int *, int *);
 } module[BY_ADDR + 1];
 
-#define UNTOUCHED   4711
+#define UNTOUCHED    4711
 #define THREAD_ERRNO 4712
-#define PAINT       0xa5
+#define PAINT        0xa5
 
 struct call {
         enum entry entry;
@@ -71,18 +71,18 @@ static inline enum nss_status call_enter(struct call *c)
         case BY_NAME4:
                 return f->by_name4(c->name, &c->pat, c->buffer, c->n_buffer, &c->error, &c->h_error, ttl);
         case BY_NAME3:
-                return f->by_name3(c->name, c->family, &c->host, c->buffer, c->n_buffer, &c->error, &c->h_error,
-                                   ttl, c->bare ? NULL : &c->canonical);
+                return f->by_name3(c->name, c->family, &c->host, c->buffer, c->n_buffer, &c->error, &c->h_error, ttl,
+                                   c->bare ? NULL : &c->canonical);
         case BY_NAME2:
                 return f->by_name2(c->name, c->family, &c->host, c->buffer, c->n_buffer, &c->error, &c->h_error);
         case BY_NAME:
                 return f->by_name(c->name, &c->host, c->buffer, c->n_buffer, &c->error, &c->h_error);
         case BY_ADDR2:
-                return f->by_addr2(c->address, c->n_address, c->family, &c->host, c->buffer, c->n_buffer,
-                                   &c->error, &c->h_error, ttl);
+                return f->by_addr2(c->address, c->n_address, c->family, &c->host, c->buffer, c->n_buffer, &c->error,
+                                   &c->h_error, ttl);
         case BY_ADDR:
-                return f->by_addr(c->address, c->n_address, c->family, &c->host, c->buffer, c->n_buffer,
-                                  &c->error, &c->h_error);
+                return f->by_addr(c->address, c->n_address, c->family, &c->host, c->buffer, c->n_buffer, &c->error,
+                                  &c->h_error);
         }
         die("no such entry");
 }

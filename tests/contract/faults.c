@@ -262,8 +262,11 @@ static void call_module(const char *when)
         char buffer[8192];
 
         for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-                struct call c = { .entry = calls[i].entry, .family = calls[i].family, .name = calls[i].name,
-                                  .buffer = buffer, .n_buffer = sizeof(buffer) };
+                struct call c = { .entry = calls[i].entry,
+                                  .family = calls[i].family,
+                                  .name = calls[i].name,
+                                  .buffer = buffer,
+                                  .n_buffer = sizeof(buffer) };
 
                 call_run(&c);
                 expect(c.status == NSS_STATUS_SUCCESS, "%s: %s of %s: status %d", when, entry_names[c.entry], c.name,
@@ -526,7 +529,9 @@ static const int opens[] = {
 #ifdef SYS_open
         SYS_open,
 #endif
-        SYS_openat, SYS_openat2, SYS_socket,
+        SYS_openat,
+        SYS_openat2,
+        SYS_socket,
 };
 static const int opens_and_maps[] = {
 #ifdef SYS_open

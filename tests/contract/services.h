@@ -38,7 +38,11 @@ struct service {
 };
 
 /* n4, n6: each size of interest, in each family and in both. */
-#define SIZES_OF(n) { NULL, (n), 0, KHS_ANSWERS_ALL }, { NULL, 0, (n), KHS_ANSWERS_ALL }, { NULL, (n), (n), KHS_ANSWERS_ALL }
+#define SIZES_OF(n)                                                                                                    \
+        { NULL, (n), 0, KHS_ANSWERS_ALL }, { NULL, 0, (n), KHS_ANSWERS_ALL },                                          \
+        {                                                                                                              \
+                NULL, (n), (n), KHS_ANSWERS_ALL                                                                        \
+        }
 
 static const struct service_row {
         const char *key; /* NULL: all-N4-N6.sweep */
@@ -78,8 +82,13 @@ static const struct service_row {
 static inline struct service service_of(uint32_t i)
 {
         const struct service_row *row = &service_rows[i];
-        struct service s = { .i = i, .n4 = row->n4, .n6 = row->n6, .answers = row->answers, .order = row->order,
-                             .knowledge = row->knowledge, .hosts = row->hosts };
+        struct service s = { .i = i,
+                             .n4 = row->n4,
+                             .n6 = row->n6,
+                             .answers = row->answers,
+                             .order = row->order,
+                             .knowledge = row->knowledge,
+                             .hosts = row->hosts };
 
         if (row->key)
                 (void)snprintf(s.key, sizeof(s.key), "%s", row->key);

@@ -56,14 +56,14 @@ static size_t depth_of(struct call *c)
 }
 
 static enum nss_status none4(const char *name, struct gaih_addrtuple **pat, char *buffer, size_t n, int *error,
-                                int *h_error, int32_t *ttl)
+                             int *h_error, int32_t *ttl)
 {
         (void)name, (void)pat, (void)buffer, (void)n, (void)error, (void)h_error, (void)ttl;
         return NSS_STATUS_UNAVAIL;
 }
 
 static enum nss_status none3(const char *name, int family, struct hostent *host, char *buffer, size_t n, int *error,
-                                int *h_error, int32_t *ttl, char **canonical)
+                             int *h_error, int32_t *ttl, char **canonical)
 {
         (void)name, (void)family, (void)host, (void)buffer, (void)n, (void)error, (void)h_error, (void)ttl,
                 (void)canonical;
@@ -71,7 +71,7 @@ static enum nss_status none3(const char *name, int family, struct hostent *host,
 }
 
 static enum nss_status none2(const char *name, int family, struct hostent *host, char *buffer, size_t n, int *error,
-                                int *h_error)
+                             int *h_error)
 {
         (void)name, (void)family, (void)host, (void)buffer, (void)n, (void)error, (void)h_error;
         return NSS_STATUS_UNAVAIL;
@@ -84,7 +84,7 @@ static enum nss_status none1(const char *name, struct hostent *host, char *buffe
 }
 
 static enum nss_status none_addr2(const void *address, socklen_t n_address, int family, struct hostent *host,
-                                     char *buffer, size_t n, int *error, int *h_error, int32_t *ttl)
+                                  char *buffer, size_t n, int *error, int *h_error, int32_t *ttl)
 {
         (void)address, (void)n_address, (void)family, (void)host, (void)buffer, (void)n, (void)error, (void)h_error,
                 (void)ttl;
@@ -92,7 +92,7 @@ static enum nss_status none_addr2(const void *address, socklen_t n_address, int 
 }
 
 static enum nss_status none_addr(const void *address, socklen_t n_address, int family, struct hostent *host,
-                                    char *buffer, size_t n, int *error, int *h_error)
+                                 char *buffer, size_t n, int *error, int *h_error)
 {
         (void)address, (void)n_address, (void)family, (void)host, (void)buffer, (void)n, (void)error, (void)h_error;
         return NSS_STATUS_UNAVAIL;
@@ -102,8 +102,8 @@ static enum nss_status none_addr(const void *address, socklen_t n_address, int f
 static size_t floor_of(const struct call *call)
 {
         static const union module_function functions[] = {
-                [BY_NAME4] = { .by_name4 = none4 },     [BY_NAME3] = { .by_name3 = none3 },
-                [BY_NAME2] = { .by_name2 = none2 },     [BY_NAME] = { .by_name = none1 },
+                [BY_NAME4] = { .by_name4 = none4 },      [BY_NAME3] = { .by_name3 = none3 },
+                [BY_NAME2] = { .by_name2 = none2 },      [BY_NAME] = { .by_name = none1 },
                 [BY_ADDR2] = { .by_addr2 = none_addr2 }, [BY_ADDR] = { .by_addr = none_addr },
         };
         union module_function saved = module[call->entry];
@@ -149,7 +149,7 @@ static struct call calls[] = {
         { BY_ADDR2, AF_INET, .address = pod4, .n_address = 4, .buffer = buffer, .n_buffer = 1024 },
         { BY_ADDR, AF_INET, .address = pod4, .n_address = 4, .buffer = buffer, .n_buffer = 1024 },
 };
-#define N_CALLS    (sizeof(calls) / sizeof(calls[0]))
+#define N_CALLS  (sizeof(calls) / sizeof(calls[0]))
 #define N_COMMON (N_CALLS - 5)
 
 /* ---- what a lookup has to do: nothing, or to find its table first ---- */
@@ -286,7 +286,8 @@ static void measure(const struct way *way, size_t first, size_t end, struct resu
         tap_ok(result->most > 0 && result->most <= LIMIT && result->answered == way->answers,
                "%s, %s: %zu bytes of stack, at most (%s of %.40s)%s", way->title,
                first == 0 ? "services" : "pods and addresses", result->most, entry_names[c->entry],
-               c->name ? c->name : "an address", result->answered == way->answers ? "" : ": another answer than expected");
+               c->name ? c->name : "an address",
+               result->answered == way->answers ? "" : ": another answer than expected");
 }
 
 int main(int argc, char **argv)

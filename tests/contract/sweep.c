@@ -16,9 +16,9 @@
 #include "call.h"
 #include "services.h"
 
-#define N_EVERY      2000          /* every length of buffer up to here */
+#define N_EVERY      2000 /* every length of buffer up to here */
 #define N_ALIGNMENTS 16
-#define MARGIN       64            /* bytes around a buffer that are looked at */
+#define MARGIN       64 /* bytes around a buffer that are looked at */
 #define REGION       (1024U * 1024)
 
 struct region {
@@ -230,9 +230,8 @@ static void check_tuples(const struct call *c, const struct service *s, const st
                     "*pat is %p", (const void *)tuple))
                 return;
         for (; tuple; tuple = tuple->next) {
-                if (tuple != &c->own &&
-                    !expect(inside(c, tuple, sizeof(*tuple), _Alignof(struct gaih_addrtuple)), "tuple %u at %p",
-                            v4.n + v6.n, (const void *)tuple))
+                if (tuple != &c->own && !expect(inside(c, tuple, sizeof(*tuple), _Alignof(struct gaih_addrtuple)),
+                                                "tuple %u at %p", v4.n + v6.n, (const void *)tuple))
                         return;
                 check_name(c, tuple->name, canonical);
                 if (!expect(tuple->family == AF_INET || tuple->family == AF_INET6, "family %d", tuple->family) ||
@@ -265,7 +264,8 @@ static void check_host(const struct call *c, const struct service *s, const stru
                 if (!expect(inside(c, address + 1, sizeof(char *), 1), "a list without end") ||
                     !expect(inside(c, *address, size, 4), "an address at %p", (void *)*address))
                         return;
-                if (s ? !address_next(&a, *address) : !expect(memcmp(*address, c->address, size) == 0, "another address"))
+                if (s ? !address_next(&a, *address)
+                      : !expect(memcmp(*address, c->address, size) == 0, "another address"))
                         return;
         }
         if (s)
@@ -456,11 +456,32 @@ static void status_of_names(const struct region *r)
 {
         static char endless[65537], many_labels[400], label_64[80];
         static const char *const names[] = {
-                "nobody.sweep", "nobody", "", ".", "..", "localhost", "a.localhost", "all-1-1.sweep.", "all-1-1..sweep",
-                "all-1-1.sweep.svc.cluster.local..", "10.0.0.1", "::1", "all-1-1.sweep.svc.example.test",
-                "all-1-1.sweep\n", "\xff\xfe", "all-1-1", "host.nobody.sweep", "a.b.c.d.e", "users.internal.",
-                "pod-0.all-1-1.sweep", "pod-1.some.sweep", "pod-0.pods.sweep.", "pod-0." ALIAS,
-                endless, many_labels, label_64,
+                "nobody.sweep",
+                "nobody",
+                "",
+                ".",
+                "..",
+                "localhost",
+                "a.localhost",
+                "all-1-1.sweep.",
+                "all-1-1..sweep",
+                "all-1-1.sweep.svc.cluster.local..",
+                "10.0.0.1",
+                "::1",
+                "all-1-1.sweep.svc.example.test",
+                "all-1-1.sweep\n",
+                "\xff\xfe",
+                "all-1-1",
+                "host.nobody.sweep",
+                "a.b.c.d.e",
+                "users.internal.",
+                "pod-0.all-1-1.sweep",
+                "pod-1.some.sweep",
+                "pod-0.pods.sweep.",
+                "pod-0." ALIAS,
+                endless,
+                many_labels,
+                label_64,
         };
 
         memset(endless, 'a', sizeof(endless) - 1);
@@ -562,7 +583,8 @@ static void errno_itself(const struct region *r)
         call_clear(&c);
         errno = THREAD_ERRNO;
         expect(module[BY_NAME4].by_name4(c.name, &c.pat, c.buffer, c.n_buffer, &errno, &h_errno, &c.ttl) ==
-                               NSS_STATUS_SUCCESS && errno == THREAD_ERRNO && h_errno == NETDB_SUCCESS,
+                               NSS_STATUS_SUCCESS &&
+                       errno == THREAD_ERRNO && h_errno == NETDB_SUCCESS,
                "errno %d, h_errno %d", errno, h_errno);
         conclude("with errno and h_errno of the thread: an answer changes h_errno only");
 }
@@ -778,8 +800,8 @@ static void sweep_mapped_address(const struct kind *kind, const struct region *r
         conclude("%s of an IPv4 address: every buffer", kind->title);
 }
 
-static void expect_no_name(const struct kind *kind, const struct region *r, int family, const void *address, socklen_t n,
-                           const char *when)
+static void expect_no_name(const struct kind *kind, const struct region *r, int family, const void *address,
+                           socklen_t n, const char *when)
 {
         struct call c = reverse_call(kind, address, n);
 
@@ -821,7 +843,8 @@ static void addresses_without_name(const struct region *r, const char *when, boo
                 expect_no_name(kind, r, AF_UNIX, address, n, "AF_UNIX");
                 expect_no_name(kind, r, kind->family, address, 0, "no bytes");
                 expect_no_name(kind, r, kind->family, address, 3, "3 bytes");
-                expect_no_name(kind, r, kind->family == AF_INET ? AF_INET6 : AF_INET, address, n, "of the other length");
+                expect_no_name(kind, r, kind->family == AF_INET ? AF_INET6 : AF_INET, address, n,
+                               "of the other length");
                 if (without_index)
                         expect_no_name(kind, r, kind->family, address, n, "a pod's");
                 conclude("%s, %s: left to the next source", kind->title, when);

@@ -14,21 +14,25 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "table/clock.h"
 #include "answer/order.h"
 #include "services.h"
+#include "table/clock.h"
 #include "write/writer.h"
 
-#define CHECK(condition)                                                                \
-        do {                                                                            \
-                if (!(condition)) {                                                     \
-                        (void)fprintf(stderr, "contract-table: not %s\n", #condition);  \
-                        exit(1);                                                        \
-                }                                                                       \
+#define CHECK(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition)) {                                                                                    \
+                        (void)fprintf(stderr, "contract-table: not %s\n", #condition);                                 \
+                        exit(1);                                                                                       \
+                }                                                                                                      \
         } while (0)
 
 static struct khs_table_params params = {
-        .zone = ZONE, .namespace = "", .orphan_max_ds = 6000, .max_bytes = 64U << 20, .n_services = N_SERVICES,
+        .zone = ZONE,
+        .namespace = "",
+        .orphan_max_ds = 6000,
+        .max_bytes = 64U << 20,
+        .n_services = N_SERVICES,
 };
 static struct khs_writer *writer;
 static bool beating = true;
@@ -51,8 +55,9 @@ static const struct khs_row_endpoint *endpoints_of(const struct service *s)
 
 static uint32_t flags_of(const struct service *s)
 {
-        static const uint32_t unknown[] = { [PENDING] = KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN, [HALF] = KHS_REC_V6_UNKNOWN,
-                                            [STALE] = 0 };
+        static const uint32_t unknown[] = {
+                [PENDING] = KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN, [HALF] = KHS_REC_V6_UNKNOWN, [STALE] = 0
+        };
 
         return unknown[s->knowledge] | (s->hosts == ALL_HOSTS ? KHS_REC_HOSTS_COMPLETE : 0);
 }
@@ -60,7 +65,7 @@ static uint32_t flags_of(const struct service *s)
 static void put_service(const struct service *s)
 {
         static const enum khs_service_state states[] = {
-                [KNOWN] = KHS_SERVICE_FRESH, [PENDING] = KHS_SERVICE_PENDING, [HALF] = KHS_SERVICE_FRESH,
+                [KNOWN] = KHS_SERVICE_FRESH,     [PENDING] = KHS_SERVICE_PENDING, [HALF] = KHS_SERVICE_FRESH,
                 [EXPIRED] = KHS_SERVICE_EXPIRED, [STALE] = KHS_SERVICE_STALE,
         };
         static uint32_t v4[KHS_MAX_ADDRS];
@@ -91,8 +96,9 @@ static void put_service(const struct service *s)
 
 static void make(void)
 {
-        struct khs_row alias = { .key = ALIAS, .n_key = strlen(ALIAS), .target = ALIAS_SERVICE,
-                                 .n_target = strlen(ALIAS_SERVICE) };
+        struct khs_row alias = {
+                .key = ALIAS, .n_key = strlen(ALIAS), .target = ALIAS_SERVICE, .n_target = strlen(ALIAS_SERVICE)
+        };
 
         CHECK(khs_writer_new(&writer, dir_fd, &params, 1) == 0);
         for (uint32_t i = 0; i < N_SERVICES; i++) {

@@ -17,16 +17,16 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "answer/name.h"
 #include "config/config.h"
 #include "config/file/report.h"
-#include "answer/name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(condition)                  \
-        do {                              \
-                if (!(condition))         \
-                        __builtin_trap(); \
+#define CHECK(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition))                                                                                      \
+                        __builtin_trap();                                                                              \
         } while (0)
 
 enum { MAIN, CONF, RUN, ENVIRONMENT, FLAG, MAIN_AGAIN, CONF_AGAIN, RUN_AGAIN, N_PARTS };

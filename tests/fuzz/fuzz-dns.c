@@ -15,10 +15,10 @@
 #include "wire/message.h"
 #include "wire/rewrite.h"
 
-#define CHECK(condition)                  \
-        do {                              \
-                if (!(condition))         \
-                        __builtin_trap(); \
+#define CHECK(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition))                                                                                      \
+                        __builtin_trap();                                                                              \
         } while (0)
 
 #define NAME   "user-svc.default.svc.cluster.local"
@@ -52,7 +52,8 @@ static void fuzz_name(const uint8_t *data, size_t size)
 }
 
 /* Of exactly its size: what reads beyond it is seen. */
-static uint8_t *make_packet(const struct dns_question *question, const uint8_t *data, size_t size, bool frame, size_t *ret_n)
+static uint8_t *make_packet(const struct dns_question *question, const uint8_t *data, size_t size, bool frame,
+                            size_t *ret_n)
 {
         size_t n_question = 12U + question->n_name + 4U;
         uint8_t *packet;
@@ -143,8 +144,8 @@ static void fuzz_records(const struct dns_rules *rules, const struct dns_questio
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static uint8_t addrs[2][KHS_MAX_ADDRS * 16U];
-        static const struct config_network allow[] = {{ .family = AF_INET, .prefix = 9, .bytes = { 10 } },
-                                                      { .family = AF_INET6, .prefix = 8, .bytes = { 0xfd } }};
+        static const struct config_network allow[] = { { .family = AF_INET, .prefix = 9, .bytes = { 10 } },
+                                                       { .family = AF_INET6, .prefix = 8, .bytes = { 0xfd } } };
         struct dns_rules rules = { .n_allow_cidr = 0 };
         struct dns_question question;
         struct dns_answer answer, again;

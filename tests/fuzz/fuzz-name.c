@@ -11,10 +11,10 @@
 #include "answer/name.h"
 #include "answer/target.h"
 
-#define CHECK(condition)                  \
-        do {                              \
-                if (!(condition))         \
-                        __builtin_trap(); \
+#define CHECK(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition))                                                                                      \
+                        __builtin_trap();                                                                              \
         } while (0)
 
 #define MAX_SEARCH 6

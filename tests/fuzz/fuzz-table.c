@@ -21,10 +21,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "read/attrs.h"
+#include "read/crc.h"
 #include "table/crc32c.h"
 #include "table/siphash.h"
-#include "read/crc.h"
-#include "read/attrs.h"
 #include "write/record.h"
 
 #define DO_NOT_SIGN 1U  /* the header's checksum is part of the input */
@@ -96,11 +96,24 @@ static void make_template(void)
         for (uint32_t i = 0; i < 40; i++)
                 v4[i] = address + (i << 24);
         *fixed = (struct khs_table_static){
-                .magic = KHS_MAGIC, .endian = KHS_ENDIAN, .major = KHS_MAJOR, .header_size = KHS_HEADER_SIZE,
-                .file_pages = N_PAGES, .idx_off_pg = 1, .idx_log2 = 4, .ridx_off_pg = 2, .ridx_log2 = 7,
-                .arena_off_pg = 3, .arena_units = 2 * KHS_TABLE_PAGE / KHS_UNIT, .max_probe = KHS_PROBE_DEFAULT,
-                .max_addr = KHS_MAX_ADDRS, .orphan_max_ds = 300, .zone_len = 13, .zone = "cluster.local",
-                .hash_key = "a key to fuzz by", .flags = KHS_FLAG_REVERSE,
+                .magic = KHS_MAGIC,
+                .endian = KHS_ENDIAN,
+                .major = KHS_MAJOR,
+                .header_size = KHS_HEADER_SIZE,
+                .file_pages = N_PAGES,
+                .idx_off_pg = 1,
+                .idx_log2 = 4,
+                .ridx_off_pg = 2,
+                .ridx_log2 = 7,
+                .arena_off_pg = 3,
+                .arena_units = 2 * KHS_TABLE_PAGE / KHS_UNIT,
+                .max_probe = KHS_PROBE_DEFAULT,
+                .max_addr = KHS_MAX_ADDRS,
+                .orphan_max_ds = 300,
+                .zone_len = 13,
+                .zone = "cluster.local",
+                .hash_key = "a key to fuzz by",
+                .flags = KHS_FLAG_REVERSE,
         };
         sign(template);
         r = khs_view_init(&view, template, -1, sizeof(template));
@@ -117,10 +130,17 @@ static void make_template(void)
         assert(r == 0);
 
         put(&file, &(struct khs_row){ .key = keys[0], .n_key = strlen(keys[0]), .n4 = 2, .v4 = v4 });
-        put(&file, &(struct khs_row){ .key = keys[1], .n_key = strlen(keys[1]), .n4 = 1, .v4 = v4, .n6 = 3, .v6 = v4,
-                                      .endpoints = endpoints, .n_twins = 3, .twins = twins });
-        put(&file, &(struct khs_row){ .key = keys[2], .n_key = strlen(keys[2]), .target = keys[0],
-                                      .n_target = strlen(keys[0]) });
+        put(&file, &(struct khs_row){ .key = keys[1],
+                                      .n_key = strlen(keys[1]),
+                                      .n4 = 1,
+                                      .v4 = v4,
+                                      .n6 = 3,
+                                      .v6 = v4,
+                                      .endpoints = endpoints,
+                                      .n_twins = 3,
+                                      .twins = twins });
+        put(&file, &(struct khs_row){
+                           .key = keys[2], .n_key = strlen(keys[2]), .target = keys[0], .n_target = strlen(keys[0]) });
         put(&file, &(struct khs_row){ .key = keys[3], .n_key = strlen(keys[3]), .n4 = 40, .v4 = v4 });
         khs_pool_deinit(&file.pool);
 }
@@ -195,10 +215,10 @@ static uint32_t *make_table(const uint8_t *data, size_t size, uint32_t *ret_page
 
 /* ---- the reader ---- */
 
-#define CHECK(condition)                  \
-        do {                              \
-                if (!(condition))         \
-                        __builtin_trap(); \
+#define CHECK(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition))                                                                                      \
+                        __builtin_trap();                                                                              \
         } while (0)
 
 /* What is known of the endpoints; where it is damaged, less. */

@@ -95,8 +95,7 @@ static void by_getaddrinfo(const struct options *o, const char *name)
 
 static void by_gethostbyname(const struct options *o, const char *name)
 {
-        const struct hostent *host = o->family == AF_UNSPEC ? gethostbyname(name)
-                                                            : gethostbyname2(name, o->family);
+        const struct hostent *host = o->family == AF_UNSPEC ? gethostbyname(name) : gethostbyname2(name, o->family);
 
         if (!host) {
                 put("! ");

@@ -15,18 +15,18 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "records.h"
 #include "read/crc.h"
 #include "read/map.h"
+#include "records.h"
 
 _Static_assert(sizeof(void *) == 4, "this is about 32-bit programs");
 
-#define CHECK(condition)                                                             \
-        do {                                                                         \
-                if (!(condition)) {                                                  \
-                        printf("line %d: not %s\n", __LINE__, #condition);           \
-                        exit(1);                                                     \
-                }                                                                    \
+#define CHECK(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition)) {                                                                                    \
+                        printf("line %d: not %s\n", __LINE__, #condition);                                             \
+                        exit(1);                                                                                       \
+                }                                                                                                      \
         } while (0)
 
 static void check_record(const struct khs_view *view, uint32_t i)

@@ -9,22 +9,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "table/clock.h"
 #include "records.h"
+#include "table/clock.h"
 #include "write/writer.h"
 
-#define CHECK(condition)                                                            \
-        do {                                                                        \
-                if (!(condition)) {                                                 \
-                        (void)fprintf(stderr, "writer: not %s\n", #condition);      \
-                        exit(1);                                                    \
-                }                                                                   \
+#define CHECK(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition)) {                                                                                    \
+                        (void)fprintf(stderr, "writer: not %s\n", #condition);                                         \
+                        exit(1);                                                                                       \
+                }                                                                                                      \
         } while (0)
 
 static void make(int dir_fd)
 {
         static const struct khs_table_params params = {
-                .zone = "cluster.local", .orphan_max_ds = 300, .max_bytes = 64U << 20, .n_services = N_RECORDS,
+                .zone = "cluster.local",
+                .orphan_max_ds = 300,
+                .max_bytes = 64U << 20,
+                .n_services = N_RECORDS,
                 .reverse = true,
         };
         static uint32_t v4[5000];
@@ -36,9 +39,17 @@ static void make(int dir_fd)
         for (uint32_t i = 0; i < N_RECORDS; i++) {
                 struct record r = record_of(i);
                 struct khs_row row = {
-                        .key = r.key, .n_key = strlen(r.key), .target = r.target[0] ? r.target : NULL,
-                        .n_target = strlen(r.target), .n4 = r.n4, .n6 = r.n6, .v4 = v4, .v6 = v6,
-                        .version = r.version, .stale_until_ds = now + 36000, .policy = KHS_ANSWERS_ALL,
+                        .key = r.key,
+                        .n_key = strlen(r.key),
+                        .target = r.target[0] ? r.target : NULL,
+                        .n_target = strlen(r.target),
+                        .n4 = r.n4,
+                        .n6 = r.n6,
+                        .v4 = v4,
+                        .v6 = v6,
+                        .version = r.version,
+                        .stale_until_ds = now + 36000,
+                        .policy = KHS_ANSWERS_ALL,
                         .status = khs_status(KHS_SERVICE_FRESH, KHS_REASON_NONE, KHS_SOURCE_STATIC),
                 };
 

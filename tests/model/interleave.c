@@ -27,18 +27,18 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "read/crc.h"
+#include "simulation.h"
 #include "table/crc32c.h"
 #include "table/siphash.h"
-#include "simulation.h"
-#include "read/crc.h"
 #include "write/record.h"
 
 /* Its file operations are none of ours; the walk through blocks and entries is. */
 #include "write/adopt.c"
 
-#define N_KEYS    4
-#define MAX_OPS   10
-#define MAX_STEPS 4
+#define N_KEYS     4
+#define MAX_OPS    10
+#define MAX_STEPS  4
 #define N_VERSIONS 12
 
 enum key { KEY_K, KEY_L, KEY_A /* an alias of K or L */, KEY_FIRST /* in the first entries, for ever */ };
@@ -58,11 +58,11 @@ struct step {
 
 struct scenario {
         const char *name;
-        bool same_tag;    /* K's and L's tags are equal */
-        bool reverse;     /* the table has a reverse index */
-        bool times;       /* words that may be stored in place differ, too */
-        bool sizes;       /* versions are of one family each; sizes of two of them do not fit into a block */
-        uint32_t n_units; /* of the arena; blocks have two */
+        bool same_tag;             /* K's and L's tags are equal */
+        bool reverse;              /* the table has a reverse index */
+        bool times;                /* words that may be stored in place differ, too */
+        bool sizes;                /* versions are of one family each; sizes of two of them do not fit into a block */
+        uint32_t n_units;          /* of the arena; blocks have two */
         struct op before[MAX_OPS]; /* known to everybody */
         struct op ops[MAX_OPS];
         struct step steps[MAX_STEPS];
@@ -83,7 +83,10 @@ static const struct scenario scenarios[] = {
         { .name = "first publish, and in place",
           .times = true,
           .n_units = 8,
-          .ops = { { OP_PUT, KEY_K, 1 }, { OP_TOUCH, KEY_K, 1 }, { OP_PUT, KEY_K, 2 }, { OP_TOUCH, KEY_K, 2 },
+          .ops = { { OP_PUT, KEY_K, 1 },
+                   { OP_TOUCH, KEY_K, 1 },
+                   { OP_PUT, KEY_K, 2 },
+                   { OP_TOUCH, KEY_K, 2 },
                    { OP_PUT, KEY_K, 3 } },
           .steps = { { STEP_FIND, KEY_K }, { STEP_FIND, KEY_K } },
           .crashes = true },
@@ -294,9 +297,19 @@ static void make_table(void)
 
         memset(sim_memory, 0, sizeof(sim_memory));
         *fixed = (struct khs_table_static){
-                .magic = KHS_MAGIC, .endian = KHS_ENDIAN, .major = KHS_MAJOR, .header_size = KHS_HEADER_SIZE,
-                .file_pages = SIM_WORDS * 4 / KHS_TABLE_PAGE, .idx_off_pg = 1, .idx_log2 = 3, .ridx_off_pg = 2,
-                .ridx_log2 = scenario->reverse ? 3 : 0, .arena_off_pg = 3, .arena_units = scenario->n_units, .max_probe = KHS_PROBE_DEFAULT, .max_addr = KHS_MAX_ADDRS,
+                .magic = KHS_MAGIC,
+                .endian = KHS_ENDIAN,
+                .major = KHS_MAJOR,
+                .header_size = KHS_HEADER_SIZE,
+                .file_pages = SIM_WORDS * 4 / KHS_TABLE_PAGE,
+                .idx_off_pg = 1,
+                .idx_log2 = 3,
+                .ridx_off_pg = 2,
+                .ridx_log2 = scenario->reverse ? 3 : 0,
+                .arena_off_pg = 3,
+                .arena_units = scenario->n_units,
+                .max_probe = KHS_PROBE_DEFAULT,
+                .max_addr = KHS_MAX_ADDRS,
         };
         memcpy(fixed->hash_key, hash_key, sizeof(hash_key));
         for (uint32_t i = 0; i < KHS_STATIC_SIZE / 4; i++)
@@ -363,8 +376,8 @@ static const char *run_writer(unsigned int mutant, uint32_t crash_time)
 
 /* What the reader must not fall behind. */
 struct knowledge {
-        uint32_t moment;          /* complete when this step began */
-        uint32_t seen[N_KEYS];    /* versions that it has accepted */
+        uint32_t moment;       /* complete when this step began */
+        uint32_t seen[N_KEYS]; /* versions that it has accepted */
 };
 
 static void check_absent(const struct knowledge *k, enum key key)
@@ -395,7 +408,8 @@ static void check_record(const struct khs_record *record, enum key key)
 {
         struct khs_record wanted = expected[key][record->version];
 
-        if (scenario->times && key != KEY_FIRST && (record->fresh_until_ds / 16 != record->version || record->status / 16 != record->version))
+        if (scenario->times && key != KEY_FIRST &&
+            (record->fresh_until_ds / 16 != record->version || record->status / 16 != record->version))
                 sim_fail("a torn record: times of another version");
         wanted.seq = record->seq;
         wanted.fresh_until_ds = record->fresh_until_ds;
@@ -594,7 +608,7 @@ static void report(bool ok, const char *title)
 }
 
 /* The first scenario that shows the mutant. */
-static const struct scenario *catch(unsigned int mutant, bool crashes, struct sim_result *ret)
+static const struct scenario *catch (unsigned int mutant, bool crashes, struct sim_result *ret)
 {
         for (size_t i = 0; i < n_scenarios; i++) {
                 run_scenario(&scenarios[i], mutant, crashes, ret);
@@ -655,9 +669,11 @@ static void check_orderings(void)
         for (size_t i = 0; i < sizeof(orderings) / sizeof(orderings[0]); i++) {
                 const struct ordering *o = &orderings[i];
                 struct sim_result result;
-                const struct scenario *s = catch(o->mutant, false, &result);
+                const struct scenario *s = catch (o->mutant, false, &result);
 
-                report(!s == !!o->redundant && (!s || strncmp(result.violation, NOT_FINISHED, strlen(NOT_FINISHED)) != 0), o->name);
+                report(!s == !!o->redundant &&
+                               (!s || strncmp(result.violation, NOT_FINISHED, strlen(NOT_FINISHED)) != 0),
+                       o->name);
                 if (s)
                         printf(" left out: caught in \"%s\": %s\n", s->name, result.violation);
                 else
@@ -674,10 +690,10 @@ int main(int argc, char **argv)
                 most = strtoull(argv[1], NULL, 10);
 #ifdef LOGIC_MUTANT
         struct sim_result result;
-        const struct scenario *s = catch(0, false, &result);
+        const struct scenario *s = catch (0, false, &result);
 
         if (!s)
-                s = catch(0, true, &result);
+                s = catch (0, true, &result);
 
         report(s, LOGIC_MUTANT);
         printf("%s%s%s%s\n", s ? ": caught in \"" : ": NOT caught", s ? s->name : "", s ? "\": " : "",

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "table/siphash.h"
 #include "simulation.h"
 #include "table/format.h"
+#include "table/siphash.h"
 
 #define MAX_MESSAGES 4096
 #define MAX_CHOICES  4096
@@ -361,7 +361,8 @@ static bool is_acquire(bool acquire, uint32_t word)
                 return !(mutant & SIM_ACQUIRE_SEQ);
         /* The first look at a ref comes right after the one at its tag, or after one at another. */
         if (role_of(word) == ROLE_REF)
-                return !(mutant & (last_loaded != word - 1 && last_ref == word ? SIM_ACQUIRE_REF_AGAIN : SIM_ACQUIRE_REF));
+                return !(mutant &
+                         (last_loaded != word - 1 && last_ref == word ? SIM_ACQUIRE_REF_AGAIN : SIM_ACQUIRE_REF));
         return true;
 }
 

@@ -135,8 +135,7 @@ static void all(enum when when, const char *name)
                 (void)waitpid(pid, &status, 0);
                 if (status == 0 && out->n_calls < at)
                         break;
-                if (status == 0 && out->at_once == 0 && out->later == 0 && out->after_death == 0 &&
-                    out->version == 3)
+                if (status == 0 && out->at_once == 0 && out->later == 0 && out->after_death == 0 && out->version == 3)
                         continue;
                 if (n_bad++ == 0)
                         (void)snprintf(what, sizeof(what),

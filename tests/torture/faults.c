@@ -417,8 +417,8 @@ static void truncated_under_a_pread_reader(void)
                 must(truncate(TABLE, size), "truncate");
                 for (uint32_t i = 0; i < N; i++) {
                         r = torture_read(&file.view, i, &version);
-                        expect(r == 0 || r == -EBADMSG || r == -ENOENT || r == -EBUSY, "at %ld bytes: %d",
-                               (long)size, r);
+                        expect(r == 0 || r == -EBADMSG || r == -ENOENT || r == -EBUSY, "at %ld bytes: %d", (long)size,
+                               r);
                 }
         }
         expect(r < 0, "an answer from an empty file");
@@ -436,19 +436,16 @@ static void arena_overwritten_under_lookups(void)
         pid = torture_fork();
         if (pid == 0) {
                 int fd = open(TABLE, O_RDWR | O_CLOEXEC);
-                uint32_t *map =
-                        mmap(NULL, (size_t)file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                uint32_t *map = mmap(NULL, (size_t)file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
                 uint32_t n = 16 * 64; /* where the records are */
 
                 for (;;) {
                         uint32_t at = (uint32_t)random();
 
                         if (at % 64 == 0)
-                                map[file.view.idx_word + at / 64 % (file.view.n_buckets * 16)] =
-                                        (uint32_t)random();
+                                map[file.view.idx_word + at / 64 % (file.view.n_buckets * 16)] = (uint32_t)random();
                         else
-                                map[file.view.arena_word + at / 64 % n] =
-                                        (uint32_t)random() >> random() % 32;
+                                map[file.view.arena_word + at / 64 % n] = (uint32_t)random() >> random() % 32;
                 }
         }
         while (torture_seconds() - start < 1) {
@@ -543,8 +540,7 @@ static void tmpfs_full_at_growth(void)
         expect(torture_put(writer, i, 1, torture_now()) == -ENOSPC, "again: not refused");
         expect(faccessat(dir_fd, KHS_TABLE_NAME ".new", F_OK, 0) < 0, "half a file is left");
         expect(khs_writer_check(writer) == 0, "the file has lost its name");
-        for (int fd = open(K8SHSVC_RUNDIR "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-             write(fd, "full", 4) > 0;)
+        for (int fd = open(K8SHSVC_RUNDIR "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600); write(fd, "full", 4) > 0;)
                 continue;
         (void)sleep(1); /* until the reader may look for the newest file */
         for (uint32_t k = 0; k < i; k++) {
@@ -565,8 +561,7 @@ static void full_tmpfs_never_hits_a_reader(void)
 
         begin_with("mode=755,size=400k");
         make_writer();
-        for (int fd = open(K8SHSVC_RUNDIR "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-             write(fd, "full", 4) > 0;)
+        for (int fd = open(K8SHSVC_RUNDIR "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600); write(fd, "full", 4) > 0;)
                 continue;
         must(khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_MAP, NULL, &file), "open");
         for (uint32_t word = 0; word < file.view.n_words; word += 256)
@@ -667,8 +662,7 @@ static void reader_in_small_memcg(void)
 
         begin();
         make_large();
-        (void)snprintf(group, sizeof(group), "/sys/fs/cgroup%s/khs-torture-%d", v1 ? "/memory" : "",
-                       (int)getpid());
+        (void)snprintf(group, sizeof(group), "/sys/fs/cgroup%s/khs-torture-%d", v1 ? "/memory" : "", (int)getpid());
         if (mkdir(group, 0755) < 0)
                 skip("no memory cgroup can be made here: %s", strerror(errno));
         ok = write_text(group, v1 ? "memory.limit_in_bytes" : "memory.max", "4194304");
@@ -1121,8 +1115,7 @@ static void time_namespaces(void)
         for (size_t i = 0; i < 2; i++) {
                 if (unshare(CLONE_NEWTIME) < 0)
                         skip("no time namespaces: %s", strerror(errno));
-                (void)snprintf(text, sizeof(text), "boottime %s 0\nmonotonic %s 0\n", offsets[i],
-                               offsets[i]);
+                (void)snprintf(text, sizeof(text), "boottime %s 0\nmonotonic %s 0\n", offsets[i], offsets[i]);
                 if (!write_text("/proc/self", "timens_offsets", text))
                         skip("the clock can't be shifted by %s s: %s", offsets[i], strerror(errno));
                 in_child(in_time_namespace);
@@ -1183,8 +1176,7 @@ static void odd_mounts_and_denial(void)
         in_child(as_nobody);
         must(fchmod(dir_fd, 0755), "chmod");
         must(mount("/run", "/run", NULL, MS_BIND, NULL), "bind");
-        must(mount("none", "/run", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOEXEC | MS_NOSUID | MS_NODEV,
-                   NULL),
+        must(mount("none", "/run", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOEXEC | MS_NOSUID | MS_NODEV, NULL),
              "remount");
         expect(open(K8SHSVC_RUNDIR "/x", O_WRONLY | O_CREAT, 0600) < 0, "it can be written to");
         expect_lookup(0, "ro,noexec,nosuid,nodev");
@@ -1195,20 +1187,17 @@ static void odd_mounts_and_denial(void)
  */
 static void filter_calls(uint32_t statx_action)
 {
-        static const int allowed[] = { SYS_openat, SYS_close,  SYS_fstat,      SYS_newfstatat,
-                                      SYS_mmap,   SYS_munmap, SYS_madvise,    SYS_pread64,
-                                      SYS_read,   SYS_write,  SYS_exit_group, SYS_clock_gettime,
-                                      SYS_getpid };
+        static const int allowed[] = { SYS_openat,     SYS_close,         SYS_fstat,   SYS_newfstatat, SYS_mmap,
+                                       SYS_munmap,     SYS_madvise,       SYS_pread64, SYS_read,       SYS_write,
+                                       SYS_exit_group, SYS_clock_gettime, SYS_getpid };
         struct sock_filter filter[40];
         unsigned short n = 0;
 
-        filter[n++] =
-                (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+        filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
         filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_statx, 0, 1);
         filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, statx_action);
         for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
-                filter[n++] =
-                        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i], 0, 1);
+                filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i], 0, 1);
                 filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
         }
         filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
@@ -1264,8 +1253,7 @@ static void file_removed(void)
                 (void)usleep(100000);
         }
         seconds = expect_version(2, 12000000, false, "removed and written again");
-        expect(false, "readers go on with the removed file for %.1f s: it is not marked superseded",
-               2.5 + seconds);
+        expect(false, "readers go on with the removed file for %.1f s: it is not marked superseded", 2.5 + seconds);
 }
 
 static void directory_removed(void)
@@ -1344,10 +1332,9 @@ static void many_publishes(void)
                 last = version;
                 khs_table_close(&file);
         }
-        expect(khs_writer_size(writer) == size, "the file grew from %llu to %llu bytes",
-               (unsigned long long)size, (unsigned long long)khs_writer_size(writer));
-        expect(resident_kb() < resident + 1024, "resident memory grew from %ld to %ld KiB", resident,
-               resident_kb());
+        expect(khs_writer_size(writer) == size, "the file grew from %llu to %llu bytes", (unsigned long long)size,
+               (unsigned long long)khs_writer_size(writer));
+        expect(resident_kb() < resident + 1024, "resident memory grew from %ld to %ld KiB", resident, resident_kb());
 }
 
 static void seq_wraps(void)
@@ -1404,8 +1391,7 @@ static const struct fault {
         const char *number, *name;
         void (*run)(void);
 } faults[] = {
-        { "3", "killed between rename and mark: readers move on after the silence",
-         killed_between_rename_and_mark },
+        { "3", "killed between rename and mark: readers move on after the silence", killed_between_rename_and_mark },
         { "4", "unfinished file is removed at the start", unfinished_file_is_removed_at_start },
         { "4", "unfinished file does not keep the table from growing", unfinished_file_is_replaced_by_growth },
         { "5, 6", "daemon stopped, then continued", daemon_stopped },

@@ -20,12 +20,12 @@
 
 #include "torture.h"
 
-#define N_KEPT        40 /* services that are never deleted */
-#define N_COMING      8  /* services that come and go */
-#define N_ALL         (N_KEPT + N_COMING)
-#define N_API         2
-#define N_READERS     (N_API + 1)
-#define PUTS_PER_DS   50 /* blocks rest for 20 ds: a thousand puts */
+#define N_KEPT      40 /* services that are never deleted */
+#define N_COMING    8  /* services that come and go */
+#define N_ALL       (N_KEPT + N_COMING)
+#define N_API       2
+#define N_READERS   (N_API + 1)
+#define PUTS_PER_DS 50 /* blocks rest for 20 ds: a thousand puts */
 
 struct shared {
         uint32_t begun[N_ALL], done[N_ALL]; /* versions */
@@ -36,7 +36,7 @@ struct shared {
                 int last_error;
         } readers[N_READERS];
         uint64_t n_puts, n_growths, n_slices, n_renewals, n_adopted, n_new, n_left_over, n_writer_errors;
-        uint64_t n_inside; /* kills between begin and end of a put */
+        uint64_t n_inside;     /* kills between begin and end of a put */
         uint64_t n_unfinished; /* with another file in the making */
         int adopt_error, put_error;
 };
@@ -114,7 +114,8 @@ static void writer(uint32_t n)
                         (void)torture_delete(w, i, now);
                 else
                         put(w, i, now);
-                /* A larger file in slices: those of a daemon, or, by every second writer, what puts do by themselves. */
+                /* A larger file in slices: those of a daemon, or, by every second writer, what puts do by themselves.
+                 */
                 if (khs_writer_wants_step(w) && n % 2 && random() % 3 == 0) {
                         size = khs_writer_size(w);
                         if (khs_writer_step(w, now) < 0)
@@ -279,12 +280,10 @@ static void report(uint32_t n_kills)
         static const char *const names[N_READERS] = { "C API reader 1", "C API reader 2", "direct reader" };
 
         for (unsigned int i = 0; i < N_READERS; i++) {
-                tap_ok(s->readers[i].n_lookups > n_kills, "%s: %llu lookups, %llu files opened, %llu behind",
-                       names[i], (unsigned long long)s->readers[i].n_lookups,
-                       (unsigned long long)s->readers[i].n_opened,
+                tap_ok(s->readers[i].n_lookups > n_kills, "%s: %llu lookups, %llu files opened, %llu behind", names[i],
+                       (unsigned long long)s->readers[i].n_lookups, (unsigned long long)s->readers[i].n_opened,
                        (unsigned long long)s->readers[i].n_behind);
-                tap_ok(s->readers[i].n_torn == 0, "%s: %llu torn", names[i],
-                       (unsigned long long)s->readers[i].n_torn);
+                tap_ok(s->readers[i].n_torn == 0, "%s: %llu torn", names[i], (unsigned long long)s->readers[i].n_torn);
                 tap_ok(s->readers[i].n_backwards == 0, "%s: %llu went back", names[i],
                        (unsigned long long)s->readers[i].n_backwards);
                 tap_ok(s->readers[i].n_lost == 0, "%s: %llu services lost", names[i],
@@ -296,17 +295,18 @@ static void report(uint32_t n_kills)
                        (unsigned long long)s->readers[i].n_future, (unsigned long long)s->readers[i].n_old);
         }
         tap_ok(s->n_puts > n_kills && s->n_inside > 0 && s->n_unfinished > 0 && s->n_adopted > 0,
-               "%u kills, %llu within a put, %llu with another file in the making; %llu puts, %llu growths, %llu slices, "
+               "%u kills, %llu within a put, %llu with another file in the making; %llu puts, %llu growths, %llu "
+               "slices, "
                "%llu renewals",
                n_kills, (unsigned long long)s->n_inside, (unsigned long long)s->n_unfinished,
                (unsigned long long)s->n_puts, (unsigned long long)s->n_growths, (unsigned long long)s->n_slices,
                (unsigned long long)s->n_renewals);
-        tap_ok(s->adopt_error == 0, "every table was adopted: %llu, new %llu (%d)",
-               (unsigned long long)s->n_adopted, (unsigned long long)s->n_new, s->adopt_error);
+        tap_ok(s->adopt_error == 0, "every table was adopted: %llu, new %llu (%d)", (unsigned long long)s->n_adopted,
+               (unsigned long long)s->n_new, s->adopt_error);
         tap_ok(s->n_left_over == 0, "%llu unfinished files left after the next start",
                (unsigned long long)s->n_left_over);
-        tap_ok(s->n_writer_errors == 0, "%llu errors of writers (%d)",
-               (unsigned long long)s->n_writer_errors, s->put_error);
+        tap_ok(s->n_writer_errors == 0, "%llu errors of writers (%d)", (unsigned long long)s->n_writer_errors,
+               s->put_error);
 }
 
 int main(int argc, char **argv)

@@ -145,7 +145,8 @@ static void goes_on_with_the_map_when_the_newer_file_is_damaged(void)
         expect(khs_map_enter(&pin, NULL) == -EXDEV, "it is not read by itself");
         expect(khs_map_read(&pin, &own) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer");
         khs_map_leave(&pin);
-        expect(khs_map_enter(&pin, &own) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer at once");
+        expect(khs_map_enter(&pin, &own) == 0 && pin.count && version_of(&pin) == 3,
+               "version 3 does not answer at once");
 }
 
 static void no_way_back_behind_a_file_that_was_read(void)
@@ -173,8 +174,7 @@ static void no_way_back_to_a_file_that_is_not_marked(void)
         expect(mkdir("/run/other", 0755) == 0, "mkdir");
         other_fd = torture_open_dir("/run/other");
         expect(khs_writer_new(&next, other_fd, &params, 2) == 0 && torture_put(next, SERVICE, 2, torture_now()) == 0 &&
-                       khs_writer_publish(next) == 0 &&
-                       renameat(other_fd, KHS_TABLE_NAME, dir_fd, KHS_TABLE_NAME) == 0,
+                       khs_writer_publish(next) == 0 && renameat(other_fd, KHS_TABLE_NAME, dir_fd, KHS_TABLE_NAME) == 0,
                "no newer file");
 
         enter(&pin, 1, true); /* nothing says that there is one */

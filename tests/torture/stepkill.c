@@ -24,10 +24,10 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 
-#include "table/siphash.h"
 #include "read/crc.h"
-#include "write/record.h"
+#include "table/siphash.h"
 #include "torture.h"
+#include "write/record.h"
 
 #define N          8 /* services; ids[] are their numbers */
 #define KILL_EACH  50
@@ -75,8 +75,7 @@ __attribute__((format(printf, 1, 2))) static void bad(const char *format, ...)
 /* ---- readers ---- */
 
 /* Its addresses lead to it: all of them where nothing is under way. */
-static void check_reverse(const struct khs_view *view, uint32_t k, uint32_t version, bool settled,
-                          const char *who)
+static void check_reverse(const struct khs_view *view, uint32_t k, uint32_t version, bool settled, const char *who)
 {
         uint32_t id = w->ids[k], n4 = torture_n4(id, version), n6 = torture_n6(id, version);
 
@@ -85,8 +84,7 @@ static void check_reverse(const struct khs_view *view, uint32_t k, uint32_t vers
                                : torture_reverse(view, id, version, AF_INET6, j - n4);
 
                 if (r < 0 && (r != -ENOENT || settled || version == w->old[k]))
-                        bad("%s: address %u of service %u, version %u: %s", who, j, k, version,
-                            strerror(-r));
+                        bad("%s: address %u of service %u, version %u: %s", who, j, k, version, strerror(-r));
         }
 }
 
@@ -184,8 +182,7 @@ static void check_live(void)
         if (!w->path.open || w->path.file.inode != inode)
                 (void)reader_follow(&w->path);
         if (!w->live.open ||
-            khs_view_load_acquire(&w->live.file.view, offsetof(struct khs_table_header, state) / 4) !=
-                    KHS_STATE_LIVE)
+            khs_view_load_acquire(&w->live.file.view, offsetof(struct khs_table_header, state) / 4) != KHS_STATE_LIVE)
                 (void)reader_follow(&w->live);
         if (w->live.open)
                 check_view(&w->live.file.view, &w->live, "reader");
@@ -214,8 +211,7 @@ static void check_blocks(const struct khs_view *view)
                         break;
                 }
                 if (found.record.seq % 2 == 0 && khs_found_intact(view, &found) < 0)
-                        bad("the block at unit %u is no whole record, with even seq %u", unit,
-                            found.record.seq);
+                        bad("the block at unit %u is no whole record, with even seq %u", unit, found.record.seq);
         }
 }
 
@@ -274,8 +270,7 @@ static void write_to_copy(struct khs_writer *writer)
                 if (torture_put(writer, w->ids[k], 1000 + k, w->now_ds + (k & 1 ? 1000 : 0)) < 0)
                         bad("an adopted table takes no put");
         }
-        if (torture_delete(writer, w->ids[1], w->now_ds) < 0 ||
-            torture_put(writer, w->ids[1], 1001, w->now_ds) < 0)
+        if (torture_delete(writer, w->ids[1], w->now_ds) < 0 || torture_put(writer, w->ids[1], 1001, w->now_ds) < 0)
                 bad("an adopted table takes no delete and insert");
         if (khs_table_open(w->copy_dir, KHS_OPEN_MAP, NULL, &file) < 0) {
                 bad("an adopted table that was written to can't be opened");
@@ -283,8 +278,8 @@ static void write_to_copy(struct khs_writer *writer)
         }
         for (uint32_t k = 0; k < N; k++) {
                 if (torture_read(&file.view, w->ids[k], &version) < 0 || version != 1000 + k)
-                        bad("service %u of an adopted table has version %u after version %u was put", k,
-                            version, 1000 + k);
+                        bad("service %u of an adopted table has version %u after version %u was put", k, version,
+                            1000 + k);
         }
         check_foreign(&file.view, "adopted and written to");
         khs_table_close(&file);
@@ -737,17 +732,15 @@ static bool in_used_block(void)
         struct khs_found found;
         char key[48];
 
-        return khs_view_find(&w->path.file.view, key, torture_key(w->ids[2], key), &found) == 0 &&
-               found.record.seq > 2;
+        return khs_view_find(&w->path.file.view, key, torture_key(w->ids[2], key), &found) == 0 && found.record.seq > 2;
 }
 
 static void report(const char *name, double start, const struct world *before)
 {
-        tap_ok(w->n_bad == before->n_bad,
-               "%s: %lu instructions, %lu states, %lu adoptions, %lu kills, %.1f s%s%s", name,
-               w->n_steps - before->n_steps, w->n_states - before->n_states,
-               w->n_adoptions - before->n_adoptions, w->n_kills - before->n_kills, torture_seconds() - start,
-               w->n_bad > before->n_bad ? ": " : "", w->n_bad > before->n_bad ? w->what : "");
+        tap_ok(w->n_bad == before->n_bad, "%s: %lu instructions, %lu states, %lu adoptions, %lu kills, %.1f s%s%s",
+               name, w->n_steps - before->n_steps, w->n_states - before->n_states, w->n_adoptions - before->n_adoptions,
+               w->n_kills - before->n_kills, torture_seconds() - start, w->n_bad > before->n_bad ? ": " : "",
+               w->n_bad > before->n_bad ? w->what : "");
         w->n_bad = 0;
 }
 
@@ -834,7 +827,7 @@ int main(int argc, char **argv)
         copy_release();
         torture_rmdir(w->dir);
         torture_rmdir(w->copy_dir);
-        printf("# %lu instructions, %lu states, %lu adoptions, %lu kills\n", w->n_steps, w->n_states,
-               w->n_adoptions, w->n_kills);
+        printf("# %lu instructions, %lu states, %lu adoptions, %lu kills\n", w->n_steps, w->n_states, w->n_adoptions,
+               w->n_kills);
         return tap_done();
 }

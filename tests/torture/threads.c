@@ -82,8 +82,7 @@ static void writer(int dir_fd, uint32_t n_replacements)
         if (ws->error == 0)
                 ws->error = khs_writer_publish(w);
         ws->ready = 1;
-        while (ws->error == 0 && ws->n_replaced < n_replacements &&
-               !__atomic_load_n(&ws->stop, __ATOMIC_RELAXED)) {
+        while (ws->error == 0 && ws->n_replaced < n_replacements && !__atomic_load_n(&ws->stop, __ATOMIC_RELAXED)) {
                 version++;
                 for (uint32_t i = 0; ws->error == 0 && i < N_SERVICES; i++)
                         ws->error = torture_put(w, i, version, torture_now());
@@ -286,15 +285,13 @@ int main(int argc, char **argv)
                 all.n_backwards += counts[i].n_backwards;
                 all.last_error = counts[i].last_error ? counts[i].last_error : all.last_error;
         }
-        tap_ok(ws->error == 0 && ws->n_replaced == n_replacements, "%u files replaced (%d)", ws->n_replaced,
-               ws->error);
-        tap_ok(all.n_failed == 0, "%llu lookups in %d threads, %llu failed (%d)",
-               (unsigned long long)all.n_lookups, N_THREADS + N_HOLDERS, (unsigned long long)all.n_failed,
-               all.last_error);
+        tap_ok(ws->error == 0 && ws->n_replaced == n_replacements, "%u files replaced (%d)", ws->n_replaced, ws->error);
+        tap_ok(all.n_failed == 0, "%llu lookups in %d threads, %llu failed (%d)", (unsigned long long)all.n_lookups,
+               N_THREADS + N_HOLDERS, (unsigned long long)all.n_failed, all.last_error);
         tap_ok(all.n_torn == 0, "%llu torn", (unsigned long long)all.n_torn);
         tap_ok(all.n_backwards == 0, "%llu went back", (unsigned long long)all.n_backwards);
-        tap_ok(n_bad_forks == 0, "%llu forks of the busy process, %llu failed (status %x)",
-               (unsigned long long)n_forks, (unsigned long long)n_bad_forks, (unsigned int)first_bad);
+        tap_ok(n_bad_forks == 0, "%llu forks of the busy process, %llu failed (status %x)", (unsigned long long)n_forks,
+               (unsigned long long)n_bad_forks, (unsigned int)first_bad);
         tap_ok(newest == n_replacements + 1, "version %u in the end", newest);
         tap_ok(slow_clock || all.n_own > 0, "%llu times a slow thread read the file by itself",
                (unsigned long long)all.n_own);

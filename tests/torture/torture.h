@@ -29,11 +29,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "table/clock.h"
-#include "k8shsvc.h"
 #include "answer/order.h"
-#include "read/map.h"
+#include "k8shsvc.h"
 #include "read/attrs.h"
+#include "read/map.h"
+#include "table/clock.h"
 #include "write/writer.h"
 
 /* What a sanitizer's run-time library does itself, or keeps from happening, can't be tested with it. */
@@ -137,8 +137,11 @@ static inline void torture_row_attrs(struct torture_row *ret, uint32_t i, uint32
                 ret->twins[j] = (uint16_t)torture_twin(n_addrs, n_twins, j);
         for (uint32_t j = 0; j < n_addrs + n_twins; j++) {
                 torture_host(version, j, ret->hosts[j]);
-                ret->endpoints[j] = (struct khs_row_endpoint){ .host = ret->hosts[j], .node = ret->nodes[j % 2],
-                                                               .ordinal = (int32_t)j, .ports = &ret->port, .n_ports = 1 };
+                ret->endpoints[j] = (struct khs_row_endpoint){ .host = ret->hosts[j],
+                                                               .node = ret->nodes[j % 2],
+                                                               .ordinal = (int32_t)j,
+                                                               .ports = &ret->port,
+                                                               .n_ports = 1 };
         }
         ret->row.endpoints = ret->endpoints;
         ret->row.n_twins = n_twins;
@@ -176,8 +179,7 @@ static inline void torture_row(struct torture_row *ret, uint32_t i, uint32_t ver
 }
 
 /* Whether a copied record is exactly one version of service i. */
-static inline bool torture_true(uint32_t i, const struct khs_record *record, const uint32_t *v4,
-                                const void *v6)
+static inline bool torture_true(uint32_t i, const struct khs_record *record, const uint32_t *v4, const void *v6)
 {
         static __thread struct torture_row expected;
         const struct khs_row *row = &expected.row;
@@ -185,8 +187,7 @@ static inline bool torture_true(uint32_t i, const struct khs_record *record, con
         torture_row(&expected, i, record->version);
         return record->n4 == row->n4 && record->n6 == row->n6 && record->policy == row->policy &&
                record->port == row->port && record->key == (uint32_t)row->n_key &&
-               memcmp(v4, row->v4, (size_t)row->n4 * 4) == 0 &&
-               memcmp(v6, row->v6, (size_t)row->n6 * 16) == 0;
+               memcmp(v4, row->v4, (size_t)row->n4 * 4) == 0 && memcmp(v6, row->v6, (size_t)row->n6 * 16) == 0;
 }
 
 /* Whether the attributes are those of the version: the first rows and the last, both ways. */
@@ -255,8 +256,8 @@ static inline int torture_read(const struct khs_view *view, uint32_t i, uint32_t
                 khs_found_copy(view, &found, AF_INET6, 0, found.record.n6, v6, 16);
                 if (!khs_found_valid(view, &found))
                         continue;
-                if (found.record.n4 > TORTURE_MAX_V4 || found.record.n6 > TORTURE_MAX_V6 ||
-                    !attrs_true || !torture_true(i, &found.record, v4, v6))
+                if (found.record.n4 > TORTURE_MAX_V4 || found.record.n6 > TORTURE_MAX_V6 || !attrs_true ||
+                    !torture_true(i, &found.record, v4, v6))
                         return -EIO;
                 *ret_version = found.record.version;
                 return 0;
@@ -273,7 +274,8 @@ static inline bool torture_cycle(uint32_t i, uint32_t version, bool six, uint32_
 
         for (uint32_t j = 0; j < n; j++) {
                 uint32_t place = (first + j) % n;
-                uint32_t number = place < n_own ? place : torture_twin(n4 + n6, n_all_twins, from + place - n_own) - low;
+                uint32_t number =
+                        place < n_own ? place : torture_twin(n4 + n6, n_all_twins, from + place - n_own) - low;
                 uint32_t v6[4] = { 0xfd, i, version, number }, v4[4] = { torture_v4(i, version, number) };
 
                 if (addrs[j].family != (six ? AF_INET6 : AF_INET) || addrs[j].port != (version & 0xffff) ||
@@ -284,8 +286,7 @@ static inline bool torture_cycle(uint32_t i, uint32_t version, bool six, uint32_
 }
 
 /* The same for what k8shsvc_lookup(AF_UNSPEC) gave: IPv6 first, each family from any start, cyclic. */
-static inline int torture_addrs(uint32_t i, const struct k8shsvc_addr *addrs, size_t n,
-                                uint32_t *ret_version)
+static inline int torture_addrs(uint32_t i, const struct k8shsvc_addr *addrs, size_t n, uint32_t *ret_version)
 {
         uint32_t version, n4, n6, word, n_twins, n_twins4 = 0;
 
@@ -317,8 +318,7 @@ static inline int torture_addrs(uint32_t i, const struct k8shsvc_addr *addrs, si
  *
  * Return: 0; -ENOENT; -EIO another service, or another version of it; what khs_view_reverse() says.
  */
-static inline int torture_reverse(const struct khs_view *view, uint32_t i, uint32_t version, int family,
-                                  uint32_t j)
+static inline int torture_reverse(const struct khs_view *view, uint32_t i, uint32_t version, int family, uint32_t j)
 {
         uint32_t address[4] = { 0xfd, i, version, j };
         struct khs_found found;

@@ -142,12 +142,12 @@ static inline void load(void)
 }
 
 /* Loads and compares all that was said. */
-#define expect_said(expected)                                                                               \
-        do {                                                                                                \
-                load();                                                                                     \
-                cr_assert_eq(f.r, 0, "%d: %s", f.r, f.said);                                                \
-                cr_expect_str_eq(f.said, expected, "said:\n%s\nexpected:\n%s", f.said, expected);           \
-                cr_expect_eq(f.n_errors, count_errors(expected), "%zu: %s", f.n_errors, f.said);            \
+#define expect_said(expected)                                                                                          \
+        do {                                                                                                           \
+                load();                                                                                                \
+                cr_assert_eq(f.r, 0, "%d: %s", f.r, f.said);                                                           \
+                cr_expect_str_eq(f.said, expected, "said:\n%s\nexpected:\n%s", f.said, expected);                      \
+                cr_expect_eq(f.n_errors, count_errors(expected), "%zu: %s", f.n_errors, f.said);                       \
         } while (0)
 
 static inline size_t count_errors(const char *said)

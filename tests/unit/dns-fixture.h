@@ -58,7 +58,7 @@ static inline struct reply begin(const struct dns_question *question, uint8_t rc
 
 /* @owner: text, or NULL for a pointer to the question. @section: 0 answer, 1 authority, 2 additional. */
 static inline void record(struct reply *reply, int section, const char *owner, uint16_t type, uint32_t ttl_s,
-                   const void *data, size_t n_data)
+                          const void *data, size_t n_data)
 {
         uint8_t *count = reply->packet + 6 + 2 * section;
         struct dns_name name;

@@ -9,7 +9,11 @@ static inline int service_configure_port(struct service *s, uint32_t policy, uin
 {
         const struct khs_port one = { .kind = KHS_PORT_NUMBER, .number = port };
         const struct service_options options = {
-                .policy = policy, .family = family, .max_stale = max_stale, .ports = &one, .n_ports = 1,
+                .policy = policy,
+                .family = family,
+                .max_stale = max_stale,
+                .ports = &one,
+                .n_ports = 1,
         };
 
         return service_configure(s, &options);

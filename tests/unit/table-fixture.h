@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "table/clock.h"
 #include "read/map.h"
+#include "table/clock.h"
 #include "write/writer.h"
 
 struct fixture {
@@ -25,7 +25,11 @@ struct fixture {
 static inline struct khs_table_params fixture_params(void)
 {
         return (struct khs_table_params){
-                .zone = "cluster.local", .namespace = "", .orphan_max_ds = 300, .max_bytes = 256U << 20, .n_services = 10,
+                .zone = "cluster.local",
+                .namespace = "",
+                .orphan_max_ds = 300,
+                .max_bytes = 256U << 20,
+                .n_services = 10,
         };
 }
 

@@ -129,7 +129,7 @@ static void put_web(struct fixture *f, uint32_t flags, uint16_t port_base)
         static const struct khs_row_port even[] = { { "grpc", 50050, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
         static const struct khs_row_port odd[] = { { "grpc", 50051, IPPROTO_TCP } };
         const struct khs_row_endpoint endpoints[] = {
-                endpoint("web-1", 1, odd, 1), endpoint("web-0", 0, even, 2), endpoint(NULL, -1, NULL, 0),
+                endpoint("web-1", 1, odd, 1),  endpoint("web-0", 0, even, 2), endpoint(NULL, -1, NULL, 0),
                 endpoint("web-2", 2, even, 2), endpoint("web-0", 0, even, 2),
         };
         struct khs_row row = fixture_row("web.default", 0, 3, 2);
@@ -285,7 +285,8 @@ Test(k8shsvc, gives_each_endpoint_of_one_address_where_ports_tell_them_apart)
 Test(k8shsvc, gives_an_address_once_where_no_port_is_known)
 {
         static const uint16_t twins[] = { 0 };
-        const struct khs_row_endpoint endpoints[] = { { .host = "x", .ordinal = -1 }, { .host = "y", .ordinal = -1 },
+        const struct khs_row_endpoint endpoints[] = { { .host = "x", .ordinal = -1 },
+                                                      { .host = "y", .ordinal = -1 },
                                                       { .host = "z", .ordinal = -1 } };
         struct khs_row row = fixture_row("plain.default", 0, 2, 0);
         k8shsvc *h = handle();
@@ -397,8 +398,8 @@ Test(k8shsvc, gives_each_endpoint_its_port)
         cr_assert_eq(khs_writer_publish(f.writer), 0);
         for (int turn = 0; turn < 5; turn++) {
                 for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-                        cr_expect_str_eq(answer(h, cases[i].target, AF_UNSPEC), cases[i].answer, "%s: %s", cases[i].target,
-                                         answer(h, cases[i].target, AF_UNSPEC));
+                        cr_expect_str_eq(answer(h, cases[i].target, AF_UNSPEC), cases[i].answer, "%s: %s",
+                                         cases[i].target, answer(h, cases[i].target, AF_UNSPEC));
         }
         put_web(&f, 0, 4000);
         cr_expect_str_eq(answer(h, "web.default", AF_UNSPEC), "4/0:4001 4/1:4000 4/2:0 6/0:4002 6/1:4000");
@@ -411,8 +412,13 @@ Test(k8shsvc, gives_all_addresses_in_rotation_with_the_port)
                 const char *target;
                 uint16_t port;
         } targets[] = {
-                { "a.b", 8080 }, { "a.b:9", 9 }, { "a.b.svc.cluster.local:443", 443 }, { "kubernetes://b/a:7", 7 },
-                { "kubernetes:///a.b", 8080 }, { "a.b:grpc", 0 }, { "a.b:3000+", 0 },
+                { "a.b", 8080 },
+                { "a.b:9", 9 },
+                { "a.b.svc.cluster.local:443", 443 },
+                { "kubernetes://b/a:7", 7 },
+                { "kubernetes:///a.b", 8080 },
+                { "a.b:grpc", 0 },
+                { "a.b:3000+", 0 },
         };
         struct k8shsvc_addr addrs[8];
         unsigned int first4[3] = { 0 }, first6[2] = { 0 };
@@ -489,10 +495,19 @@ Test(k8shsvc, judges_the_daemon_by_two_clocks)
                 int32_t boot_ds, real_ds;
                 int expected;
         } beats[] = {
-                { 0, 0, 0 },           { -99, -99, 0 },       { -150, -150, 0 },     { -295, -295, 0 },
-                { -305, -305, -ENOTCONN }, { 0, -36000, 0 },  { 0, 36000, 0 },       { -36000, 0, 0 },
-                { 35000, 0, 0 },       { 36000, 36000, -ENOTCONN }, { -36000, 36000, -ENOTCONN },
-                { -36000, -36000, -ENOTCONN }, { 0, INT32_MIN, 0 },
+                { 0, 0, 0 },
+                { -99, -99, 0 },
+                { -150, -150, 0 },
+                { -295, -295, 0 },
+                { -305, -305, -ENOTCONN },
+                { 0, -36000, 0 },
+                { 0, 36000, 0 },
+                { -36000, 0, 0 },
+                { 35000, 0, 0 },
+                { 36000, 36000, -ENOTCONN },
+                { -36000, 36000, -ENOTCONN },
+                { -36000, -36000, -ENOTCONN },
+                { 0, INT32_MIN, 0 },
         };
         k8shsvc *h = handle();
         struct fixture f;

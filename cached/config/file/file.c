@@ -15,9 +15,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/util.h"
 #include "config/file/file.h"
 #include "config/file/ini.h"
-#include "base/util.h"
 
 static void close_fd(int *fd)
 {
@@ -133,10 +133,9 @@ static int entries_grow(struct config_file *file)
         return 0;
 }
 
-int config_file_add(struct config_file *file, const char *key, const char *value, size_t n_value,
-                    uint32_t line)
+int config_file_add(struct config_file *file, const char *key, const char *value, size_t n_value, uint32_t line)
 {
-        struct config_entry entry = {.line = line};
+        struct config_entry entry = { .line = line };
 
         if (entries_grow(file) < 0)
                 return -ENOMEM;
@@ -186,7 +185,7 @@ static uint32_t line_of(const char *text, const char *at)
 
 static void report_file(struct config_file *file, uint32_t line, const char *found, const char *wanted)
 {
-        struct config_place place = {.path = file->path, .line = line};
+        struct config_place place = { .path = file->path, .line = line };
 
         config_findings_add(&file->reading, LOG_ERR, &place, "found %s, expected %s", found, wanted);
         file->broken = true;

@@ -54,8 +54,7 @@ int config_slurp(const char *path, size_t max, char **ret, size_t *ret_n);
 
 int config_file_new(struct config_file **ret, const char *path);
 /* With @key NULL the head of section @value. */
-int config_file_add(struct config_file *file, const char *key, const char *value, size_t n_value,
-                    uint32_t line);
+int config_file_add(struct config_file *file, const char *key, const char *value, size_t n_value, uint32_t line);
 
 /**
  * config_file_read() - read a file as INI

@@ -24,13 +24,13 @@
 #include <strings.h>
 #include <syslog.h>
 
-#include "config/file/ini.h"
 #include "base/util.h"
+#include "config/file/ini.h"
 
-#define CHUNK_KEYS      64U
-#define CHUNK_LINES     4096U /* the library keeps comments, too */
+#define CHUNK_KEYS       64U
+#define CHUNK_LINES      4096U /* the library keeps comments, too */
 #define CHUNKS_PER_PULSE 64U
-#define ARTIFICIAL_HEAD "[-]\n"
+#define ARTIFICIAL_HEAD  "[-]\n"
 
 /* A piece of the file. Writable: the byte behind it is borrowed for a NUL. */
 struct chunk {
@@ -278,8 +278,8 @@ static const char *trim(const char *text, size_t *n_text)
 }
 
 /* All values of one key: the library knows no order across keys, the caller makes one. */
-static int take_values(struct config_file *file, const struct chunk *chunk, struct ini_cfgobj *cfg,
-                       const char *section, const char *key)
+static int take_values(struct config_file *file, const struct chunk *chunk, struct ini_cfgobj *cfg, const char *section,
+                       const char *key)
 {
         int mode = INI_GET_FIRST_VALUE;
 
@@ -340,8 +340,7 @@ static int take_section(struct config_file *file, const struct chunk *chunk, str
                         r = take_values(file, chunk, cfg, section, keys[i]);
         ini_free_attribute_list(keys);
         if (file->n_entries > first)
-                qsort(file->entries + first, file->n_entries - first, sizeof(file->entries[0]),
-                      compare_lines);
+                qsort(file->entries + first, file->n_entries - first, sizeof(file->entries[0]), compare_lines);
         return r;
 }
 

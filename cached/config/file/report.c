@@ -11,8 +11,8 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "config/file/report.h"
 #include "base/util.h"
+#include "config/file/report.h"
 
 /* Appends the bytes, all but printable ASCII as \xNN. */
 static void escape(struct config_quote *quote, size_t at, const char *text, size_t n_text)
@@ -37,7 +37,7 @@ static void escape(struct config_quote *quote, size_t at, const char *text, size
 
 struct config_quote config_quote(const char *text, size_t n_text)
 {
-        struct config_quote quote = {"'"};
+        struct config_quote quote = { "'" };
         bool cut = n_text > CONFIG_QUOTE_MAX;
 
         escape(&quote, 1, text, cut ? CONFIG_QUOTE_MAX : n_text);
@@ -69,9 +69,8 @@ static int format_place(const struct config_place *place, char **ret)
                 key = plain(place->key);
         if (place->section && place->key)
                 gap = " ";
-        return asprintf(ret, "%s%s: %s%s%s%s%s%s", place->path, line, place->section ? "[" : "",
-                        section.text, place->section ? "]" : "", gap, key.text,
-                        place->section || place->key ? ": " : "");
+        return asprintf(ret, "%s%s: %s%s%s%s%s%s", place->path, line, place->section ? "[" : "", section.text,
+                        place->section ? "]" : "", gap, key.text, place->section || place->key ? ": " : "");
 }
 
 static int findings_push(struct config_findings *findings, struct config_finding finding)
@@ -135,5 +134,5 @@ void config_findings_clear(struct config_findings *findings)
         for (size_t i = 0; i < findings->n_items; i++)
                 free(findings->items[i].message);
         free(findings->items);
-        *findings = (struct config_findings){0};
+        *findings = (struct config_findings){ 0 };
 }

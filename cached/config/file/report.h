@@ -44,10 +44,9 @@ struct config_quote {
 /* Quotes @n_text bytes for a message: one line of plain ASCII, shortened when it is long. */
 struct config_quote config_quote(const char *text, size_t n_text);
 
-__attribute__((format(printf, 4, 5))) void config_findings_add(struct config_findings *findings,
-                                                               int priority,
-                                                               const struct config_place *place,
-                                                               const char *format, ...);
+__attribute__((format(printf, 4, 5))) void config_findings_add(struct config_findings *findings, int priority,
+                                                               const struct config_place *place, const char *format,
+                                                               ...);
 /* By line; equal lines keep their order. */
 void config_findings_sort(struct config_findings *findings);
 void config_findings_clear(struct config_findings *findings);

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "config/follow/live.h"
 #include "base/log.h"
-#include "table/siphash.h"
 #include "base/util.h"
+#include "config/follow/live.h"
+#include "table/siphash.h"
 
 #define MAIN_FILE       "k8shsvc.conf"
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -31,16 +31,16 @@ struct said {
 
 struct config_live {
         struct config_origin origin; /* the loader and the watch borrow it */
-        char *conf_dir; /* conf.d beside the main file */
+        char *conf_dir;              /* conf.d beside the main file */
         struct config_loader *loader;
         struct config_watch *watch;
         struct config *config;
         size_t n_errors, n_findings;
-        bool repeat;           /* say what was said before, too */
-        bool behind;           /* what was read last is not in use */
+        bool repeat; /* say what was said before, too */
+        bool behind; /* what was read last is not in use */
         void (*pulse)(void *userdata);
         void *userdata;
-        unsigned int n_put_off; /* loads that met a change under way, in a row */
+        unsigned int n_put_off;        /* loads that met a change under way, in a row */
         struct said said, said_before; /* the latter sorted */
 };
 

@@ -17,11 +17,11 @@
 struct config_live;
 
 struct config_live_options {
-        const char *main_file; /* --config; NULL: the built-in path */
+        const char *main_file;       /* --config; NULL: the built-in path */
         const char *const *services; /* --service */
         size_t n_services;
         const char *env_services; /* K8SHSVC_SERVICES */
-        const char *resolv_conf; /* for namespace = auto */
+        const char *resolv_conf;  /* for namespace = auto */
 };
 
 /**

@@ -23,14 +23,14 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "config/load.h"
 #include "config/follow/paths.h"
+#include "config/load.h"
 
 #define LINKS_MAX 40U /* as the kernel */
 #define PATHS_MAX 4096U
 
-#define MASK                                                                                                \
-        (IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | \
+#define MASK                                                                                                           \
+        (IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF |           \
          IN_MOVE_SELF | IN_EXCL_UNLINK)
 
 void config_paths_deinit(struct config_paths *paths)

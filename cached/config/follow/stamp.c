@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/load.h"
 #include "config/follow/stamp.h"
+#include "config/load.h"
 
 struct config_identity config_identify(const char *path)
 {

@@ -21,15 +21,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/util.h"
 #include "config/follow/paths.h"
 #include "config/follow/stamp.h"
 #include "config/follow/watch.h"
-#include "base/log.h"
-#include "base/util.h"
 
 #define JOIN_USEC     (100 * USEC_PER_MSEC)
 #define JOIN_MAX_USEC (500 * USEC_PER_MSEC) /* and then, however many events there are */
-#define AGAIN_USEC    (20 * USEC_PER_MSEC) /* to the next reading, when something has changed during one */
+#define AGAIN_USEC    (20 * USEC_PER_MSEC)  /* to the next reading, when something has changed during one */
 #define UNSURE_USEC   (5 * USEC_PER_SEC)
 #define RETRY_USEC    (30 * USEC_PER_SEC)
 #define READS_MAX     64U /* in one go: 16 KiB each */
@@ -44,8 +44,8 @@ struct config_watch {
         const char *paths[N_PATHS]; /* the main file, the directories; NULL: none */
         struct config_paths watched;
         struct config_identity identities[N_PATHS];
-        uint64_t first_usec;  /* of the events that are being joined; 0: there are none */
-        uint64_t due_usec;    /* the next call of fn; 0: none */
+        uint64_t first_usec; /* of the events that are being joined; 0: there are none */
+        uint64_t due_usec;   /* the next call of fn; 0: none */
         uint64_t not_before;
         uint64_t unsure_usec; /* when a file was created that nobody has closed yet; 0: none */
 
@@ -275,8 +275,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- the interface ---- */
 
-int config_watch_new(struct config_watch **ret, sd_event *event, const struct config_origin *origin,
-                     config_watch_fn fn, void *userdata)
+int config_watch_new(struct config_watch **ret, sd_event *event, const struct config_origin *origin, config_watch_fn fn,
+                     void *userdata)
 {
         struct config_watch *w = calloc(1, sizeof(*w));
         int r;

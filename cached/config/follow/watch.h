@@ -27,8 +27,8 @@ typedef void (*config_watch_fn)(void *userdata);
  *
  * Return: 0; -ENOMEM or another negative errno of sd-event.
  */
-int config_watch_new(struct config_watch **ret, sd_event *event, const struct config_origin *origin,
-                     config_watch_fn fn, void *userdata);
+int config_watch_new(struct config_watch **ret, sd_event *event, const struct config_origin *origin, config_watch_fn fn,
+                     void *userdata);
 struct config_watch *config_watch_free(struct config_watch *w);
 
 /* To be called every second: for what inotify does not see. */

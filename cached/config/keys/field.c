@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "config/keys/key.h"
 #include "config/keys/value.h"
-#include "base/util.h"
 
 /* A list apart from its object. */
 struct list {

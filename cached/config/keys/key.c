@@ -110,11 +110,11 @@ static int parse_answers(const struct config_key *key, const char *text, void *r
 }
 
 /* Strings: the name of the parser in config/keys/value.h is all that differs. */
-#define PARSE_STRING(name)                                                                                  \
-        static int parse_##name(const struct config_key *key, const char *text, void *ret)                  \
-        {                                                                                                   \
-                (void)key;                                                                                  \
-                return config_##name##_parse(text, ret);                                                    \
+#define PARSE_STRING(name)                                                                                             \
+        static int parse_##name(const struct config_key *key, const char *text, void *ret)                             \
+        {                                                                                                              \
+                (void)key;                                                                                             \
+                return config_##name##_parse(text, ret);                                                               \
         }
 
 PARSE_STRING(label)
@@ -223,101 +223,93 @@ static const struct config_word hosts_words[] = {
 };
 static const struct config_word services_words[] = { { "headless", 0 }, { 0 } };
 
-#define EXPECTED_SOURCE  "dns, kubernetes or static"
-#define EXPECTED_REFRESH "a duration from 50ms to 1h (500ms, 5s, 10m, 1h)"
-#define EXPECTED_STALE   "a duration from 1s to 7d (30s, 10m, 1h, 7d)"
-#define EXPECTED_ADDRESS "ADDR, ADDR:PORT, [V6] or [V6]:PORT"
+#define EXPECTED_SOURCE   "dns, kubernetes or static"
+#define EXPECTED_REFRESH  "a duration from 50ms to 1h (500ms, 5s, 10m, 1h)"
+#define EXPECTED_STALE    "a duration from 1s to 7d (30s, 10m, 1h, 7d)"
+#define EXPECTED_ADDRESS  "ADDR, ADDR:PORT, [V6] or [V6]:PORT"
 #define EXPECTED_ENDPOINT EXPECTED_ADDRESS "; not an unspecified, broadcast or multicast one"
 
-#define DAEMON(field)                                                                                       \
-        .sections = CONFIG_SECTION_DAEMON, .offset = offsetof(struct config, field),                        \
+#define DAEMON(field)                                                                                                  \
+        .sections = CONFIG_SECTION_DAEMON, .offset = offsetof(struct config, field),                                   \
         .size = sizeof(((struct config *)NULL)->field)
-#define SERVICE(field)                                                                                      \
-        .offset = offsetof(struct config_service, field),                                                   \
-        .size = sizeof(((struct config_service *)NULL)->field)
+#define SERVICE(field)                                                                                                 \
+        .offset = offsetof(struct config_service, field), .size = sizeof(((struct config_service *)NULL)->field)
 #define RANGE(low, high) .min = (low), .max = (high)
 #define STRING(type)     .kind = CONFIG_KEY_STRING, .parse = parse_##type
-#define DAEMON_LIST(field, most)                                                                            \
-        DAEMON(field), .kind = CONFIG_KEY_LIST, .offset_n = offsetof(struct config, n_##field),             \
+#define DAEMON_LIST(field, most)                                                                                       \
+        DAEMON(field), .kind = CONFIG_KEY_LIST, .offset_n = offsetof(struct config, n_##field),                        \
                        .item_size = sizeof(*((struct config *)NULL)->field), .max = (most)
-#define SERVICE_LIST(field, most)                                                                           \
-        SERVICE(field), .offset_n = offsetof(struct config_service, n_##field),                             \
+#define SERVICE_LIST(field, most)                                                                                      \
+        SERVICE(field), .offset_n = offsetof(struct config_service, n_##field),                                        \
                         .item_size = sizeof(*((struct config_service *)NULL)->field), .max = (most)
 
 const struct config_key config_daemon_keys[CONFIG_N_DAEMON_KEYS] = {
-        [CONFIG_DAEMON_REFRESH_MIN] = {"refresh-min", DAEMON(refresh_min), .parse = parse_duration,
-                                       RANGE(50 * MSEC, HOUR), .fallback = "1s",
-                                       .expected = EXPECTED_REFRESH},
-        [CONFIG_DAEMON_REFRESH_MAX] = {"refresh-max", DAEMON(refresh_max), .parse = parse_duration,
-                                       RANGE(50 * MSEC, HOUR), .fallback = "5s",
-                                       .expected = EXPECTED_REFRESH},
-        {"source", DAEMON(source), .parse = parse_word, .words = source_words, .fallback = "dns",
-         .expected = EXPECTED_SOURCE},
-        {"cluster-domain", DAEMON(cluster_domain), STRING(domain), .fallback = "cluster.local",
-         .expected = "a domain name (cluster.local)"},
-        {"namespace", DAEMON(namespace), STRING(label), .fallback = "auto",
-         .expected = "auto or the name of a namespace"},
+        [CONFIG_DAEMON_REFRESH_MIN] = { "refresh-min", DAEMON(refresh_min), .parse = parse_duration,
+                                        RANGE(50 * MSEC, HOUR), .fallback = "1s", .expected = EXPECTED_REFRESH },
+        [CONFIG_DAEMON_REFRESH_MAX] = { "refresh-max", DAEMON(refresh_max), .parse = parse_duration,
+                                        RANGE(50 * MSEC, HOUR), .fallback = "5s", .expected = EXPECTED_REFRESH },
+        { "source", DAEMON(source), .parse = parse_word, .words = source_words, .fallback = "dns",
+          .expected = EXPECTED_SOURCE },
+        { "cluster-domain", DAEMON(cluster_domain), STRING(domain), .fallback = "cluster.local",
+          .expected = "a domain name (cluster.local)" },
+        { "namespace", DAEMON(namespace), STRING(label), .fallback = "auto",
+          .expected = "auto or the name of a namespace" },
         { "dns-servers", DAEMON_LIST(dns_servers, 100), .parse = parse_server, .expected = EXPECTED_ADDRESS },
-        {"dns-transport", DAEMON(dns_transport), .parse = parse_word, .words = transport_words,
-         .fallback = "tcp", .expected = "tcp or udp"},
-        {"query-rate", DAEMON(query_rate), .parse = parse_count, RANGE(1, 100000), .fallback = "200",
-         .expected = "a number from 1 to 100000"},
-        {"max-stale", DAEMON(max_stale), .parse = parse_duration, RANGE(SEC, 7 * DAY), .fallback = "1h",
-         .expected = EXPECTED_STALE},
-        {"orphan-max", DAEMON(orphan_max), .parse = parse_duration, RANGE(11 * SEC, 10 * MIN),
-         .fallback = "30s", .expected = "a duration from 11s to 10m (30s, 2m)"},
-        {"metrics-listen", DAEMON(metrics_listen), STRING(listen),
-         .expected = "ADDR:PORT or [V6]:PORT (127.0.0.1:9768)"},
-        {"allow-cidr", DAEMON_LIST(allow_cidr, 10000), .parse = parse_network,
-         .expected = "ADDR/PREFIX with no bits beyond the prefix (10.0.0.0/8, fd00::/8)"},
-        {"max-table-size", DAEMON(max_table_size), .parse = parse_size, RANGE(MIB, 8192 * MIB),
-         .fallback = "256M", .expected = "a size from 1M to 8G (64M, 1G)"},
-        {"reverse", DAEMON(reverse), .parse = parse_bool, .words = bool_words, .fallback = "no",
-         .expected = "yes or no"},
-        {"log-level", DAEMON(log_level), .parse = parse_level, .words = level_words, .fallback = "info",
-         .expected = "error, warning, notice, info or debug"},
+        { "dns-transport", DAEMON(dns_transport), .parse = parse_word, .words = transport_words, .fallback = "tcp",
+          .expected = "tcp or udp" },
+        { "query-rate", DAEMON(query_rate), .parse = parse_count, RANGE(1, 100000), .fallback = "200",
+          .expected = "a number from 1 to 100000" },
+        { "max-stale", DAEMON(max_stale), .parse = parse_duration, RANGE(SEC, 7 * DAY), .fallback = "1h",
+          .expected = EXPECTED_STALE },
+        { "orphan-max", DAEMON(orphan_max), .parse = parse_duration, RANGE(11 * SEC, 10 * MIN), .fallback = "30s",
+          .expected = "a duration from 11s to 10m (30s, 2m)" },
+        { "metrics-listen", DAEMON(metrics_listen), STRING(listen),
+          .expected = "ADDR:PORT or [V6]:PORT (127.0.0.1:9768)" },
+        { "allow-cidr", DAEMON_LIST(allow_cidr, 10000), .parse = parse_network,
+          .expected = "ADDR/PREFIX with no bits beyond the prefix (10.0.0.0/8, fd00::/8)" },
+        { "max-table-size", DAEMON(max_table_size), .parse = parse_size, RANGE(MIB, 8192 * MIB), .fallback = "256M",
+          .expected = "a size from 1M to 8G (64M, 1G)" },
+        { "reverse", DAEMON(reverse), .parse = parse_bool, .words = bool_words, .fallback = "no",
+          .expected = "yes or no" },
+        { "log-level", DAEMON(log_level), .parse = parse_level, .words = level_words, .fallback = "info",
+          .expected = "error, warning, notice, info or debug" },
         { "kubeconfig", DAEMON(kubeconfig), STRING(path), .expected = "an absolute path" },
         { "api-server", DAEMON(api_server), STRING(url), .expected = "a URL (https://10.96.0.1:443)" },
-        {"zone", DAEMON(zone), STRING(zone),
-         .expected = "at most 63 letters, digits, '-', '_' and '.' (eu-west-1a)"},
+        { "zone", DAEMON(zone), STRING(zone), .expected = "at most 63 letters, digits, '-', '_' and '.' (eu-west-1a)" },
 };
 
 const struct config_key config_service_keys[CONFIG_N_SERVICE_KEYS] = {
-        [CONFIG_SERVICE_SOURCE] = {"source", SERVICE(source), .sections = CONFIG_SECTION_SERVICE,
-                                   .parse = parse_word, .words = source_words, .expected = EXPECTED_SOURCE},
-        [CONFIG_SERVICE_REFRESH_MIN] = {"refresh-min", SERVICE(refresh_min), .sections = ANY_SERVICE,
-                                        .parse = parse_duration, RANGE(50 * MSEC, HOUR),
-                                        .expected = EXPECTED_REFRESH},
-        [CONFIG_SERVICE_REFRESH_MAX] = {"refresh-max", SERVICE(refresh_max), .sections = ANY_SERVICE,
-                                        .parse = parse_duration, RANGE(50 * MSEC, HOUR),
-                                        .expected = EXPECTED_REFRESH},
-        [CONFIG_SERVICE_MAX_STALE] = {"max-stale", SERVICE(max_stale), .sections = ANY_SERVICE,
-                                      .parse = parse_duration, RANGE(SEC, 7 * DAY),
-                                      .expected = EXPECTED_STALE},
-        [CONFIG_SERVICE_ALIAS] = {"alias", SERVICE_LIST(aliases, 1000), .kind = CONFIG_KEY_STRING_LIST,
-                                  .sections = CONFIG_SECTION_SERVICE | CONFIG_SECTION_PODS,
-                                  .parse = parse_alias,
-                                  .expected = "host names of at most 253 bytes and 63 a label"},
-        [CONFIG_SERVICE_SELECTOR] = {"selector", SERVICE(selector), .sections = CONFIG_SECTION_PODS,
-                                     STRING(selector),
-                                     .expected = "a label selector (app=worker,tier!=canary)"},
-        {"port", SERVICE_LIST(ports, 100), .kind = CONFIG_KEY_LIST, .sections = ANY_SERVICE,
-         .parse = parse_port, .expected = "a number from 1 to 65535, NAME, NAME/udp or NUMBER+"},
-        {"answers", SERVICE(answers), .sections = ANY_SERVICE, .parse = parse_answers,
-         .words = answers_words, RANGE(1, KHS_MAX_ADDRS), .fallback = "auto",
-         .expected = "auto, single, all or a number from 1 to 5000"},
-        {"order", SERVICE(order), .sections = ANY_SERVICE, .parse = parse_word, .words = order_words,
-         .fallback = "rotate", .expected = "rotate, random, sticky or zone"},
-        {"include", SERVICE(include), .sections = ANY_SERVICE, .parse = parse_word, .words = include_words,
-         .fallback = "ready", .expected = "ready, serving or all"},
-        {"family", SERVICE(family), .sections = ANY_SERVICE, .parse = parse_word, .words = family_words,
-         .fallback = "any", .expected = "any, ipv4 or ipv6"},
-        {"hosts", SERVICE(hosts), .sections = ANY_SERVICE, .parse = parse_word, .words = hosts_words,
-         .fallback = "auto", .expected = "auto, yes or no"},
-        {"endpoints", SERVICE_LIST(endpoints, KHS_MAX_ADDRS), .kind = CONFIG_KEY_LIST,
-         .sections = CONFIG_SECTION_SERVICE, .parse = parse_endpoint, .expected = EXPECTED_ENDPOINT},
-        {"services", .sections = CONFIG_SECTION_NAMESPACE, .parse = parse_fixed, .words = services_words,
-         .fallback = "headless", .expected = "headless"},
+        [CONFIG_SERVICE_SOURCE] = { "source", SERVICE(source), .sections = CONFIG_SECTION_SERVICE, .parse = parse_word,
+                                    .words = source_words, .expected = EXPECTED_SOURCE },
+        [CONFIG_SERVICE_REFRESH_MIN] = { "refresh-min", SERVICE(refresh_min), .sections = ANY_SERVICE,
+                                         .parse = parse_duration, RANGE(50 * MSEC, HOUR),
+                                         .expected = EXPECTED_REFRESH },
+        [CONFIG_SERVICE_REFRESH_MAX] = { "refresh-max", SERVICE(refresh_max), .sections = ANY_SERVICE,
+                                         .parse = parse_duration, RANGE(50 * MSEC, HOUR),
+                                         .expected = EXPECTED_REFRESH },
+        [CONFIG_SERVICE_MAX_STALE] = { "max-stale", SERVICE(max_stale), .sections = ANY_SERVICE,
+                                       .parse = parse_duration, RANGE(SEC, 7 * DAY), .expected = EXPECTED_STALE },
+        [CONFIG_SERVICE_ALIAS] = { "alias", SERVICE_LIST(aliases, 1000), .kind = CONFIG_KEY_STRING_LIST,
+                                   .sections = CONFIG_SECTION_SERVICE | CONFIG_SECTION_PODS, .parse = parse_alias,
+                                   .expected = "host names of at most 253 bytes and 63 a label" },
+        [CONFIG_SERVICE_SELECTOR] = { "selector", SERVICE(selector), .sections = CONFIG_SECTION_PODS, STRING(selector),
+                                      .expected = "a label selector (app=worker,tier!=canary)" },
+        { "port", SERVICE_LIST(ports, 100), .kind = CONFIG_KEY_LIST, .sections = ANY_SERVICE, .parse = parse_port,
+          .expected = "a number from 1 to 65535, NAME, NAME/udp or NUMBER+" },
+        { "answers", SERVICE(answers), .sections = ANY_SERVICE, .parse = parse_answers, .words = answers_words,
+          RANGE(1, KHS_MAX_ADDRS), .fallback = "auto", .expected = "auto, single, all or a number from 1 to 5000" },
+        { "order", SERVICE(order), .sections = ANY_SERVICE, .parse = parse_word, .words = order_words,
+          .fallback = "rotate", .expected = "rotate, random, sticky or zone" },
+        { "include", SERVICE(include), .sections = ANY_SERVICE, .parse = parse_word, .words = include_words,
+          .fallback = "ready", .expected = "ready, serving or all" },
+        { "family", SERVICE(family), .sections = ANY_SERVICE, .parse = parse_word, .words = family_words,
+          .fallback = "any", .expected = "any, ipv4 or ipv6" },
+        { "hosts", SERVICE(hosts), .sections = ANY_SERVICE, .parse = parse_word, .words = hosts_words,
+          .fallback = "auto", .expected = "auto, yes or no" },
+        { "endpoints", SERVICE_LIST(endpoints, KHS_MAX_ADDRS), .kind = CONFIG_KEY_LIST,
+          .sections = CONFIG_SECTION_SERVICE, .parse = parse_endpoint, .expected = EXPECTED_ENDPOINT },
+        { "services", .sections = CONFIG_SECTION_NAMESPACE, .parse = parse_fixed, .words = services_words,
+          .fallback = "headless", .expected = "headless" },
 };
 
 const struct config_key *config_key_find(enum config_section section, const char *name)

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/keys/value.h"
 #include "base/util.h"
+#include "config/keys/value.h"
 
 #define MSEC UINT64_C(1000)
 #define SEC  (1000 * MSEC)
@@ -110,8 +110,7 @@ struct config_duration config_duration_format(config_usec usec)
         for (size_t i = 1; i < sizeof(duration_units) / sizeof(duration_units[0]); i++)
                 if (usec >= duration_units[i].factor && usec % duration_units[i].factor == 0)
                         unit = &duration_units[i];
-        snprintf(duration.text, sizeof(duration.text), "%llu%s", (unsigned long long)(usec / unit->factor),
-                 unit->name);
+        snprintf(duration.text, sizeof(duration.text), "%llu%s", (unsigned long long)(usec / unit->factor), unit->name);
         return duration;
 }
 
@@ -147,7 +146,7 @@ static int bytes_parse(const char *text, size_t n_text, uint8_t *ret_family, uin
 
 static int bracketed_parse(const char *text, struct config_address *ret)
 {
-        struct config_address address = {0};
+        struct config_address address = { 0 };
         const char *end = strchr(text, ']');
 
         if (!end || bytes_parse(text + 1, (size_t)(end - text - 1), &address.family, address.bytes) < 0)
@@ -162,7 +161,7 @@ static int bracketed_parse(const char *text, struct config_address *ret)
 
 int config_address_parse(const char *text, struct config_address *ret)
 {
-        struct config_address address = {0};
+        struct config_address address = { 0 };
         const char *colon = strchr(text, ':');
         size_t n_text = strlen(text);
 
@@ -190,7 +189,7 @@ static bool has_host_bits(const struct config_network *network, unsigned int n_b
 
 int config_network_parse(const char *text, struct config_network *ret)
 {
-        struct config_network network = {0};
+        struct config_network network = { 0 };
         size_t n_text = strcspn(text, "/");
         uint64_t prefix;
         unsigned int n_bits;

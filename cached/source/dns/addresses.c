@@ -1,9 +1,10 @@
-/* Addresses by A and AAAA, see source/dns/addresses.h. A report is always the last thing done: it may free the family. */
+/* Addresses by A and AAAA, see source/dns/addresses.h. A report is always the last thing done: it may free the family.
+ */
 
 #include <netinet/in.h>
 
-#include "source/dns/addresses.h"
 #include "base/util.h"
+#include "source/dns/addresses.h"
 
 /* lookup is the first member. */
 static struct dns_family *family_of(struct dns_lookup *lookup)
@@ -58,8 +59,9 @@ static uint64_t settle_negative(struct dns_family *family, uint32_t ttl_s)
 {
         struct dns_family *other = family->other;
         bool other_has = other && dns_family_is_running(other) && other->has_addresses;
-        uint64_t delay = dns_schedule_negative(&family->schedule, family->min_usec, family->max_usec, ttl_s,
-                                               other_has, dns_random32()), due;
+        uint64_t delay = dns_schedule_negative(&family->schedule, family->min_usec, family->max_usec, ttl_s, other_has,
+                                               dns_random32()),
+                 due;
 
         if (family->schedule.n_negatives < DNS_NEGATIVES)
                 return delay;
@@ -82,8 +84,8 @@ static void done(struct dns_lookup *lookup, const struct dns_answer *answer)
         family->parked = false;
         if (answer->kind == SOURCE_ANSWER) {
                 family->has_addresses = true;
-                delay = dns_schedule_answer(&family->schedule, family->min_usec, family->max_usec,
-                                            answer->ttl_s, dns_random32());
+                delay = dns_schedule_answer(&family->schedule, family->min_usec, family->max_usec, answer->ttl_s,
+                                            dns_random32());
         } else if (answer->kind == SOURCE_NEGATIVE) {
                 delay = settle_negative(family, answer->ttl_s);
         } else if (!dns_pool_any_up(lookup->lookups->pool)) {
@@ -114,7 +116,7 @@ int dns_family_start(struct dns_family *family, struct dns_lookups *lookups, boo
 void dns_family_stop(struct dns_family *family)
 {
         dns_lookup_close(&family->lookup);
-        *family = (struct dns_family){.key = NULL};
+        *family = (struct dns_family){ .key = NULL };
 }
 
 void dns_family_hurry(struct dns_family *family)

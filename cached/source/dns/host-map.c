@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "source/dns/host-map.h"
 #include "table/siphash.h"
-#include "base/util.h"
 
 #define NO_HOST    UINT32_MAX
 #define HOSTS_ROOM 16U /* to begin with */
@@ -37,7 +37,7 @@ struct link {
 
 struct host {
         char name[KHS_LABEL_MAX + 1];
-        bool has[2]; /* an address of that family is known, in a row or not */
+        bool has[2];  /* an address of that family is known, in a row or not */
         bool told[2]; /* SRV brought its addresses of that family with it */
 };
 
@@ -83,7 +83,7 @@ int dns_host_map_new(struct dns_host_map **ret, const struct dns_host_addrs addr
                         struct row *row = &map->rows[six ? addrs[0].n + i : i];
                         size_t size = six ? 16 : 4;
 
-                        *row = (struct row){.family = six ? AF_INET6 : AF_INET};
+                        *row = (struct row){ .family = six ? AF_INET6 : AF_INET };
                         memcpy(row->bytes, addrs[six].bytes + i * size, size);
                 }
         }
@@ -248,7 +248,7 @@ static int add_host(struct dns_host_map *map, const char *name, uint32_t *ret)
                         return r;
         }
         *ret = map->n_hosts++;
-        map->hosts[*ret] = (struct host){.has = {false, false}};
+        map->hosts[*ret] = (struct host){ .has = { false, false } };
         memcpy(map->hosts[*ret].name, name, strlen(name));
         memset(map->numbers + (size_t)*ret * map->n_ports, 0, map->n_ports * sizeof(*map->numbers));
         *find_slot(map, name) = *ret + 1;
@@ -404,7 +404,7 @@ void dns_host_findings_deinit(struct dns_host_findings *findings)
 {
         free(findings->endpoints);
         free(findings->ports);
-        *findings = (struct dns_host_findings){.n_endpoints = 0};
+        *findings = (struct dns_host_findings){ .n_endpoints = 0 };
 }
 
 /* The ports of one host. Return: how many. */
@@ -452,8 +452,9 @@ int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bo
                 struct source_endpoint *e = &findings.endpoints[i];
                 uint32_t host = map->links[i].host;
 
-                *e = (struct source_endpoint){
-                        .family = row->family, .others_unknown = !hosts_complete && !row->whole, .host = map->hosts[host].name};
+                *e = (struct source_endpoint){ .family = row->family,
+                                               .others_unknown = !hosts_complete && !row->whole,
+                                               .host = map->hosts[host].name };
                 memcpy(e->bytes, row->bytes, sizeof(e->bytes));
                 if (i > 0 && same_numbers(map, host, map->links[i - 1].host)) {
                         e->ports = e[-1].ports;

@@ -2,8 +2,8 @@
 
 /*
  * What a round of questions has learned of a service's addresses: which hosts each of them belongs
- * to, more than one where pods are in their node's network, and which ports a host has. Pure; it grows with each answer, and at the end it is told to
- * the service model.
+ * to, more than one where pods are in their node's network, and which ports a host has. Pure; it grows with each
+ * answer, and at the end it is told to the service model.
  *
  * Rows are the addresses that the service had when the round began; a host whose address is not
  * among them counts for nothing.
@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire/srv.h"
 #include "source/source.h"
+#include "wire/srv.h"
 
 #define DNS_HOST_MAP_MAX (2 * KHS_MAX_ADDRS) /* hosts; what is beyond is not taken */
 

@@ -31,9 +31,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "source/dns/host-map.h"
 #include "source/dns/hosts.h"
-#include "base/util.h"
 
 #define JOIN_USEC   (20 * USEC_PER_MSEC)
 #define REPORT_USEC USEC_PER_SEC
@@ -92,12 +92,12 @@ struct dns_hosts {
 
         /* of the present round */
         struct dns_host_map *map;
-        uint8_t step; /* enum step */
-        bool again;   /* the addresses have changed since */
-        bool failed;  /* something was not answered */
-        bool empty;   /* SRV "S.N.svc.D" names no host */
-        bool cut;     /* an answer to SRV was truncated, or is too large to be given */
-        bool cut_now; /* that to the question at hand, and no whole one came since */
+        uint8_t step;        /* enum step */
+        bool again;          /* the addresses have changed since */
+        bool failed;         /* something was not answered */
+        bool empty;          /* SRV "S.N.svc.D" names no host */
+        bool cut;            /* an answer to SRV was truncated, or is too large to be given */
+        bool cut_now;        /* that to the question at hand, and no whole one came since */
         bool hosts_complete; /* no host is left out */
         bool ports_complete;
         bool used_kept;
@@ -310,10 +310,10 @@ static bool believe(struct belief *belief, const struct dns_answer *answer)
 {
         if (answer->kind != SOURCE_NEGATIVE) {
                 if (answer->kind == SOURCE_ANSWER)
-                        *belief = (struct belief){.had = true};
+                        *belief = (struct belief){ .had = true };
                 return true;
         }
-        belief->servfails = (struct streak){.n = 0};
+        belief->servfails = (struct streak){ .n = 0 };
         if (streak_goes_on(&belief->negatives))
                 belief->had = false;
         return !belief->had;
@@ -330,8 +330,8 @@ static bool addresses_are_answered(const struct dns_hosts *hosts)
 /* Return: whether the answer is one that the server can't give. */
 static bool is_too_large(const struct dns_hosts *hosts, struct belief *belief, const struct dns_answer *answer)
 {
-        return answer->kind == SOURCE_FAILURE && answer->reason == KHS_REASON_SERVFAIL && addresses_are_answered(hosts) &&
-               streak_goes_on(&belief->servfails);
+        return answer->kind == SOURCE_FAILURE && answer->reason == KHS_REASON_SERVFAIL &&
+               addresses_are_answered(hosts) && streak_goes_on(&belief->servfails);
 }
 
 /* Addresses without a host, or hosts without an address. */
@@ -474,7 +474,7 @@ static void read_reply(struct dns_lookup *lookup, const struct dns_question *que
         struct dns_name service;
         int r = dns_lookups_service_name(hosts->lookups, hosts->key, &service);
 
-        *ret = (struct dns_answer){.kind = SOURCE_FAILURE, .reason = KHS_REASON_MALFORMED};
+        *ret = (struct dns_answer){ .kind = SOURCE_FAILURE, .reason = KHS_REASON_MALFORMED };
         if (r < 0)
                 return;
         switch ((enum step)hosts->step) {
@@ -515,7 +515,8 @@ static void done(struct dns_lookup *lookup, const struct dns_answer *answer)
 }
 
 static const struct dns_lookup_class host_class = {
-        .question = question, .read = read_reply, .done = done, .hosts = true};
+        .question = question, .read = read_reply, .done = done, .hosts = true
+};
 
 /* ---- the owner's side ---- */
 
@@ -657,5 +658,5 @@ void dns_hosts_forget(struct dns_hosts *hosts, uint8_t family)
         struct addresses *addresses = &hosts->addresses[family == AF_INET6];
 
         free(addresses->bytes);
-        *addresses = (struct addresses){.missed = true};
+        *addresses = (struct addresses){ .missed = true };
 }

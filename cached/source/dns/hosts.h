@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "answer/target.h"
 #include "source/dns/task.h"
 #include "wire/srv.h"
-#include "answer/target.h"
 
 struct dns_hosts;
 

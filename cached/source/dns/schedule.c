@@ -23,8 +23,7 @@
 /* @low_percent .. @high_percent of @usec */
 static uint64_t spread(uint64_t usec, uint64_t low_percent, uint64_t high_percent, uint32_t random)
 {
-        return usec * low_percent / 100 +
-               usec * (high_percent - low_percent) / 100 * (random >> 16) / 65535U;
+        return usec * low_percent / 100 + usec * (high_percent - low_percent) / 100 * (random >> 16) / 65535U;
 }
 
 static uint64_t interval(uint64_t min_usec, uint64_t max_usec, uint32_t ttl_s, uint32_t random)
@@ -36,8 +35,8 @@ static uint64_t interval(uint64_t min_usec, uint64_t max_usec, uint32_t ttl_s, u
         return spread(usec, 80, 100, random);
 }
 
-uint64_t dns_schedule_answer(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec,
-                             uint32_t ttl_s, uint32_t random)
+uint64_t dns_schedule_answer(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec, uint32_t ttl_s,
+                             uint32_t random)
 {
         schedule->n_failures = 0;
         schedule->n_negatives = 0;
@@ -45,8 +44,8 @@ uint64_t dns_schedule_answer(struct dns_schedule *schedule, uint64_t min_usec, u
         return interval(min_usec, max_usec, ttl_s, random);
 }
 
-uint64_t dns_schedule_negative(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec,
-                               uint32_t ttl_s, bool other_has_addresses, uint32_t random)
+uint64_t dns_schedule_negative(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec, uint32_t ttl_s,
+                               bool other_has_addresses, uint32_t random)
 {
         schedule->n_failures = 0;
         if (schedule->n_negatives < DNS_NEGATIVES)

@@ -20,15 +20,15 @@ struct dns_schedule {
 #define DNS_NEGATIVES 3U /* as many, 2 s apart, make a withdrawal: design.md section 7 */
 
 /* An answer: its TTL held between @min and @max, and 80..100 % of that. */
-uint64_t dns_schedule_answer(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec,
-                             uint32_t ttl_s, uint32_t random);
+uint64_t dns_schedule_answer(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec, uint32_t ttl_s,
+                             uint32_t random);
 
 /*
  * A negative: after 2.0..2.2 s until DNS_NEGATIVES were seen in a row, then as an answer. A family
  * that never had an address while the other one has: every 5 minutes (@other_has_addresses).
  */
-uint64_t dns_schedule_negative(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec,
-                               uint32_t ttl_s, bool other_has_addresses, uint32_t random);
+uint64_t dns_schedule_negative(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec, uint32_t ttl_s,
+                               bool other_has_addresses, uint32_t random);
 
 /* A failure: after 1, 2, 4 ... 30 s, +- 10 %. */
 uint64_t dns_schedule_failure(struct dns_schedule *schedule, uint32_t random);

@@ -2,7 +2,8 @@
  * The dns source, see source/dns/source.h.
  *
  *     watch (service) --> two lookups (A, AAAA) --> pool --> server --> channel (c-ares)
- *       source/dns/source.c         source/dns/task.c       source/dns/transport/pool.c  source/dns/transport/server.c  source/dns/transport/channel.c
+ *       source/dns/source.c         source/dns/task.c       source/dns/transport/pool.c  source/dns/transport/server.c
+ * source/dns/transport/channel.c
  *
  * This file owns the registrations, the options and the following of resolv.conf; when to ask is
  * source/dns/task.c's, whom to ask is source/dns/transport/pool.c's.
@@ -16,12 +17,12 @@
 
 #include <ares.h>
 
-#include "source/dns/addresses.h"
-#include "source/dns/hosts.h"
-#include "source/dns/transport/pool.h"
 #include "base/log.h"
 #include "base/resolv-conf.h"
+#include "source/dns/addresses.h"
+#include "source/dns/hosts.h"
 #include "source/dns/source.h"
+#include "source/dns/transport/pool.h"
 
 struct source_watch {
         struct source_dns *source;
@@ -89,16 +90,14 @@ static int copies_init(struct copies *copies, const struct source_dns_options *o
                 copies->resolv_conf = strdup(options->resolv_conf);
         if (n > 0)
                 copies->allow_cidr = reallocarray(NULL, n, sizeof(*copies->allow_cidr));
-        if (!copies->domain || (options->n_servers == 0 && !copies->resolv_conf) ||
-            (n > 0 && !copies->allow_cidr))
+        if (!copies->domain || (options->n_servers == 0 && !copies->resolv_conf) || (n > 0 && !copies->allow_cidr))
                 return -ENOMEM;
         if (n > 0)
                 memcpy(copies->allow_cidr, options->allow_cidr, n * sizeof(*copies->allow_cidr));
         return 0;
 }
 
-static int source_set_servers(struct source_dns *source, const struct config_address *servers,
-                              size_t n_servers)
+static int source_set_servers(struct source_dns *source, const struct config_address *servers, size_t n_servers)
 {
         int r = dns_pool_set(&source->pool, servers, n_servers);
 
@@ -118,8 +117,7 @@ static int source_read_resolv_conf(struct source_dns *source, const char *path, 
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
         if (resolv->n_skipped > 0)
-                log_message(LOG_WARNING,
-                            "dns: %s: %zu nameserver lines left out (no address, scoped, or more than %u)",
+                log_message(LOG_WARNING, "dns: %s: %zu nameserver lines left out (no address, scoped, or more than %u)",
                             path, resolv->n_skipped, RESOLV_CONF_SERVERS_MAX);
         if (resolv->n_servers == 0) {
                 log_message(LOG_WARNING, "dns: %s: no nameserver%s", path,
@@ -284,8 +282,8 @@ static void watch_set_limits(struct source_watch *watch, uint64_t min_usec, uint
 }
 
 int source_dns_watch(struct source_dns *source, struct source_watch **ret, const char *key, uint8_t family,
-                     uint64_t refresh_min_usec, uint64_t refresh_max_usec, bool has_data,
-                     source_report_fn report, void *userdata)
+                     uint64_t refresh_min_usec, uint64_t refresh_max_usec, bool has_data, source_report_fn report,
+                     void *userdata)
 {
         size_t n_key = strlen(key);
         struct source_watch *watch;

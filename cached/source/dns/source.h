@@ -91,8 +91,8 @@ void source_dns_get_stats(const struct source_dns *source, struct source_dns_sta
  * Return: 0; -EINVAL when the name is too long; -ENOMEM.
  */
 int source_dns_watch(struct source_dns *source, struct source_watch **ret, const char *key, uint8_t family,
-                     uint64_t refresh_min_usec, uint64_t refresh_max_usec, bool has_data,
-                     source_report_fn report, void *userdata);
+                     uint64_t refresh_min_usec, uint64_t refresh_max_usec, bool has_data, source_report_fn report,
+                     void *userdata);
 
 /* A reload has changed the family or the limits. Return: 0, or -ENOMEM: the family is as it was. */
 int source_watch_update(struct source_watch *watch, uint8_t family, uint64_t refresh_min_usec,

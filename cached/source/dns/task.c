@@ -23,11 +23,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "source/dns/task.h"
 #include "base/util.h"
+#include "source/dns/task.h"
 
 #define ATTEMPTS_MAX 8U
-#define BATCH_MAX    256U         /* questions sent in one go, then the loop has its turn */
+#define BATCH_MAX    256U /* questions sent in one go, then the loop has its turn */
 #define MEASURE_USEC (60 * USEC_PER_SEC)
 #define RELEASE_USEC USEC_PER_SEC /* after an outage: a random order, not that of the names */
 
@@ -302,8 +302,7 @@ static void lookup_ask(struct dns_lookup *lookup)
                 r = dns_server_ask(lookup->server, &lookup->query, &name, type, lookup->transport);
         if (r < 0) {
                 lookups->n_flying--;
-                lookup_next_attempt(lookup, r == -EINVAL ? KHS_REASON_MALFORMED : KHS_REASON_TIMEOUT,
-                                    DNS_ANY);
+                lookup_next_attempt(lookup, r == -EINVAL ? KHS_REASON_MALFORMED : KHS_REASON_TIMEOUT, DNS_ANY);
         }
 }
 
@@ -399,8 +398,7 @@ void dns_lookups_servers_changed(struct dns_lookups *lookups)
                 lookup->waiting = false;
                 lookup_set_recovering(lookup, !urgent);
                 lookups->catching_up = true;
-                lookup_put(lookup, urgent ? DNS_URGENT : DNS_PACED,
-                           urgent ? now : now + dns_random32() % RELEASE_USEC);
+                lookup_put(lookup, urgent ? DNS_URGENT : DNS_PACED, urgent ? now : now + dns_random32() % RELEASE_USEC);
         }
         lookups_arm(lookups);
 }
@@ -414,7 +412,7 @@ int dns_lookup_open(struct dns_lookup *lookup, struct dns_lookups *lookups, cons
                         return r;
         }
         lookups->n_lookups++;
-        *lookup = (struct dns_lookup){.lookups = lookups, .class = class, .transport = DNS_ANY};
+        *lookup = (struct dns_lookup){ .lookups = lookups, .class = class, .transport = DNS_ANY };
         return 0;
 }
 
@@ -445,7 +443,7 @@ void dns_lookup_close(struct dns_lookup *lookup)
                 return;
         dns_lookup_cancel(lookup);
         lookup->lookups->n_lookups--;
-        *lookup = (struct dns_lookup){.lookups = NULL};
+        *lookup = (struct dns_lookup){ .lookups = NULL };
 }
 
 int dns_lookups_init(struct dns_lookups *lookups, sd_event *event, struct dns_pool *pool)

@@ -15,9 +15,9 @@
 
 #include <systemd/sd-event.h>
 
-#include "source/dns/transport/pool.h"
-#include "source/dns/schedule.h"
 #include "base/due-queue.h"
+#include "source/dns/schedule.h"
+#include "source/dns/transport/pool.h"
 #include "source/source.h"
 
 #define DNS_FLIGHT_MAX      256U /* questions in flight, all servers together */
@@ -65,9 +65,9 @@ struct dns_lookup {
 
         /* of the present round: the attempts for one finding */
         uint8_t n_attempts;
-        uint8_t transport; /* enum dns_transport, of the next attempt */
-        uint8_t reason;    /* enum khs_reason, of the first failed attempt */
-        uint32_t tried;    /* servers that failed, by their bits */
+        uint8_t transport;         /* enum dns_transport, of the next attempt */
+        uint8_t reason;            /* enum khs_reason, of the first failed attempt */
+        uint32_t tried;            /* servers that failed, by their bits */
         struct dns_server *server; /* of the current attempt: lives as long as that is in flight */
 };
 
@@ -95,7 +95,7 @@ struct dns_lookups {
         uint64_t recovery_usec; /* when that was set */
         size_t n_lookups, n_flying, n_waiting, n_recovering, n_host_rounds;
         bool catching_up; /* after an outage, until nothing is overdue */
-        bool blocked; /* a server has no room; the next reply goes on */
+        bool blocked;     /* a server has no room; the next reply goes on */
         struct dns_lookup_stats stats;
         uint8_t addrs[KHS_MAX_ADDRS * 16U]; /* of the answer at hand */
 };

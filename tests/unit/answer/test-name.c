@@ -55,13 +55,34 @@ Test(name, knows_every_form)
 }
 
 static const char *const foreign[] = {
-        "", ".", "..", "a..b", ".a", "a.b..", "a b", "a/b", "a:1", "käse", "a.b\n", "\x7f",
+        "",
+        ".",
+        "..",
+        "a..b",
+        ".a",
+        "a.b..",
+        "a b",
+        "a/b",
+        "a:1",
+        "käse",
+        "a.b\n",
+        "\x7f",
         /* never ours */
-        "localhost", "LOCALHOST", "x.localhost", "a.b.localhost", "localhost.",
+        "localhost",
+        "LOCALHOST",
+        "x.localhost",
+        "a.b.localhost",
+        "localhost.",
         /* only names in the cluster domain may carry a final dot */
-        "user-svc.", "user-svc.default.", "user-svc.default.svc.", "example.com.",
+        "user-svc.",
+        "user-svc.default.",
+        "user-svc.default.svc.",
+        "example.com.",
         /* one label or four before .svc.D, four before .svc */
-        "user-svc.svc.cluster.local", "svc.cluster.local.", "a.b.c.d.svc.cluster.local", "a.b.c.d.svc",
+        "user-svc.svc.cluster.local",
+        "svc.cluster.local.",
+        "a.b.c.d.svc.cluster.local",
+        "a.b.c.d.svc",
 };
 
 Test(name, refuses_what_is_not_ours)

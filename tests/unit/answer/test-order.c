@@ -163,14 +163,14 @@ Test(order, keeps_what_is_not_nearer_than_the_first)
                 uint64_t kept;
                 unsigned int n_asked;
         } cases[] = {
-                { 8, 4, { 0, 0, 0, 0, 0, 0, 0, 0 }, 0xf, 4 },            /* the next ones, and no more are looked at */
-                { 8, 4, { 24, 25, 26, 24, 30, 0, 31, 23 }, 0xa9, 8 },    /* equal and lower ones */
-                { 8, 4, { 0, 24, 25, 26, 24, 30, 31, 23 }, 0x1, 8 },     /* it is the farthest */
-                { 8, 4, { 31, 1, 2, 3, 4, 5, 6, 7 }, 0xf, 4 },           /* it is the nearest */
+                { 8, 4, { 0, 0, 0, 0, 0, 0, 0, 0 }, 0xf, 4 },         /* the next ones, and no more are looked at */
+                { 8, 4, { 24, 25, 26, 24, 30, 0, 31, 23 }, 0xa9, 8 }, /* equal and lower ones */
+                { 8, 4, { 0, 24, 25, 26, 24, 30, 31, 23 }, 0x1, 8 },  /* it is the farthest */
+                { 8, 4, { 31, 1, 2, 3, 4, 5, 6, 7 }, 0xf, 4 },        /* it is the nearest */
                 { 8, 8, { 1, 2, 1, 2, 1, 2, 1, 2 }, 0x55, 8 },
                 { 3, 3, { 128, 64, 128 }, 0x7, 3 },
                 { 2, 2, { 0, 1 }, 0x1, 2 },
-                { 8, 1, { 5 }, 0x1, 0 },                                 /* one is wanted: no score matters */
+                { 8, 1, { 5 }, 0x1, 0 }, /* one is wanted: no score matters */
                 { 1, 1, { 5 }, 0x1, 0 },
         };
 

@@ -60,8 +60,19 @@ static void check_label(struct fixture *f, int family, const uint8_t *address)
 Test(reverse_name, is_the_address_with_dashes)
 {
         static const char *const texts[] = {
-                "10.244.0.11", "255.255.255.255", "1.2.3.4", "100.64.9.10", "fd00::1", "fd00:10:244:1::a",
-                "2001:db8::1:0:0:1", "2001:0:0:1::1", "2001:db8:0:1:1:1:1:1", "1::", "::1:2:3", "fe80::", "1:0:0:2::",
+                "10.244.0.11",
+                "255.255.255.255",
+                "1.2.3.4",
+                "100.64.9.10",
+                "fd00::1",
+                "fd00:10:244:1::a",
+                "2001:db8::1:0:0:1",
+                "2001:0:0:1::1",
+                "2001:db8:0:1:1:1:1:1",
+                "1::",
+                "::1:2:3",
+                "fe80::",
+                "1:0:0:2::",
                 "abcd:ef01:2345:6789:abcd:ef01:2345:6789",
         };
         struct fixture f;
@@ -91,7 +102,10 @@ Test(reverse_name, is_the_pods_host_name_where_there_is_one)
         struct fixture f;
 
         for (uint32_t i = 0; i < 5; i++)
-                endpoints[i] = (struct khs_row_endpoint){ .host = i == 1 ? "web-1" : i == 4 ? "web-2" : NULL, .ordinal = -1 };
+                endpoints[i] = (struct khs_row_endpoint){ .host = i == 1   ? "web-1"
+                                                                  : i == 4 ? "web-2"
+                                                                           : NULL,
+                                                          .ordinal = -1 };
         row.endpoints = endpoints;
         table_init(&f);
         cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);

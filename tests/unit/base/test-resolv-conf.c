@@ -2,9 +2,9 @@
  * resolv.conf as people and programs write it.
  */
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,17 +21,15 @@ Test(resolv_conf, nameserver_lines)
                 size_t n_skipped;
         } cases[] = {
                 { "", "", 0 },
-                {"nameserver 10.96.0.10\nsearch default.svc.cluster.local\noptions ndots:5\n", "10.96.0.10",
-                 0},
+                { "nameserver 10.96.0.10\nsearch default.svc.cluster.local\noptions ndots:5\n", "10.96.0.10", 0 },
                 { "nameserver\t fd00::a   # the first\nnameserver 10.0.0.2", "fd00::a 10.0.0.2", 0 },
                 { "nameserver 10.0.0.1\r\nnameserver 10.0.0.1\n", "10.0.0.1", 0 },
-                {"# nameserver 10.0.0.1\n;nameserver 10.0.0.1\n nameserver 10.0.0.1\nnameservers 10.0.0.1\n",
-                 "", 0},
+                { "# nameserver 10.0.0.1\n;nameserver 10.0.0.1\n nameserver 10.0.0.1\nnameservers 10.0.0.1\n", "", 0 },
                 { "nameserver fe80::1%eth0\nnameserver dns.example\nnameserver \nnameserver 1.2.3\n", "", 4 },
-                {"nameserver 1.0.0.1\nnameserver 1.0.0.2\nnameserver 1.0.0.3\nnameserver "
-                 "1.0.0.4\nnameserver 1.0.0.5\n"
-                 "nameserver 1.0.0.6\nnameserver 1.0.0.7\nnameserver 1.0.0.8\nnameserver 1.0.0.9\n",
-                 "1.0.0.1 1.0.0.2 1.0.0.3 1.0.0.4 1.0.0.5 1.0.0.6 1.0.0.7 1.0.0.8", 1},
+                { "nameserver 1.0.0.1\nnameserver 1.0.0.2\nnameserver 1.0.0.3\nnameserver "
+                  "1.0.0.4\nnameserver 1.0.0.5\n"
+                  "nameserver 1.0.0.6\nnameserver 1.0.0.7\nnameserver 1.0.0.8\nnameserver 1.0.0.9\n",
+                  "1.0.0.1 1.0.0.2 1.0.0.3 1.0.0.4 1.0.0.5 1.0.0.6 1.0.0.7 1.0.0.8", 1 },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

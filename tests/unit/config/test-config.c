@@ -36,13 +36,12 @@ Test(config, nothing_at_all_is_clean_and_has_the_defaults)
 
 Test(config, every_key_of_daemon)
 {
-        put("main",
-            "[daemon]\nsource = kubernetes\ncluster-domain = K8s.Example.\nnamespace = Shop\n"
-            "dns-servers = 10.96.0.10 10.96.0.11:5353\n  [fd00::a]:54\n\tfd00::b\n"
-            "dns-transport = udp\nrefresh-min = 50ms\nrefresh-max = 1h\nquery-rate = 100000\n"
-            "max-stale = 7d\norphan-max = 11s\nmetrics-listen = 127.0.0.1:9768\n"
-            "allow-cidr = 10.0.0.0/8 fd00::/8\nmax-table-size = 8G\nreverse = yes\nlog-level = debug\n"
-            "kubeconfig = /etc/kube\napi-server = https://10.96.0.1:443\nzone = eu-West-1a\n");
+        put("main", "[daemon]\nsource = kubernetes\ncluster-domain = K8s.Example.\nnamespace = Shop\n"
+                    "dns-servers = 10.96.0.10 10.96.0.11:5353\n  [fd00::a]:54\n\tfd00::b\n"
+                    "dns-transport = udp\nrefresh-min = 50ms\nrefresh-max = 1h\nquery-rate = 100000\n"
+                    "max-stale = 7d\norphan-max = 11s\nmetrics-listen = 127.0.0.1:9768\n"
+                    "allow-cidr = 10.0.0.0/8 fd00::/8\nmax-table-size = 8G\nreverse = yes\nlog-level = debug\n"
+                    "kubeconfig = /etc/kube\napi-server = https://10.96.0.1:443\nzone = eu-West-1a\n");
         expect_said("");
         cr_expect_eq(f.config->source, KHS_SOURCE_KUBERNETES);
         cr_expect_str_eq(f.config->cluster_domain, "k8s.example");
@@ -75,11 +74,10 @@ Test(config, every_key_of_service)
 {
         const struct config_service *s;
 
-        put("main",
-            "[service User-Svc.Default]\nport = 8080 GRPC\n  dns/udp 3000+\nanswers = single\n"
-            "order = zone\ninclude = serving\nalias = User users.internal\nfamily = ipv6\nhosts = yes\n"
-            "endpoints = 10.0.0.1 [fd00::1]:80\nsource = static\nrefresh-min = 2s\nrefresh-max = 3s\n"
-            "max-stale = 1m\n[service b]\nanswers = all\n[service c]\nanswers = 5000\n");
+        put("main", "[service User-Svc.Default]\nport = 8080 GRPC\n  dns/udp 3000+\nanswers = single\n"
+                    "order = zone\ninclude = serving\nalias = User users.internal\nfamily = ipv6\nhosts = yes\n"
+                    "endpoints = 10.0.0.1 [fd00::1]:80\nsource = static\nrefresh-min = 2s\nrefresh-max = 3s\n"
+                    "max-stale = 1m\n[service b]\nanswers = all\n[service c]\nanswers = 5000\n");
         expect_said("");
         s = service("user-svc.default");
         cr_expect_str_eq(s->name, "user-svc");
@@ -114,8 +112,7 @@ Test(config, service_defaults_come_from_daemon)
         const struct config_service *s;
         char origin[160];
 
-        put("main",
-            "[service a]\n[daemon]\nsource = static\nrefresh-min = 2s\nrefresh-max = 4s\nmax-stale = 2h\n");
+        put("main", "[service a]\n[daemon]\nsource = static\nrefresh-min = 2s\nrefresh-max = 4s\nmax-stale = 2h\n");
         expect_said("");
         s = service("a.default");
         snprintf(origin, sizeof(origin), "%s:1", f.main_file);
@@ -230,10 +227,9 @@ Test(config, refresh_min_is_lowered_after_merging)
 {
         put("main", "[daemon]\nrefresh-min = 3s\n[service a]\n[service b]\nrefresh-min = 4s\n");
         put("etc/a.conf", "[daemon]\nrefresh-max = 2s\n");
-        expect_said(
-                "W @/main:2: [daemon] refresh-min: found 3s, expected at most refresh-max: lowered to 2s\n"
-                "W @/main:5: [service b] refresh-min: found 4s, expected at most refresh-max: lowered to "
-                "2s\n");
+        expect_said("W @/main:2: [daemon] refresh-min: found 3s, expected at most refresh-max: lowered to 2s\n"
+                    "W @/main:5: [service b] refresh-min: found 4s, expected at most refresh-max: lowered to "
+                    "2s\n");
         cr_expect_eq(f.config->refresh_min, 2 * SEC);
         cr_expect_eq(service("a.default")->refresh_min, 2 * SEC);
         cr_expect_eq(service("b.default")->refresh_min, 2 * SEC);
@@ -286,8 +282,8 @@ Test(config, a_full_name_has_at_most_253_bytes)
 
 Test(config, targets_register_services)
 {
-        static const char *const services[] = {"a:80", "b.shop", "kubernetes://shop/c:grpc", "A.default:81",
-                                               "kubernetes:///d.shop:3000+"};
+        static const char *const services[] = { "a:80", "b.shop", "kubernetes://shop/c:grpc", "A.default:81",
+                                                "kubernetes:///d.shop:3000+" };
 
         put("main", "[service a]\nport = 1 2\norder = sticky\n[service b.shop]\nport = 3\n");
         f.origin.services = services;
@@ -317,9 +313,8 @@ Test(config, bad_targets_are_fatal_at_the_start)
                 { "a:0", "found 'a:0', expected NAME[.NAMESPACE][:PORT]\n" },
                 { "kubernetes://x/a.b", "found 'kubernetes://x/a.b', expected NAME[.NAMESPACE][:PORT]\n" },
                 { "a.b.c", "[service a.b.c]: found 'a.b.c', " NAMES },
-                {"a.b.svc.x",
-                 "[service a.b.svc.x]: found 'a.b.svc.x', expected a name in the cluster domain "
-                 "cluster.local\n"},
+                { "a.b.svc.x", "[service a.b.svc.x]: found 'a.b.svc.x', expected a name in the cluster domain "
+                               "cluster.local\n" },
                 { "a_b", "[service a_b]: found 'a_b', " NAMES },
         };
         char expected[256];
@@ -372,9 +367,8 @@ Test(config, namespace_auto)
                 { "", "search other.svc.cluster.local\n", "other" },
                 { "not a label!\n", "search other.svc.cluster.local\n", "not" },
                 { "_x", NULL, "default" },
-                {NULL,
-                 "nameserver 10.0.0.1\nsearch Other.svc.Cluster.Local svc.cluster.local cluster.local\n",
-                 "other"},
+                { NULL, "nameserver 10.0.0.1\nsearch Other.svc.Cluster.Local svc.cluster.local cluster.local\n",
+                  "other" },
                 { NULL, "search svc.cluster.local x.example b.svc.cluster.local. c.svc.cluster.local\n", "b" },
                 { NULL, "search a.svc.cluster.local\nsearch b.svc.cluster.local\n", "b" },
                 { NULL, "search a.svc.cluster.local\ndomain x.example\n", "default" },
@@ -422,32 +416,31 @@ Test(config, aliases_that_belong_to_somebody_else)
                     "alias = B.default c.default d.other ok taken.svc.cluster.localx\n  xsvc xcluster.local "
                     "xlocalhost\n"
                     "[service b]\nalias = OK fine\n[pods c]\nselector = x\nalias = fine\n");
-        expect_said(
-                "@/main:2: [service a] alias: found 'b.svc.cluster.local', expected a name outside the "
-                "cluster "
-                "domain cluster.local\n"
-                "@/main:2: [service a] alias: found 'cluster.local', expected a name outside the cluster "
-                "domain "
-                "cluster.local\n"
-                "@/main:2: [service a] alias: found 'x.cluster.local', expected a name outside the cluster "
-                "domain "
-                "cluster.local\n"
-                "@/main:4: [service a] alias: found 'x.svc', expected a name that does not end in .svc\n"
-                "@/main:4: [service a] alias: found 'y.z.svc', expected a name that does not end in .svc\n"
-                "@/main:4: [service a] alias: found 'svc', expected a name that does not end in .svc\n"
-                "@/main:4: [service a] alias: found 'localhost', expected a name other than localhost\n"
-                "@/main:4: [service a] alias: found 'x.localhost', expected a name other than localhost\n"
-                "@/main:5: [service a] alias: found 'b.default', expected a name other than that of a "
-                "registered "
-                "service\n"
-                "@/main:5: [service a] alias: found 'c.default', expected a name other than that of a "
-                "registered "
-                "service\n"
-                "@/main:5: [service a] alias: found 'ok', expected each alias once\n"
-                "@/main:8: [service b] alias: found 'ok', expected an alias that is not taken already by "
-                "a.default\n"
-                "@/main:11: [pods c] alias: found 'fine', expected an alias that is not taken already by "
-                "b.default\n");
+        expect_said("@/main:2: [service a] alias: found 'b.svc.cluster.local', expected a name outside the "
+                    "cluster "
+                    "domain cluster.local\n"
+                    "@/main:2: [service a] alias: found 'cluster.local', expected a name outside the cluster "
+                    "domain "
+                    "cluster.local\n"
+                    "@/main:2: [service a] alias: found 'x.cluster.local', expected a name outside the cluster "
+                    "domain "
+                    "cluster.local\n"
+                    "@/main:4: [service a] alias: found 'x.svc', expected a name that does not end in .svc\n"
+                    "@/main:4: [service a] alias: found 'y.z.svc', expected a name that does not end in .svc\n"
+                    "@/main:4: [service a] alias: found 'svc', expected a name that does not end in .svc\n"
+                    "@/main:4: [service a] alias: found 'localhost', expected a name other than localhost\n"
+                    "@/main:4: [service a] alias: found 'x.localhost', expected a name other than localhost\n"
+                    "@/main:5: [service a] alias: found 'b.default', expected a name other than that of a "
+                    "registered "
+                    "service\n"
+                    "@/main:5: [service a] alias: found 'c.default', expected a name other than that of a "
+                    "registered "
+                    "service\n"
+                    "@/main:5: [service a] alias: found 'ok', expected each alias once\n"
+                    "@/main:8: [service b] alias: found 'ok', expected an alias that is not taken already by "
+                    "a.default\n"
+                    "@/main:11: [pods c] alias: found 'fine', expected an alias that is not taken already by "
+                    "b.default\n");
         cr_assert_eq(service("a.default")->n_aliases, 6);
         cr_expect_str_eq(service("a.default")->aliases[0], "ok");
         cr_expect_str_eq(service("a.default")->aliases[1], "d.other");

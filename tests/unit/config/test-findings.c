@@ -9,12 +9,10 @@ TestSuite(config_findings, .init = setup, .fini = teardown, .timeout = 120);
 
 /* --- findings: the complete text --- */
 
-#define EXPECTED_SECTIONS                                                                                   \
-        "[daemon], [service NAME.NAMESPACE], [pods NAME.NAMESPACE] or [namespace NAMESPACE]"
-#define REFRESH   "expected a duration from 50ms to 1h (500ms, 5s, 10m, 1h)\n"
-#define ADDRESSES "expected ADDR, ADDR:PORT, [V6] or [V6]:PORT\n"
-#define ENDPOINTS \
-        "expected ADDR, ADDR:PORT, [V6] or [V6]:PORT; not an unspecified, broadcast or multicast one\n"
+#define EXPECTED_SECTIONS "[daemon], [service NAME.NAMESPACE], [pods NAME.NAMESPACE] or [namespace NAMESPACE]"
+#define REFRESH           "expected a duration from 50ms to 1h (500ms, 5s, 10m, 1h)\n"
+#define ADDRESSES         "expected ADDR, ADDR:PORT, [V6] or [V6]:PORT\n"
+#define ENDPOINTS         "expected ADDR, ADDR:PORT, [V6] or [V6]:PORT; not an unspecified, broadcast or multicast one\n"
 
 static const struct {
         const char *text;
@@ -24,117 +22,107 @@ static const struct {
         { "[daemon]\n\nrefresh-max = 2d\n", "@/main:3: [daemon] refresh-max: found '2d', " REFRESH },
         { "[daemon]\nrefresh-min = 49ms\n", "@/main:2: [daemon] refresh-min: found '49ms', " REFRESH },
         { "[daemon]\nrefresh-max = 3601s\n", "@/main:2: [daemon] refresh-max: found '3601s', " REFRESH },
-        {"[daemon]\nmax-stale = 999ms\n", "@/main:2: [daemon] max-stale: found '999ms', expected a duration "
-                                          "from 1s to 7d (30s, 10m, 1h, 7d)\n"},
-        {"[daemon]\nmax-stale = 8d\n",
-         "@/main:2: [daemon] max-stale: found '8d', expected a duration from 1s to 7d (30s, 10m, 1h, 7d)\n"},
-        {"[daemon]\norphan-max = 10s\n",
-         "@/main:2: [daemon] orphan-max: found '10s', expected a duration from 11s to 10m (30s, 2m)\n"},
-        {"[daemon]\norphan-max = 11m\n",
-         "@/main:2: [daemon] orphan-max: found '11m', expected a duration from 11s to 10m (30s, 2m)\n"},
-        {"[daemon]\nquery-rate = 0\n",
-         "@/main:2: [daemon] query-rate: found '0', expected a number from 1 to 100000\n"},
-        {"[daemon]\nquery-rate = 100001\n",
-         "@/main:2: [daemon] query-rate: found '100001', expected a number from 1 to 100000\n"},
-        {"[daemon]\nmax-table-size = 1023K\n",
-         "@/main:2: [daemon] max-table-size: found '1023K', expected a size from 1M to 8G (64M, 1G)\n"},
-        {"[daemon]\nmax-table-size = 9G\n",
-         "@/main:2: [daemon] max-table-size: found '9G', expected a size from 1M to 8G (64M, 1G)\n"},
+        { "[daemon]\nmax-stale = 999ms\n", "@/main:2: [daemon] max-stale: found '999ms', expected a duration "
+                                           "from 1s to 7d (30s, 10m, 1h, 7d)\n" },
+        { "[daemon]\nmax-stale = 8d\n",
+          "@/main:2: [daemon] max-stale: found '8d', expected a duration from 1s to 7d (30s, 10m, 1h, 7d)\n" },
+        { "[daemon]\norphan-max = 10s\n",
+          "@/main:2: [daemon] orphan-max: found '10s', expected a duration from 11s to 10m (30s, 2m)\n" },
+        { "[daemon]\norphan-max = 11m\n",
+          "@/main:2: [daemon] orphan-max: found '11m', expected a duration from 11s to 10m (30s, 2m)\n" },
+        { "[daemon]\nquery-rate = 0\n",
+          "@/main:2: [daemon] query-rate: found '0', expected a number from 1 to 100000\n" },
+        { "[daemon]\nquery-rate = 100001\n",
+          "@/main:2: [daemon] query-rate: found '100001', expected a number from 1 to 100000\n" },
+        { "[daemon]\nmax-table-size = 1023K\n",
+          "@/main:2: [daemon] max-table-size: found '1023K', expected a size from 1M to 8G (64M, 1G)\n" },
+        { "[daemon]\nmax-table-size = 9G\n",
+          "@/main:2: [daemon] max-table-size: found '9G', expected a size from 1M to 8G (64M, 1G)\n" },
         /* words */
-        {"[daemon]\nsource = DNS\n",
-         "@/main:2: [daemon] source: found 'DNS', expected dns, kubernetes or static\n"},
-        {"[daemon]\ndns-transport = tls\n",
-         "@/main:2: [daemon] dns-transport: found 'tls', expected tcp or udp\n"},
+        { "[daemon]\nsource = DNS\n", "@/main:2: [daemon] source: found 'DNS', expected dns, kubernetes or static\n" },
+        { "[daemon]\ndns-transport = tls\n", "@/main:2: [daemon] dns-transport: found 'tls', expected tcp or udp\n" },
         { "[daemon]\nreverse = 1\n", "@/main:2: [daemon] reverse: found '1', expected yes or no\n" },
-        {"[daemon]\nlog-level = 7\n",
-         "@/main:2: [daemon] log-level: found '7', expected error, warning, notice, info or debug\n"},
-        {"[service a]\norder = rr\n",
-         "@/main:2: [service a] order: found 'rr', expected rotate, random, sticky or zone\n"},
-        {"[service a]\ninclude = none\n",
-         "@/main:2: [service a] include: found 'none', expected ready, serving or all\n"},
-        {"[service a]\nfamily = inet\n",
-         "@/main:2: [service a] family: found 'inet', expected any, ipv4 or ipv6\n"},
-        {"[service a]\nhosts = maybe\n",
-         "@/main:2: [service a] hosts: found 'maybe', expected auto, yes or no\n"},
-        {"[service a]\nanswers = 0\n", "@/main:2: [service a] answers: found '0', expected auto, single, "
-                                       "all or a number from 1 to 5000\n"},
-        {"[service a]\nanswers = 5001\n", "@/main:2: [service a] answers: found '5001', expected auto, "
-                                          "single, all or a number from 1 to 5000\n"},
-        {"[namespace a]\nservices = all\n",
-         "@/main:2: [namespace a] services: found 'all', expected headless\n"},
+        { "[daemon]\nlog-level = 7\n",
+          "@/main:2: [daemon] log-level: found '7', expected error, warning, notice, info or debug\n" },
+        { "[service a]\norder = rr\n",
+          "@/main:2: [service a] order: found 'rr', expected rotate, random, sticky or zone\n" },
+        { "[service a]\ninclude = none\n",
+          "@/main:2: [service a] include: found 'none', expected ready, serving or all\n" },
+        { "[service a]\nfamily = inet\n", "@/main:2: [service a] family: found 'inet', expected any, ipv4 or ipv6\n" },
+        { "[service a]\nhosts = maybe\n", "@/main:2: [service a] hosts: found 'maybe', expected auto, yes or no\n" },
+        { "[service a]\nanswers = 0\n", "@/main:2: [service a] answers: found '0', expected auto, single, "
+                                        "all or a number from 1 to 5000\n" },
+        { "[service a]\nanswers = 5001\n", "@/main:2: [service a] answers: found '5001', expected auto, "
+                                           "single, all or a number from 1 to 5000\n" },
+        { "[namespace a]\nservices = all\n", "@/main:2: [namespace a] services: found 'all', expected headless\n" },
         /* strings */
-        {"[daemon]\ncluster-domain = a..b\n",
-         "@/main:2: [daemon] cluster-domain: found 'a..b', expected a domain name (cluster.local)\n"},
-        {"[daemon]\nnamespace = a.b\n",
-         "@/main:2: [daemon] namespace: found 'a.b', expected auto or the name of a namespace\n"},
-        {"[daemon]\nmetrics-listen = 9768\n", "@/main:2: [daemon] metrics-listen: found '9768', expected "
-                                              "ADDR:PORT or [V6]:PORT (127.0.0.1:9768)\n"},
-        {"[daemon]\nkubeconfig = kube\n",
-         "@/main:2: [daemon] kubeconfig: found 'kube', expected an absolute path\n"},
-        {"[daemon]\napi-server = 10.0.0.1\n",
-         "@/main:2: [daemon] api-server: found '10.0.0.1', expected a URL (https://10.96.0.1:443)\n"},
-        {"[daemon]\nzone = a b\n",
-         "@/main:2: [daemon] zone: found 'a b', expected at most 63 letters, digits, '-', '_' and '.' "
-         "(eu-west-1a)\n"},
-        {"[pods a]\nselector = a&b\n",
-         "@/main:1: [pods a] selector: found none, expected a label selector (app=worker,tier!=canary)\n"
-         "@/main:2: [pods a] selector: found 'a&b', expected a label selector (app=worker,tier!=canary)\n"},
+        { "[daemon]\ncluster-domain = a..b\n",
+          "@/main:2: [daemon] cluster-domain: found 'a..b', expected a domain name (cluster.local)\n" },
+        { "[daemon]\nnamespace = a.b\n",
+          "@/main:2: [daemon] namespace: found 'a.b', expected auto or the name of a namespace\n" },
+        { "[daemon]\nmetrics-listen = 9768\n", "@/main:2: [daemon] metrics-listen: found '9768', expected "
+                                               "ADDR:PORT or [V6]:PORT (127.0.0.1:9768)\n" },
+        { "[daemon]\nkubeconfig = kube\n", "@/main:2: [daemon] kubeconfig: found 'kube', expected an absolute path\n" },
+        { "[daemon]\napi-server = 10.0.0.1\n",
+          "@/main:2: [daemon] api-server: found '10.0.0.1', expected a URL (https://10.96.0.1:443)\n" },
+        { "[daemon]\nzone = a b\n",
+          "@/main:2: [daemon] zone: found 'a b', expected at most 63 letters, digits, '-', '_' and '.' "
+          "(eu-west-1a)\n" },
+        { "[pods a]\nselector = a&b\n",
+          "@/main:1: [pods a] selector: found none, expected a label selector (app=worker,tier!=canary)\n"
+          "@/main:2: [pods a] selector: found 'a&b', expected a label selector (app=worker,tier!=canary)\n" },
         /* lists */
-        {"[daemon]\ndns-servers = 10.0.0.1:99999\n",
-         "@/main:2: [daemon] dns-servers: found '10.0.0.1:99999', " ADDRESSES},
-        {"[daemon]\nallow-cidr = 10.0.0.1/8\n", "@/main:2: [daemon] allow-cidr: found '10.0.0.1/8', "
-                                                "expected ADDR/PREFIX with no bits beyond the prefix "
-                                                "(10.0.0.0/8, fd00::/8)\n"},
-        {"[service a]\nport = 80\nport = 0\n", "@/main:3: [service a] port: found '0', expected a number "
-                                               "from 1 to 65535, NAME, NAME/udp or NUMBER+\n"},
-        {"[service a]\nport = 80\n  # no comment\n", "@/main:2: [service a] port: found '80  # no comment', "
-                                                     "expected a number from 1 to 65535, NAME, NAME/udp "
-                                                     "or NUMBER+\n"},
-        {"[service a]\nendpoints = a.example\n",
-         "@/main:2: [service a] endpoints: found 'a.example', " ENDPOINTS},
-        {"[service a]\nendpoints = 0.0.0.0\n",
-         "@/main:2: [service a] endpoints: found '0.0.0.0', " ENDPOINTS},
+        { "[daemon]\ndns-servers = 10.0.0.1:99999\n",
+          "@/main:2: [daemon] dns-servers: found '10.0.0.1:99999', " ADDRESSES },
+        { "[daemon]\nallow-cidr = 10.0.0.1/8\n", "@/main:2: [daemon] allow-cidr: found '10.0.0.1/8', "
+                                                 "expected ADDR/PREFIX with no bits beyond the prefix "
+                                                 "(10.0.0.0/8, fd00::/8)\n" },
+        { "[service a]\nport = 80\nport = 0\n", "@/main:3: [service a] port: found '0', expected a number "
+                                                "from 1 to 65535, NAME, NAME/udp or NUMBER+\n" },
+        { "[service a]\nport = 80\n  # no comment\n", "@/main:2: [service a] port: found '80  # no comment', "
+                                                      "expected a number from 1 to 65535, NAME, NAME/udp "
+                                                      "or NUMBER+\n" },
+        { "[service a]\nendpoints = a.example\n", "@/main:2: [service a] endpoints: found 'a.example', " ENDPOINTS },
+        { "[service a]\nendpoints = 0.0.0.0\n", "@/main:2: [service a] endpoints: found '0.0.0.0', " ENDPOINTS },
         { "[service a]\nendpoints = ::\n", "@/main:2: [service a] endpoints: found '::', " ENDPOINTS },
         { "[service a]\nendpoints = 239.1.2.3\n", "@/main:2: [service a] endpoints: found '239.1.2.3', " ENDPOINTS },
-        {"[service a]\nendpoints = 255.255.255.255\n",
-         "@/main:2: [service a] endpoints: found '255.255.255.255', " ENDPOINTS},
-        {"[service a]\nendpoints = [ff02::1]:80\n",
-         "@/main:2: [service a] endpoints: found '[ff02::1]:80', " ENDPOINTS},
-        {"[service a]\nalias = ok b..c\n", "@/main:2: [service a] alias: found 'ok b..c', expected host "
-                                           "names of at most 253 bytes and 63 a label\n"},
+        { "[service a]\nendpoints = 255.255.255.255\n",
+          "@/main:2: [service a] endpoints: found '255.255.255.255', " ENDPOINTS },
+        { "[service a]\nendpoints = [ff02::1]:80\n",
+          "@/main:2: [service a] endpoints: found '[ff02::1]:80', " ENDPOINTS },
+        { "[service a]\nalias = ok b..c\n", "@/main:2: [service a] alias: found 'ok b..c', expected host "
+                                            "names of at most 253 bytes and 63 a label\n" },
         /* keys and sections */
-        {"[daemon]\nrefresh = 5s\n",
-         "@/main:2: [daemon] refresh: found an unknown key, expected one of refresh-min, refresh-max, "
-         "source, "
-         "cluster-domain, namespace, dns-servers, dns-transport, query-rate, max-stale, orphan-max, "
-         "metrics-listen, allow-cidr, max-table-size, reverse, log-level, kubeconfig, api-server, zone\n"},
-        {"[service a]\nselector = x\n",
-         "@/main:2: [service a] selector: found an unknown key, expected one of source, refresh-min, "
-         "refresh-max, "
-         "max-stale, alias, port, answers, order, include, family, hosts, endpoints\n"},
-        {"[pods a]\nselector = x\nsource = dns\n",
-         "@/main:3: [pods a] source: found an unknown key, expected one of refresh-min, refresh-max, "
-         "max-stale, "
-         "alias, selector, port, answers, order, include, family, hosts\n"},
-        {"[namespace a]\nalias = x\n",
-         "@/main:2: [namespace a] alias: found an unknown key, expected one of refresh-min, refresh-max, "
-         "max-stale, port, answers, order, include, family, hosts, services\n"},
-        {"[deamon]\nsource = dns\n",
-         "@/main:1: [deamon]: found an unknown section, expected " EXPECTED_SECTIONS "\n"},
-        {"[default]\nsource = dns\n",
-         "@/main:1: [default]: found an unknown section, expected " EXPECTED_SECTIONS "\n"},
-        {"[Service a]\n",
-         "@/main:1: [Service a]: found an unknown section, expected " EXPECTED_SECTIONS "\n"},
-        {"[services a]\n",
-         "@/main:1: [services a]: found an unknown section, expected " EXPECTED_SECTIONS "\n"},
-        {"source = dns\nrefresh-max = 4s\n[daemon]\n",
-         "@/main:1: source: found a key before any section, expected a [SECTION] above it\n"
-         "@/main:2: refresh-max: found a key before any section, expected a [SECTION] above it\n"},
-        {"[daemon]\nsource = dns\nsource = static\n",
-         "@/main:3: [daemon] source: found a second value, expected one (the first is in line 2)\n"},
-        {"[service a]\norder = rotate\n[service b]\n[service A.Default]\norder =\n",
-         "@/main:5: [service A.Default] order: found a second value, expected one (the first is in line "
-         "2)\n"},
+        { "[daemon]\nrefresh = 5s\n",
+          "@/main:2: [daemon] refresh: found an unknown key, expected one of refresh-min, refresh-max, "
+          "source, "
+          "cluster-domain, namespace, dns-servers, dns-transport, query-rate, max-stale, orphan-max, "
+          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, kubeconfig, api-server, zone\n" },
+        { "[service a]\nselector = x\n",
+          "@/main:2: [service a] selector: found an unknown key, expected one of source, refresh-min, "
+          "refresh-max, "
+          "max-stale, alias, port, answers, order, include, family, hosts, endpoints\n" },
+        { "[pods a]\nselector = x\nsource = dns\n",
+          "@/main:3: [pods a] source: found an unknown key, expected one of refresh-min, refresh-max, "
+          "max-stale, "
+          "alias, selector, port, answers, order, include, family, hosts\n" },
+        { "[namespace a]\nalias = x\n",
+          "@/main:2: [namespace a] alias: found an unknown key, expected one of refresh-min, refresh-max, "
+          "max-stale, port, answers, order, include, family, hosts, services\n" },
+        { "[deamon]\nsource = dns\n",
+          "@/main:1: [deamon]: found an unknown section, expected " EXPECTED_SECTIONS "\n" },
+        { "[default]\nsource = dns\n",
+          "@/main:1: [default]: found an unknown section, expected " EXPECTED_SECTIONS "\n" },
+        { "[Service a]\n", "@/main:1: [Service a]: found an unknown section, expected " EXPECTED_SECTIONS "\n" },
+        { "[services a]\n", "@/main:1: [services a]: found an unknown section, expected " EXPECTED_SECTIONS "\n" },
+        { "source = dns\nrefresh-max = 4s\n[daemon]\n",
+          "@/main:1: source: found a key before any section, expected a [SECTION] above it\n"
+          "@/main:2: refresh-max: found a key before any section, expected a [SECTION] above it\n" },
+        { "[daemon]\nsource = dns\nsource = static\n",
+          "@/main:3: [daemon] source: found a second value, expected one (the first is in line 2)\n" },
+        { "[service a]\norder = rotate\n[service b]\n[service A.Default]\norder =\n",
+          "@/main:5: [service A.Default] order: found a second value, expected one (the first is in line "
+          "2)\n" },
         /* names */
         { "[service]\nport = 80\n", "@/main:1: [service]: found '', " NAMES },
         { "[service a_b]\n", "@/main:1: [service a_b]: found 'a_b', " NAMES },
@@ -142,32 +130,31 @@ static const struct {
         { "[service a.b.c]\n", "@/main:1: [service a.b.c]: found 'a.b.c', " NAMES },
         { "[service a.]\n", "@/main:1: [service a.]: found 'a.', " NAMES },
         { "[service a.b.]\n", "@/main:1: [service a.b.]: found 'a.b.', " NAMES },
-        {"[service a.b.svc.]\n", "@/main:1: [service a.b.svc.]: found 'a.b.svc.', expected a name in the "
-                                 "cluster domain cluster.local\n"},
+        { "[service a.b.svc.]\n", "@/main:1: [service a.b.svc.]: found 'a.b.svc.', expected a name in the "
+                                  "cluster domain cluster.local\n" },
         { "[service -a.b]\n", "@/main:1: [service -a.b]: found '-a.b', " NAMES },
         { "[service a:80]\n", "@/main:1: [service a:80]: found 'a:80', " NAMES },
-        {"[service a.b.svc.other.example]\n",
-         "@/main:1: [service a.b.svc.other.example]: found 'a.b.svc.other.example', expected a name in the "
-         "cluster domain cluster.local\n"},
-        {"[service a.b.svc.cluster.localx]\n", "@/main:1: [service a.b.svc.cluster.localx]: found "
-                                               "'a.b.svc.cluster.localx', expected a name in the "
-                                               "cluster domain cluster.local\n"},
-        {"[service " L63 "d.b]\n",
-         "@/main:1: [service abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijab]: found "
-         "'abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij...', " NAMES},
+        { "[service a.b.svc.other.example]\n",
+          "@/main:1: [service a.b.svc.other.example]: found 'a.b.svc.other.example', expected a name in the "
+          "cluster domain cluster.local\n" },
+        { "[service a.b.svc.cluster.localx]\n", "@/main:1: [service a.b.svc.cluster.localx]: found "
+                                                "'a.b.svc.cluster.localx', expected a name in the "
+                                                "cluster domain cluster.local\n" },
+        { "[service " L63 "d.b]\n", "@/main:1: [service abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijab]: found "
+                                    "'abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij...', " NAMES },
         { "[namespace a.b]\n", "@/main:1: [namespace a.b]: found 'a.b', expected the name of a namespace\n" },
         { "[namespace]\n", "@/main:1: [namespace]: found '', expected the name of a namespace\n" },
-        {"[pods a]\n",
-         "@/main:1: [pods a] selector: found none, expected a label selector (app=worker,tier!=canary)\n"},
-        {"[pods a]\nselector = x\n[service a.default]\n",
-         "@/main:1: [pods a]: found a name that is registered as [service] (@/main:3), expected another\n"},
+        { "[pods a]\n",
+          "@/main:1: [pods a] selector: found none, expected a label selector (app=worker,tier!=canary)\n" },
+        { "[pods a]\nselector = x\n[service a.default]\n",
+          "@/main:1: [pods a]: found a name that is registered as [service] (@/main:3), expected another\n" },
         /* warnings */
-        {"[daemon]\nrefresh-min = 10s\n",
-         "W @/main:2: [daemon] refresh-min: found 10s, expected at most refresh-max: lowered to 5s\n"},
-        {"[service a]\nrefresh-max = 500ms\n",
-         "W @/main:2: [service a] refresh-min: found 1s, expected at most refresh-max: lowered to 500ms\n"},
-        {"[service a]\nrefresh-max = 3s\nrefresh-min = 4s\n",
-         "W @/main:3: [service a] refresh-min: found 4s, expected at most refresh-max: lowered to 3s\n"},
+        { "[daemon]\nrefresh-min = 10s\n",
+          "W @/main:2: [daemon] refresh-min: found 10s, expected at most refresh-max: lowered to 5s\n" },
+        { "[service a]\nrefresh-max = 500ms\n",
+          "W @/main:2: [service a] refresh-min: found 1s, expected at most refresh-max: lowered to 500ms\n" },
+        { "[service a]\nrefresh-max = 3s\nrefresh-min = 4s\n",
+          "W @/main:3: [service a] refresh-min: found 4s, expected at most refresh-max: lowered to 3s\n" },
 };
 
 Test(config_findings, findings_say_where_what_and_what_else)
@@ -191,22 +178,21 @@ static const struct {
         { "[daemon\n", "@/main:1: found '[daemon', expected [SECTION] alone on its line\n" },
         { "[daemon] # x\n", "@/main:1: found '[daemon] # x', expected [SECTION] alone on its line\n" },
         { "\n[]\n", "@/main:2: found '[]', expected a name between the brackets\n" },
-        {"[daemon]\n\n  source = dns\n", "@/main:3: found '  source = dns', expected KEY = VALUE without an "
-                                         "indent (an indented line continues the "
-                                         "list above it)\n"},
-        {"a\n[daemon]\nb\n\nsource = dns\nc\r\n[x\n",
-         "@/main:1: found 'a', expected KEY = VALUE or [SECTION]\n"
-         "@/main:3: found 'b', expected KEY = VALUE or [SECTION]\n"
-         "@/main:6: found 'c', expected KEY = VALUE or [SECTION]\n"
-         "@/main:7: found '[x', expected [SECTION] alone on its line\n"},
+        { "[daemon]\n\n  source = dns\n", "@/main:3: found '  source = dns', expected KEY = VALUE without an "
+                                          "indent (an indented line continues the "
+                                          "list above it)\n" },
+        { "a\n[daemon]\nb\n\nsource = dns\nc\r\n[x\n", "@/main:1: found 'a', expected KEY = VALUE or [SECTION]\n"
+                                                       "@/main:3: found 'b', expected KEY = VALUE or [SECTION]\n"
+                                                       "@/main:6: found 'c', expected KEY = VALUE or [SECTION]\n"
+                                                       "@/main:7: found '[x', expected [SECTION] alone on its line\n" },
         { "/* c */\n", "@/main:1: found '/* c */', expected KEY = VALUE or [SECTION]\n" },
-        {"[daemon]\n# ok\nsource\xc2\xa0= dns\n",
-         "@/main:3: found 'source\\xc2\\xa0= dns', expected names of letters, digits, '-' and '.'\n"},
-        {"[service a]\n[service\xc2\xa0"
-         "b]\n",
-         "@/main:2: found '[service\\xc2\\xa0b]', expected names of letters, digits, '-' and '.'\n"},
-        {"[daemon]\nso!urce = dns\n",
-         "@/main:2: found 'so!urce = dns', expected names of letters, digits, '-' and '.'\n"},
+        { "[daemon]\n# ok\nsource\xc2\xa0= dns\n",
+          "@/main:3: found 'source\\xc2\\xa0= dns', expected names of letters, digits, '-' and '.'\n" },
+        { "[service a]\n[service\xc2\xa0"
+          "b]\n",
+          "@/main:2: found '[service\\xc2\\xa0b]', expected names of letters, digits, '-' and '.'\n" },
+        { "[daemon]\nso!urce = dns\n",
+          "@/main:2: found 'so!urce = dns', expected names of letters, digits, '-' and '.'\n" },
         { "[daemon]\nsource = dns\n# caf\xe9\n", "@/main:3: found '# caf\\xe9', expected text in UTF-8\n" },
         { "[daemon]\nsource = \xc3", "@/main:2: found 'source = \\xc3', expected text in UTF-8\n" },
         { "\xff\xfe[\x01", "@/main:1: found text in UTF-16, expected text in UTF-8\n" },
@@ -262,10 +248,9 @@ Test(config_findings, empty_blank_and_odd_but_legal_files_are_clean)
 
 Test(config_findings, only_the_bad_key_is_left_out)
 {
-        put("main",
-            "[daemon]\nsource = nonsense\nrefresh-max = 9s\n[nonsense]\nx = y\n"
-            "[service a]\nport = 80 x/y\norder = sticky\n[service b.c.d]\nport = 80\n[service e]\nport = 1\n"
-            "port = 0\nport = 2\n");
+        put("main", "[daemon]\nsource = nonsense\nrefresh-max = 9s\n[nonsense]\nx = y\n"
+                    "[service a]\nport = 80 x/y\norder = sticky\n[service b.c.d]\nport = 80\n[service e]\nport = 1\n"
+                    "port = 0\nport = 2\n");
         load();
         cr_expect_eq(f.n_errors, 5);
         cr_expect_eq(f.config->source, KHS_SOURCE_DNS);
@@ -394,8 +379,7 @@ Test(config_findings, a_hundred_thousand_services_in_linear_time)
         double start;
 
         for (int i = 0; i < 100001; i++)
-                fprintf(file, "[service s%d.ns%d]\nport = %d\nalias = a%d.example\n", i, i % 100,
-                        i % 60000 + 1, i);
+                fprintf(file, "[service s%d.ns%d]\nport = %d\nalias = a%d.example\n", i, i % 100, i % 60000 + 1, i);
         fclose(file);
         start = now();
         expect_said("@/main:300001: [service s100000.ns0]: found one section too many, expected at most "

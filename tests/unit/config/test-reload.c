@@ -14,18 +14,17 @@ Test(config_reload, a_reload_keeps_the_last_good_version)
                 const char *text;
                 const char *said;
         } bad[] = {
-                {"[service a]\nport = 2\n[service b]\nport = x/y\n",
-                 "@/main:4: [service b] port: found 'x/y', expected a number from 1 to 65535, NAME, "
-                 "NAME/udp or "
-                 "NUMBER+\nW @/main: its last good version stays in use\n"},
-                {"[service a]\nport = 2\ngarbage\n",
-                 "@/main:3: found 'garbage', expected KEY = VALUE or [SECTION]\n"
-                 "W @/main: its last good version stays in use\n"},
-                {"[service a]\nport = 2\n[service b]\nalias = other.default\n",
-                 "@/main:4: [service b] alias: found 'other.default', expected a name other than that of a "
-                 "registered service\nW @/main: its last good version stays in use\n"},
-                {"[service a.b.c]\n", "@/main:1: [service a.b.c]: found 'a.b.c', " NAMES
-                                      "W @/main: its last good version stays in use\n"},
+                { "[service a]\nport = 2\n[service b]\nport = x/y\n",
+                  "@/main:4: [service b] port: found 'x/y', expected a number from 1 to 65535, NAME, "
+                  "NAME/udp or "
+                  "NUMBER+\nW @/main: its last good version stays in use\n" },
+                { "[service a]\nport = 2\ngarbage\n", "@/main:3: found 'garbage', expected KEY = VALUE or [SECTION]\n"
+                                                      "W @/main: its last good version stays in use\n" },
+                { "[service a]\nport = 2\n[service b]\nalias = other.default\n",
+                  "@/main:4: [service b] alias: found 'other.default', expected a name other than that of a "
+                  "registered service\nW @/main: its last good version stays in use\n" },
+                { "[service a.b.c]\n",
+                  "@/main:1: [service a.b.c]: found 'a.b.c', " NAMES "W @/main: its last good version stays in use\n" },
         };
 
         put("main", "[service a]\nport = 1\n");
@@ -62,8 +61,7 @@ Test(config_reload, a_new_file_with_errors_is_left_out_of_a_reload)
 
 Test(config_reload, a_reload_does_not_lose_what_the_start_has_taken_of_a_bad_file)
 {
-        static const char *said =
-                "@/main:2: [service a] order: found 'x', expected rotate, random, sticky or zone\n";
+        static const char *said = "@/main:2: [service a] order: found 'x', expected rotate, random, sticky or zone\n";
 
         put("main", "[service a]\norder = x\n[service b]\n");
         expect_said(said);

@@ -61,32 +61,33 @@ struct pods {
 
 static const struct host_addrs *pods(struct pods *pods, const char *last4, const char *last6)
 {
-        *pods = (struct pods){.addrs = {.v4 = pods->v4[0], .v6 = pods->v6[0]}};
+        *pods = (struct pods){ .addrs = { .v4 = pods->v4[0], .v6 = pods->v6[0] } };
         for (; *last4; last4++)
-                memcpy(pods->v4[pods->addrs.n4++], (uint8_t[]){10, 0, 0, (uint8_t)(*last4 - '0')}, 4);
+                memcpy(pods->v4[pods->addrs.n4++], (uint8_t[]){ 10, 0, 0, (uint8_t)(*last4 - '0') }, 4);
         for (; *last6; last6++)
-                memcpy(pods->v6[pods->addrs.n6++], (uint8_t[16]){0xfd, [15] = (uint8_t)(*last6 - '0')}, 16);
+                memcpy(pods->v6[pods->addrs.n6++], (uint8_t[16]){ 0xfd, [15] = (uint8_t)(*last6 - '0') }, 16);
         return &pods->addrs;
 }
 
 static struct source_endpoint endpoint(bool six, uint8_t last, const char *host)
 {
         if (six)
-                return (struct source_endpoint){.family = AF_INET6, .bytes = {0xfd, [15] = last}, .host = host};
-        return (struct source_endpoint){.family = AF_INET, .bytes = {10, 0, 0, last}, .host = host};
+                return (struct source_endpoint){ .family = AF_INET6, .bytes = { 0xfd, [15] = last }, .host = host };
+        return (struct source_endpoint){ .family = AF_INET, .bytes = { 10, 0, 0, last }, .host = host };
 }
 
-static const struct khs_port number = {.kind = KHS_PORT_NUMBER, .number = 8080},
-                             base = {.kind = KHS_PORT_BASE, .number = 3000},
-                             grpc = {.kind = KHS_PORT_NAME, .name = "grpc"},
-                             dns = {.kind = KHS_PORT_NAME, .name = "dns", .udp = true};
+static const struct khs_port number = { .kind = KHS_PORT_NUMBER, .number = 8080 },
+                             base = { .kind = KHS_PORT_BASE, .number = 3000 },
+                             grpc = { .kind = KHS_PORT_NAME, .name = "grpc" },
+                             dns = { .kind = KHS_PORT_NAME, .name = "dns", .udp = true };
 
 static struct host_table make(const struct host_addrs *addrs, const struct host_table *old,
                               const struct host_addrs *old_addrs, const struct source_endpoint *endpoints,
                               uint32_t n_endpoints, const struct khs_port *ports, size_t n_ports)
 {
-        const struct source_result news = {
-                .kind = SOURCE_ENDPOINTS, .n_endpoints = n_endpoints, .endpoints = endpoints};
+        const struct source_result news = { .kind = SOURCE_ENDPOINTS,
+                                            .n_endpoints = n_endpoints,
+                                            .endpoints = endpoints };
         static const struct host_table nothing;
         struct host_table table;
 
@@ -151,8 +152,8 @@ Test(host_table, hosts_come_to_their_addresses)
 
 Test(host_table, attributes_live_as_long_as_their_addresses)
 {
-        const struct source_endpoint first[] = {
-                endpoint(false, 2, "web-0"), endpoint(false, 4, "web-1"), endpoint(true, 4, "web-1")};
+        const struct source_endpoint first[] = { endpoint(false, 2, "web-0"), endpoint(false, 4, "web-1"),
+                                                 endpoint(true, 4, "web-1") };
         const struct source_endpoint second[] = { endpoint(false, 4, "web-9"), endpoint(false, 5, NULL) };
         struct host_table a, b, c;
         struct pods p, q, r;
@@ -196,8 +197,8 @@ Test(host_table, hosts_of_one_address_are_twins)
                 endpoint(false, 1, "web-0"), endpoint(false, 1, "web-10"), endpoint(false, 1, "web-2"),
                 endpoint(false, 2, "web-1"), endpoint(true, 1, "web-0"),   endpoint(true, 1, "web-2"),
         };
-        const struct source_endpoint later[] = {
-                endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1"), endpoint(false, 2, "web-9")};
+        const struct source_endpoint later[] = { endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1"),
+                                                 endpoint(false, 2, "web-9") };
         struct host_table a, b, c;
         struct pods p, q;
 
@@ -227,7 +228,8 @@ Test(host_table, hosts_of_one_address_are_twins)
 /* The same hosts in the same order of rows, and one of them is elsewhere. */
 Test(host_table, twin_that_moves_makes_another_table)
 {
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1") };
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"),
+                                          endpoint(false, 2, "web-1") };
         struct host_table a, b;
         struct pods p;
 
@@ -245,7 +247,8 @@ Test(host_table, twin_that_moves_makes_another_table)
 
 Test(host_table, twins_have_ports_of_their_own)
 {
-        const struct khs_row_port first[] = { { "grpc", 9000, IPPROTO_TCP } }, second[] = { { "grpc", 9001, IPPROTO_TCP } };
+        const struct khs_row_port first[] = { { "grpc", 9000, IPPROTO_TCP } },
+                                  second[] = { { "grpc", 9001, IPPROTO_TCP } };
         struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1") };
         struct host_table a, b;
         struct pods p;
@@ -275,7 +278,8 @@ Test(host_table, twins_have_ports_of_their_own)
 Test(host_table, part_of_the_hosts_is_no_reason_to_forget_the_others)
 {
         const struct khs_row_port port[] = { { "grpc", 9000, IPPROTO_TCP } };
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1"), endpoint(false, 1, "web-2") };
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1"),
+                                          endpoint(false, 1, "web-2") };
         struct host_table a, b;
         struct pods p;
 
@@ -311,7 +315,7 @@ Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
 {
         const uint32_t n = 2 * KHS_MAX_ADDRS + 5;
         struct source_endpoint *news = calloc(n, sizeof(*news));
-        char (*names)[16] = calloc(n, sizeof(*names));
+        char(*names)[16] = calloc(n, sizeof(*names));
         struct host_table a, b;
         struct pods p;
 
@@ -366,11 +370,13 @@ Test(host_table, hosts_that_are_not_known_keep_it_from_being_complete)
 
 Test(host_table, ports_are_those_configured_in_their_order)
 {
-        const struct khs_row_port web0[] = { { "http", 80, IPPROTO_TCP }, { "grpc", 9000, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } },
+        const struct khs_row_port web0[] = { { "http", 80, IPPROTO_TCP },
+                                             { "grpc", 9000, IPPROTO_TCP },
+                                             { "dns", 53, IPPROTO_UDP } },
                                   web1[] = { { "grpc", 9001, IPPROTO_UDP }, { "dns", 5353, IPPROTO_UDP } };
         const struct khs_port ports[] = { grpc, number, base, dns };
-        struct source_endpoint news[] = {
-                endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1"), endpoint(false, 3, "web-2"), endpoint(false, 4, "web-3")};
+        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1"),
+                                          endpoint(false, 3, "web-2"), endpoint(false, 4, "web-3") };
         struct host_table table;
         struct pods p;
 
@@ -473,7 +479,8 @@ Test(host_table, too_many_sets_of_ports_cost_the_last_ones)
         for (uint32_t i = 0; i < 300; i++) {
                 ports[i] = (struct khs_row_port){ "grpc", (uint16_t)(9000 + i), IPPROTO_TCP };
                 memcpy(v4[i], (uint8_t[]){ 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, 4);
-                news[i] = (struct source_endpoint){ .family = AF_INET, .host = "web", .ports = &ports[i], .n_ports = 1 };
+                news[i] =
+                        (struct source_endpoint){ .family = AF_INET, .host = "web", .ports = &ports[i], .n_ports = 1 };
                 memcpy(news[i].bytes, v4[i], 4);
         }
         table = make(&addrs, NULL, NULL, news, 300, &grpc, 1);
@@ -484,7 +491,8 @@ Test(host_table, too_many_sets_of_ports_cost_the_last_ones)
 
 Test(host_table, equal_tables_are_told)
 {
-        const struct khs_row_port a_port[] = { { "grpc", 9000, IPPROTO_TCP } }, b_port[] = { { "grpc", 9001, IPPROTO_TCP } };
+        const struct khs_row_port a_port[] = { { "grpc", 9000, IPPROTO_TCP } },
+                                  b_port[] = { { "grpc", 9001, IPPROTO_TCP } };
         struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1") };
         struct host_table a, b;
         struct pods p;
@@ -513,7 +521,7 @@ Test(host_table, largest_service)
         struct host_addrs addrs = { .n4 = KHS_MAX_ADDRS, .n6 = KHS_MAX_ADDRS };
         uint8_t *v4 = malloc(KHS_MAX_ADDRS * 4), *v6 = malloc(KHS_MAX_ADDRS * 16);
         struct source_endpoint *news = calloc(2 * KHS_MAX_ADDRS, sizeof(*news));
-        char (*names)[16] = calloc(KHS_MAX_ADDRS, sizeof(*names));
+        char(*names)[16] = calloc(KHS_MAX_ADDRS, sizeof(*names));
         struct host_table table;
 
         for (uint32_t i = 0; i < KHS_MAX_ADDRS; i++) {

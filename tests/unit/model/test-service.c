@@ -21,30 +21,40 @@ static struct service *make(enum khs_family family)
         struct service *s;
 
         cr_assert_eq(service_new(&s, "a.b", 7, T0), 0);
-        cr_assert_eq(service_configure_port(s, khs_policy(1, KHS_ORDER_ROTATE, family), 80, family, MAX_STALE), SERVICE_CONTENT);
+        cr_assert_eq(service_configure_port(s, khs_policy(1, KHS_ORDER_ROTATE, family), 80, family, MAX_STALE),
+                     SERVICE_CONTENT);
         return s;
 }
 
 static int answer(struct service *s, int family, const void *addrs, uint32_t n, uint64_t now)
 {
-        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_ANSWER, .source = KHS_SOURCE_DNS,
-                                              .ttl_s = 5, .n_addrs = n, .addrs = addrs };
+        const struct source_result result = { .family = (uint8_t)family,
+                                              .kind = SOURCE_ANSWER,
+                                              .source = KHS_SOURCE_DNS,
+                                              .ttl_s = 5,
+                                              .n_addrs = n,
+                                              .addrs = addrs };
 
         return service_apply(s, &result, now);
 }
 
 static int no(struct service *s, int family, enum khs_source source, uint64_t now)
 {
-        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_NEGATIVE, .ttl_s = 5,
-                                              .reason = KHS_REASON_NXDOMAIN, .source = (uint8_t)source };
+        const struct source_result result = { .family = (uint8_t)family,
+                                              .kind = SOURCE_NEGATIVE,
+                                              .ttl_s = 5,
+                                              .reason = KHS_REASON_NXDOMAIN,
+                                              .source = (uint8_t)source };
 
         return service_apply(s, &result, now);
 }
 
 static int failure(struct service *s, int family, uint64_t now)
 {
-        const struct source_result result = { .family = (uint8_t)family, .kind = SOURCE_FAILURE,
-                                              .reason = KHS_REASON_TIMEOUT, .source = KHS_SOURCE_DNS };
+        const struct source_result result = { .family = (uint8_t)family,
+                                              .kind = SOURCE_FAILURE,
+                                              .reason = KHS_REASON_TIMEOUT,
+                                              .source = KHS_SOURCE_DNS };
 
         return service_apply(s, &result, now);
 }
@@ -244,7 +254,12 @@ Test(service, seeded_from_an_earlier_table_is_stale_with_what_is_left)
 {
         struct service *s = make(KHS_FAMILY_ANY);
         const struct khs_row row = {
-                .key = "a.b", .n_key = 3, .n4 = 2, .v4 = two, .flags = KHS_REC_V6_UNKNOWN, .version = 41,
+                .key = "a.b",
+                .n_key = 3,
+                .n4 = 2,
+                .v4 = two,
+                .flags = KHS_REC_V6_UNKNOWN,
+                .version = 41,
                 .stale_until_ds = (uint32_t)(T0 / 100000) + 600,
         };
 
@@ -299,13 +314,18 @@ Test(service, empty_family_lasts_while_the_other_is_fresh)
 
 /* ---- what is known of addresses besides them ---- */
 
-static const struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" }, number = { .kind = KHS_PORT_NUMBER, .number = 80 },
+static const struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" },
+                             number = { .kind = KHS_PORT_NUMBER, .number = 80 },
                              base = { .kind = KHS_PORT_BASE, .number = 3000 };
 
 static int configure(struct service *s, bool hosts, const struct khs_port *ports, size_t n_ports)
 {
-        const struct service_options options = { .policy = s->policy, .family = s->family, .max_stale = MAX_STALE,
-                                                 .ports = ports, .n_ports = n_ports, .hosts = hosts };
+        const struct service_options options = { .policy = s->policy,
+                                                 .family = s->family,
+                                                 .max_stale = MAX_STALE,
+                                                 .ports = ports,
+                                                 .n_ports = n_ports,
+                                                 .hosts = hosts };
 
         return service_configure(s, &options);
 }
@@ -314,10 +334,20 @@ static int endpoints(struct service *s, const char *first, const char *second, u
 {
         const struct khs_row_port port = { "grpc", grpc_number, IPPROTO_TCP };
         const struct source_endpoint list[] = {
-                { .family = AF_INET, .bytes = { 10, 0, 0, 1 }, .host = first, .ports = &port, .n_ports = grpc_number > 0 },
-                { .family = AF_INET, .bytes = { 10, 0, 0, 2 }, .host = second, .ports = &port, .n_ports = grpc_number > 0 },
+                { .family = AF_INET,
+                  .bytes = { 10, 0, 0, 1 },
+                  .host = first,
+                  .ports = &port,
+                  .n_ports = grpc_number > 0 },
+                { .family = AF_INET,
+                  .bytes = { 10, 0, 0, 2 },
+                  .host = second,
+                  .ports = &port,
+                  .n_ports = grpc_number > 0 },
         };
-        const struct source_result result = { .kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS, .n_endpoints = 2, .endpoints = list };
+        const struct source_result result = {
+                .kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS, .n_endpoints = 2, .endpoints = list
+        };
 
         return service_apply(s, &result, T0);
 }
@@ -457,13 +487,23 @@ Test(service, hosts_are_read_back_with_their_addresses)
         const struct khs_row_endpoint rows[] = { { .host = "web-0", .ordinal = 0, .ports = &port, .n_ports = 1 },
                                                  { .host = "web-1", .ordinal = 1 },
                                                  { .host = "web-0", .ordinal = 0 } };
-        const struct khs_row_endpoint with_twins[] = { rows[0], rows[1], rows[2],
+        const struct khs_row_endpoint with_twins[] = { rows[0],
+                                                       rows[1],
+                                                       rows[2],
                                                        { .host = "web-2", .ordinal = 2, .ports = &port, .n_ports = 1 },
                                                        { .host = "web-2", .ordinal = 2 } };
         const uint16_t twins[] = { 1, 2 };
         struct khs_row row = {
-                .key = "a.b", .n_key = 3, .n4 = 2, .v4 = two, .n6 = 1, .v6 = six, .version = 41, .endpoints = rows,
-                .stale_until_ds = (uint32_t)(T0 / 100000) + 600, .flags = KHS_REC_HOSTS_COMPLETE,
+                .key = "a.b",
+                .n_key = 3,
+                .n4 = 2,
+                .v4 = two,
+                .n6 = 1,
+                .v6 = six,
+                .version = 41,
+                .endpoints = rows,
+                .stale_until_ds = (uint32_t)(T0 / 100000) + 600,
+                .flags = KHS_REC_HOSTS_COMPLETE,
         };
         struct service *s = make(KHS_FAMILY_ANY);
 

@@ -26,9 +26,8 @@ enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addr
 enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret, char *buffer,
                                               size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp,
                                               char **canonp);
-enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
-                                              struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
-                                              int *h_errnop, int32_t *ttlp);
+enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family, struct hostent *ret,
+                                              char *buffer, size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp);
 
 static struct fixture fixture;
 
@@ -81,8 +80,8 @@ static void *job_run(void *userdata)
         resolver->dnsrch[0] = (char *)"b.svc.cluster.local";
         resolver->dnsrch[1] = NULL;
         if (j->address)
-                j->status = j->by_address(j->address, 16, AF_INET6, &host, buffer, sizeof(buffer), &error, &h_error,
-                                          &ttl);
+                j->status =
+                        j->by_address(j->address, 16, AF_INET6, &host, buffer, sizeof(buffer), &error, &h_error, &ttl);
         else if (j->family == AF_UNSPEC)
                 j->status = j->by_name4(j->name, &tuples, buffer, sizeof(buffer), &error, &h_error, &ttl);
         else
@@ -155,8 +154,9 @@ static void put(const char *key, uint32_t n, uint32_t policy, const struct khs_r
 
 static void table_init(void)
 {
-        static const struct khs_row_endpoint pods[] = { { .host = "pod-0" }, { .host = "pod-1" }, { .host = "pod-0" },
-                                                        { .host = "pod-1" } };
+        static const struct khs_row_endpoint pods[] = {
+                { .host = "pod-0" }, { .host = "pod-1" }, { .host = "pod-0" }, { .host = "pod-1" }
+        };
         struct khs_row alias = { .key = "users.internal", .n_key = 14, .target = "auto.b", .n_target = 6 };
         struct khs_table_params params = fixture_params();
 

@@ -4,12 +4,12 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "table/crc32c.h"
 #include "publish/predecessor.h"
-#include "service-fixture.h"
-#include "read/crc.h"
-#include "table-fixture.h"
 #include "read/attrs.h"
+#include "read/crc.h"
+#include "service-fixture.h"
+#include "table-fixture.h"
+#include "table/crc32c.h"
 
 #define HOUR_USEC 3600000000ULL
 
@@ -105,10 +105,15 @@ Test(predecessor, knows_the_pods_names_and_ports)
 {
         static const struct khs_row_port ports[] = { { "grpc", 50051, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
         static const struct khs_port wanted[] = {
-                { .kind = KHS_PORT_NAME, .name = "grpc" }, { .kind = KHS_PORT_NAME, .name = "dns", .udp = true },
+                { .kind = KHS_PORT_NAME, .name = "grpc" },
+                { .kind = KHS_PORT_NAME, .name = "dns", .udp = true },
         };
-        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
-                                                 .ports = wanted, .n_ports = 2, .hosts = true };
+        const struct service_options options = { .policy = 1,
+                                                 .family = KHS_FAMILY_ANY,
+                                                 .max_stale = HOUR_USEC,
+                                                 .ports = wanted,
+                                                 .n_ports = 2,
+                                                 .hosts = true };
         struct khs_row row = fixture_row("web.b", 1, 2, 1);
         const struct khs_row_endpoint endpoints[] = {
                 { .host = "web-1", .node = "node-a", .ordinal = 1, .ports = ports, .n_ports = 2 },
@@ -167,8 +172,12 @@ Test(predecessor, knows_the_pods_that_share_an_address)
 {
         static const char *const hosts[] = { "web-2", "web-0", "web-0", "web-1", "web-1" };
         const struct khs_port base = { .kind = KHS_PORT_BASE, .number = 3000 };
-        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
-                                                 .ports = &base, .n_ports = 1, .hosts = true };
+        const struct service_options options = { .policy = 1,
+                                                 .family = KHS_FAMILY_ANY,
+                                                 .max_stale = HOUR_USEC,
+                                                 .ports = &base,
+                                                 .n_ports = 1,
+                                                 .hosts = true };
         struct service *s = make_service("web.b");
         struct predecessor *p;
         struct fixture f;
@@ -197,8 +206,12 @@ Test(predecessor, knows_the_pods_that_share_an_address)
 Test(predecessor, takes_no_twins_in_disorder)
 {
         const struct khs_port base = { .kind = KHS_PORT_BASE, .number = 3000 };
-        const struct service_options options = { .policy = 1, .family = KHS_FAMILY_ANY, .max_stale = HOUR_USEC,
-                                                 .ports = &base, .n_ports = 1, .hosts = true };
+        const struct service_options options = { .policy = 1,
+                                                 .family = KHS_FAMILY_ANY,
+                                                 .max_stale = HOUR_USEC,
+                                                 .ports = &base,
+                                                 .n_ports = 1,
+                                                 .hosts = true };
         static const uint32_t bad[] = { 2 | 1U << 16, 1 | 3U << 16, 5 | 5U << 16 };
 
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -219,14 +232,16 @@ Test(predecessor, takes_no_twins_in_disorder)
                 at = attrs.word + attrs.head.by_host - found.block;
                 block = malloc(found.record.units * KHS_UNIT);
                 fd = openat(f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
-                cr_assert_eq(pread(fd, block, found.record.units * KHS_UNIT, (off_t)found.block * 4), (ssize_t)(found.record.units * KHS_UNIT));
+                cr_assert_eq(pread(fd, block, found.record.units * KHS_UNIT, (off_t)found.block * 4),
+                             (ssize_t)(found.record.units * KHS_UNIT));
                 /* Five numbers by host, then two of addresses: the sixth and the seventh. */
                 cr_assert_eq(block[at + 2] >> 16, 1);
                 cr_assert_eq(block[at + 3] & 0xffff, 2);
                 block[at + 2] = (block[at + 2] & 0xffff) | bad[i] << 16;
                 block[at + 3] = bad[i] >> 16 | 0xffff0000;
                 ((struct khs_record *)block)->crc = khs_record_crc((struct khs_record *)block);
-                cr_assert_eq(pwrite(fd, block, found.record.units * KHS_UNIT, (off_t)found.block * 4), (ssize_t)(found.record.units * KHS_UNIT));
+                cr_assert_eq(pwrite(fd, block, found.record.units * KHS_UNIT, (off_t)found.block * 4),
+                             (ssize_t)(found.record.units * KHS_UNIT));
                 (void)close(fd);
                 free(block);
                 khs_table_close(&file);

@@ -4,8 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "table-fixture.h"
 #include "read/attrs.h"
+#include "table-fixture.h"
 
 #define MAX_ROWS 10000
 
@@ -134,7 +134,10 @@ static void check_hosts(const struct scene *s, const struct khs_row *row)
 }
 
 static const struct khs_row_port web_ports[] = {
-        { "grpc", 50051, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP }, { "dns", 54, IPPROTO_TCP }, { NULL, 80, IPPROTO_TCP },
+        { "grpc", 50051, IPPROTO_TCP },
+        { "dns", 53, IPPROTO_UDP },
+        { "dns", 54, IPPROTO_TCP },
+        { NULL, 80, IPPROTO_TCP },
 };
 static const struct khs_row_port other_ports[] = { { "grpc", 50052, IPPROTO_TCP } };
 static const struct khs_row_port udp_ports[] = { { "grpc", 50052, IPPROTO_UDP } };
@@ -240,7 +243,8 @@ Test(attrs, of_any_number_of_twins_are_found)
 
                         for (uint32_t i = 0; i < n + n_twins; i++) {
                                 (void)snprintf(hosts[i], sizeof(hosts[i]), "pod-%u", i * 7 % 5);
-                                endpoints[i] = (struct khs_row_endpoint){ .host = i % 4 == 3 ? NULL : hosts[i], .ordinal = -1 };
+                                endpoints[i] = (struct khs_row_endpoint){ .host = i % 4 == 3 ? NULL : hosts[i],
+                                                                          .ordinal = -1 };
                         }
                         for (uint32_t i = 0; i < n_twins; i++)
                                 twins[i] = (uint16_t)(i * n / n_twins);
@@ -406,7 +410,8 @@ Test(attrs, have_ports_within_limits)
 
         for (uint32_t i = 0; i < 1000; i++) {
                 (void)snprintf(hosts[i], sizeof(hosts[i]), "a-host-of-a-long-name-so-that-strings-have-room-%u", i);
-                endpoints[i] = (struct khs_row_endpoint){ .host = hosts[i], .ordinal = -1, .ports = web_ports, .n_ports = 4 };
+                endpoints[i] =
+                        (struct khs_row_endpoint){ .host = hosts[i], .ordinal = -1, .ports = web_ports, .n_ports = 4 };
         }
         row.endpoints = endpoints;
         scene_init(&s, &row);
@@ -483,8 +488,12 @@ Test(attrs, of_five_thousand_pods_fit)
         for (uint32_t i = 0; i < MAX_ROWS; i++) {
                 (void)snprintf(hosts[i], sizeof(hosts[i]), "large-%u", i % 5000);
                 (void)snprintf(nodes[i], sizeof(nodes[i]), "node-%u.eu-west.example", i % 5000 / 10);
-                endpoints[i] = (struct khs_row_endpoint){ .host = hosts[i], .node = nodes[i], .zone = "eu-west-1a",
-                                                          .ordinal = (int32_t)(i % 5000), .ports = web_ports, .n_ports = 4 };
+                endpoints[i] = (struct khs_row_endpoint){ .host = hosts[i],
+                                                          .node = nodes[i],
+                                                          .zone = "eu-west-1a",
+                                                          .ordinal = (int32_t)(i % 5000),
+                                                          .ports = web_ports,
+                                                          .n_ports = 4 };
         }
         row.endpoints = endpoints;
         scene_init(&s, &row);
@@ -532,7 +541,8 @@ Test(attrs, with_more_zones_and_ports_than_have_numbers_know_the_first)
         for (uint32_t i = 0; i < 300; i++) {
                 (void)snprintf(nodes[i], sizeof(nodes[i]), "zone-%u", i);
                 ports[i] = (struct khs_row_port){ "p", (uint16_t)(i + 1), IPPROTO_TCP };
-                endpoints[i] = (struct khs_row_endpoint){ .zone = nodes[i], .ordinal = -1, .ports = &ports[i], .n_ports = 1 };
+                endpoints[i] =
+                        (struct khs_row_endpoint){ .zone = nodes[i], .ordinal = -1, .ports = &ports[i], .n_ports = 1 };
         }
         row.endpoints = endpoints;
         scene_init(&s, &row);

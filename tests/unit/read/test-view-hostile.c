@@ -7,9 +7,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "table/crc32c.h"
 #include "read/crc.h"
 #include "table-fixture.h"
+#include "table/crc32c.h"
 
 /* A copy of a real table that ends at a page without access. */
 struct copy {
@@ -44,7 +44,7 @@ static void copy_make(struct copy *c, uint32_t n_services)
 static void sign(struct copy *c)
 {
         struct khs_table_static *fixed = (struct khs_table_static *)c->words;
-                uint32_t crc = KHS_CRC32C_INIT;
+        uint32_t crc = KHS_CRC32C_INIT;
 
         fixed->checksum = 0;
         for (size_t i = 0; i < KHS_STATIC_SIZE / 4; i++)
@@ -92,8 +92,9 @@ Test(hostile, copy_itself_is_good)
 /* Each byte of the static header, through values that mean trouble, with a good checksum. */
 Test(hostile, survives_every_header_word)
 {
-        static const uint32_t values[] = { 0, 1, 2, 3, 7, 8, 16, 17, 24, 25, 26, 0x7f, 0xff, 0x100, 0xffff, 0x10000,
-                                           0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff };
+        static const uint32_t values[] = { 0,      1,       2,          3,          7,          8,         16,
+                                           17,     24,      25,         26,         0x7f,       0xff,      0x100,
+                                           0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff };
         struct copy c;
 
         copy_make(&c, 50);
@@ -156,7 +157,7 @@ Test(hostile, survives_random_words_in_index_and_arena)
                 cr_assert_not_null(kept);
                 memcpy(kept, c.words, c.size);
                 for (int i = 0; i < 40; i++) {
-                                                size_t at = (size_t)random() % (c.size / 4 - 1024);
+                        size_t at = (size_t)random() % (c.size / 4 - 1024);
                         static const uint32_t edges[] = { 0, 1, 2, 3, 0xff, 0x1388, 0x1389, 0x4000, 0xffffffff };
 
                         /* mostly where records are */

@@ -7,8 +7,8 @@
  */
 
 #define KHS_TABLE_ATOMIC_H "edge-atomic.h"
-#include "read/view.c"
 #include "read/attrs.c"
+#include "read/view.c"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -16,8 +16,8 @@
 #include <sys/random.h>
 
 #include "read/crc.h"
-#include "write/file.h"
 #include "table-fixture.h"
+#include "write/file.h"
 #include "write/record.h"
 
 /* ---- traps ---- */
@@ -76,12 +76,12 @@ static void inject(const char *call, unsigned int nth, int error)
         inject_many(call, nth, 1, error);
 }
 
-#define WRAP(type, name, bad, params, args)     \
-        type __real_##name params;              \
-        type __wrap_##name params;              \
-        type __wrap_##name params               \
-        {                                       \
-                return fails(#name) ? (bad) : __real_##name args; \
+#define WRAP(type, name, bad, params, args)                                                                            \
+        type __real_##name params;                                                                                     \
+        type __wrap_##name params;                                                                                     \
+        type __wrap_##name params                                                                                      \
+        {                                                                                                              \
+                return fails(#name) ? (bad) : __real_##name args;                                                      \
         }
 
 WRAP(void *, calloc, NULL, (size_t n, size_t size), (n, size))
@@ -94,7 +94,8 @@ WRAP(int, fchmod, -1, (int fd, mode_t mode), (fd, mode))
 WRAP(int, renameat, -1, (int from_fd, const char *from, int to_fd, const char *to), (from_fd, from, to_fd, to))
 WRAP(bool, khs_boot_id, false, (uint8_t * ret), (ret))
 WRAP(int, khs_file_put, -fault.error,
-     (struct khs_file * file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds), (file, row, image, now_ds))
+     (struct khs_file * file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds),
+     (file, row, image, now_ds))
 WRAP(int, khs_file_copy, -fault.error,
      (struct khs_file * to, const struct khs_file *from, uint32_t *entry, uint32_t n_words, struct khs_image *image,
       uint32_t now_ds),
@@ -235,7 +236,8 @@ Test(edges, searches_again_when_the_entry_moves_on)
 /* A pod's rows that move between the two searches for the first of them and for what is behind the last. */
 Test(edges, finds_no_pod_whose_rows_change_meanwhile)
 {
-        const struct khs_row_endpoint endpoints[] = { { .host = "a", .ordinal = -1 }, { .host = "b", .ordinal = -1 },
+        const struct khs_row_endpoint endpoints[] = { { .host = "a", .ordinal = -1 },
+                                                      { .host = "b", .ordinal = -1 },
                                                       { .host = "c", .ordinal = -1 } };
         struct khs_row row = fixture_row(KEY, 0, 3, 0);
         struct khs_attrs_at attrs;
@@ -457,8 +459,12 @@ static struct khs_file *file_new(struct fixture *f, uint32_t idx_log2, uint32_t 
 {
         const struct khs_geometry geometry = { .idx_log2 = idx_log2, .arena_units = units };
         const struct khs_table_static fixed = {
-                .magic = KHS_MAGIC, .endian = KHS_ENDIAN, .major = KHS_MAJOR, .header_size = KHS_HEADER_SIZE,
-                .max_probe = KHS_PROBE_DEFAULT, .max_addr = KHS_MAX_ADDRS,
+                .magic = KHS_MAGIC,
+                .endian = KHS_ENDIAN,
+                .major = KHS_MAJOR,
+                .header_size = KHS_HEADER_SIZE,
+                .max_probe = KHS_PROBE_DEFAULT,
+                .max_addr = KHS_MAX_ADDRS,
         };
         struct khs_file *file;
 
@@ -629,11 +635,16 @@ Test(edges, leaves_nothing_when_a_file_can_not_be_made)
                 unsigned int nth;
                 int error, expected;
         } faults[] = {
-                { "calloc", 1, ENOMEM, -ENOMEM },          { "calloc", 2, ENOMEM, -ENOMEM },
-                { "calloc", 3, ENOMEM, -ENOMEM },          { "calloc", 4, ENOMEM, -ENOMEM },
-                { "posix_fallocate64", 1, ENOSPC, -ENOSPC }, { "posix_fallocate64", 1, EINTR, 0 },
-                { "fchmod", 1, EPERM, -EPERM },            { "fstat64", 1, EIO, -EIO },
-                { "mmap64", 1, ENOMEM, -ENOMEM },          { "getrandom", 1, EAGAIN, -EAGAIN },
+                { "calloc", 1, ENOMEM, -ENOMEM },
+                { "calloc", 2, ENOMEM, -ENOMEM },
+                { "calloc", 3, ENOMEM, -ENOMEM },
+                { "calloc", 4, ENOMEM, -ENOMEM },
+                { "posix_fallocate64", 1, ENOSPC, -ENOSPC },
+                { "posix_fallocate64", 1, EINTR, 0 },
+                { "fchmod", 1, EPERM, -EPERM },
+                { "fstat64", 1, EIO, -EIO },
+                { "mmap64", 1, ENOMEM, -ENOMEM },
+                { "getrandom", 1, EAGAIN, -EAGAIN },
         };
         struct khs_table_params params = fixture_params();
         struct fixture f;
@@ -901,12 +912,18 @@ Test(edges, gives_growth_up_when_a_call_fails)
                 int error;
                 bool is_overcome;
         } faults[] = {
-                { "calloc", 1, ENOMEM, false },          { "calloc", 2, ENOMEM, false },
-                { "calloc", 3, ENOMEM, false },          { "fchmod", 1, EPERM, false },
-                { "fstat64", 1, EIO, false },            { "fstat64", 2, EIO, false },
-                { "mmap64", 1, ENOMEM, false },          { "posix_fallocate64", 1, ENOSPC, false },
-                { "posix_fallocate64", 1, EINTR, true }, { "getrandom", 1, EAGAIN, false },
-                { "renameat", 1, EACCES, false },        { "khs_file_copy", 1, EXFULL, true },
+                { "calloc", 1, ENOMEM, false },
+                { "calloc", 2, ENOMEM, false },
+                { "calloc", 3, ENOMEM, false },
+                { "fchmod", 1, EPERM, false },
+                { "fstat64", 1, EIO, false },
+                { "fstat64", 2, EIO, false },
+                { "mmap64", 1, ENOMEM, false },
+                { "posix_fallocate64", 1, ENOSPC, false },
+                { "posix_fallocate64", 1, EINTR, true },
+                { "getrandom", 1, EAGAIN, false },
+                { "renameat", 1, EACCES, false },
+                { "khs_file_copy", 1, EXFULL, true },
                 { "khs_file_copy", 1, ENOSPC, true },
         };
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/filter.h"
 #include "dns-fixture.h"
+#include "model/filter.h"
 
 #define NAME   "user-svc.default.svc.cluster.local"
 #define DOMAIN "cluster.local"
@@ -33,11 +33,11 @@ static struct dns_answer judge(const struct dns_question *question, const struct
         return answer;
 }
 
-#define cr_failure(answer, why)                                                                             \
-        do {                                                                                                \
-                struct dns_answer a_ = (answer);                                                            \
-                cr_assert_eq(a_.kind, SOURCE_FAILURE);                                                      \
-                cr_assert_eq(a_.reason, why, "reason %u", a_.reason);                                       \
+#define cr_failure(answer, why)                                                                                        \
+        do {                                                                                                           \
+                struct dns_answer a_ = (answer);                                                                       \
+                cr_assert_eq(a_.kind, SOURCE_FAILURE);                                                                 \
+                cr_assert_eq(a_.reason, why, "reason %u", a_.reason);                                                  \
         } while (0)
 
 static const uint8_t pod1[] = { 10, 1, 0, 1 }, pod2[] = { 10, 1, 0, 2 }, local[] = { 127, 0, 0, 1 };
@@ -180,8 +180,7 @@ Test(dns_message, address_list)
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-                cr_assert_eq(address_is_pod(cases[i].family, cases[i].bytes, NULL, 0), cases[i].ok,
-                             "case %zu", i);
+                cr_assert_eq(address_is_pod(cases[i].family, cases[i].bytes, NULL, 0), cases[i].ok, "case %zu", i);
 }
 
 Test(dns_message, negatives_need_an_soa_of_the_cluster)

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "dns-fixture.h"
+#include "wire/packet.h"
 #include "wire/rewrite.h"
 #include "wire/srv.h"
-#include "wire/packet.h"
 
 #define SERVICE "web.default.svc.cluster.local"
 #define GRPC    "_grpc._tcp." SERVICE
@@ -66,13 +66,13 @@ static struct dns_answer judge(const struct dns_question *question, const struct
         return answer;
 }
 
-#define cr_fails(question, reply, why)                                                                      \
-        do {                                                                                                \
-                struct dns_answer a_ = judge(question, reply);                                              \
-                cr_expect_eq(a_.kind, SOURCE_FAILURE);                                                      \
-                cr_expect_eq(a_.reason, why, "reason %u", a_.reason);                                       \
-                cr_expect_eq(srv.n_targets, 0);                                                             \
-                cr_expect_eq(srv.n_addrs, 0);                                                               \
+#define cr_fails(question, reply, why)                                                                                 \
+        do {                                                                                                           \
+                struct dns_answer a_ = judge(question, reply);                                                         \
+                cr_expect_eq(a_.kind, SOURCE_FAILURE);                                                                 \
+                cr_expect_eq(a_.reason, why, "reason %u", a_.reason);                                                  \
+                cr_expect_eq(srv.n_targets, 0);                                                                        \
+                cr_expect_eq(srv.n_addrs, 0);                                                                          \
         } while (0)
 
 Test(dns_srv, names_to_ask_for)
@@ -115,7 +115,9 @@ Test(dns_srv, reverse_names)
         cr_assert_eq(dns_name_parse(&expected, "11.0.244.10.in-addr.arpa"), 0);
         cr_expect(name.n == expected.n && memcmp(name.wire, expected.wire, name.n) == 0);
         dns_ptr_name(&name, AF_INET6, (uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, [14] = 0xab, [15] = 0xcd });
-        cr_assert_eq(dns_name_parse(&expected, "d.c.b.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"), 0);
+        cr_assert_eq(
+                dns_name_parse(&expected, "d.c.b.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"),
+                0);
         cr_expect(name.n == expected.n && memcmp(name.wire, expected.wire, name.n) == 0);
         dns_ptr_name(&name, AF_INET, (uint8_t[]){ 255, 255, 255, 255 });
         cr_assert_eq(dns_name_parse(&expected, "255.255.255.255.in-addr.arpa"), 0);
@@ -183,7 +185,9 @@ Test(dns_srv, other_names_do_not_count)
         target(&reply, NULL, 80, "web-3.example.org");
         target(&reply, "other.default.svc.cluster.local", 80, "web-4." SERVICE);
         target(&reply, NULL, 80, "we*b." SERVICE);
-        target(&reply, NULL, 80, "w\xc3\xa4" "b." SERVICE);
+        target(&reply, NULL, 80,
+               "w\xc3\xa4"
+               "b." SERVICE);
         record(&reply, 1, "web-0." SERVICE, DNS_TYPE_A, 30, pod1, 4);
         record(&reply, 2, "web-4." SERVICE, DNS_TYPE_A, 30, pod1, 4);
         record(&reply, 2, SERVICE, DNS_TYPE_A, 30, pod1, 4);
@@ -260,10 +264,10 @@ Test(dns_srv, bad_data_spoils_the_answer)
                 { DNS_TYPE_SRV, "", 0 },
                 { DNS_TYPE_SRV, "\0\0\0\0\0\x50", 6 },
                 { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xc0", 13 },
-                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xc0\x0c\x00", 15 },  /* a byte too many */
-                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x3fweb-0\xc0\x0c", 14 },      /* a label over the end */
-                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xff\xff", 14 },      /* a pointer ahead */
-                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x45web-0\xc0\x0c", 14 },      /* an unknown kind of label */
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xc0\x0c\x00", 15 }, /* a byte too many */
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x3fweb-0\xc0\x0c", 14 },     /* a label over the end */
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x05web-0\xff\xff", 14 },     /* a pointer ahead */
+                { DNS_TYPE_SRV, "\0\0\0\0\0\x50\x45web-0\xc0\x0c", 14 },     /* an unknown kind of label */
         };
         struct dns_question question = question_of(SERVICE, DNS_TYPE_SRV, false);
 
@@ -326,7 +330,8 @@ Test(dns_srv, full_answers_are_read)
         while (reply.n + 25 <= 65535) {
                 uint8_t data[12] = { [5] = 80, [6] = 3, [10] = 0xc0, [11] = 0x0c };
 
-                memcpy(data + 7, (char[]){ (char)('a' + n / 676 % 26), (char)('a' + n / 26 % 26), (char)('a' + n % 26) }, 3);
+                memcpy(data + 7,
+                       (char[]){ (char)('a' + n / 676 % 26), (char)('a' + n / 26 % 26), (char)('a' + n % 26) }, 3);
                 record(&reply, 0, NULL, DNS_TYPE_SRV, 5, data, sizeof(data));
                 n++;
         }
@@ -360,7 +365,10 @@ Test(dns_srv, more_than_there_is_room_for_is_truncated)
         reply = begin(&question, 0);
         target(&reply, NULL, 80, "a." SERVICE);
         for (unsigned int n = 0; n <= DNS_SRV_ADDRS_MAX; n++) {
-                put(&reply, "\x01" "a\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\x0a\x01\x00\x01", 18);
+                put(&reply,
+                    "\x01"
+                    "a\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\x0a\x01\x00\x01",
+                    18);
                 reply.packet[10] = (uint8_t)((n + 1) >> 8);
                 reply.packet[11] = (uint8_t)(n + 1);
         }
@@ -404,7 +412,8 @@ Test(dns_srv, ptr_names_the_host_in_this_service_only)
 
 Test(dns_srv, another_question_or_case_is_no_answer)
 {
-        struct dns_question question = question_of(SERVICE, DNS_TYPE_SRV, false), other = question_of(GRPC, DNS_TYPE_SRV, false);
+        struct dns_question question = question_of(SERVICE, DNS_TYPE_SRV, false),
+                            other = question_of(GRPC, DNS_TYPE_SRV, false);
         struct dns_question udp = question_of(SERVICE, DNS_TYPE_SRV, true);
         struct reply reply = begin(&other, 0);
         struct dns_answer answer;
@@ -421,7 +430,8 @@ Test(dns_srv, another_question_or_case_is_no_answer)
 
 Test(dns_srv, every_cut_and_every_flipped_bit_is_survived)
 {
-        struct dns_question question = question_of(GRPC, DNS_TYPE_SRV, false), ptr = question_of(PTR, DNS_TYPE_PTR, false);
+        struct dns_question question = question_of(GRPC, DNS_TYPE_SRV, false),
+                            ptr = question_of(PTR, DNS_TYPE_PTR, false);
         struct reply reply = begin(&question, 0), names = begin(&ptr, 0);
 
         target(&reply, NULL, 9000, "web-0." SERVICE);
@@ -520,7 +530,8 @@ Test(dns_srv, full_answers_of_cares_records_say_the_same)
 
 Test(dns_srv, other_answers_of_cares_records_say_the_same)
 {
-        struct dns_question question = question_of(SERVICE, DNS_TYPE_SRV, false), ptr = question_of(PTR, DNS_TYPE_PTR, false);
+        struct dns_question question = question_of(SERVICE, DNS_TYPE_SRV, false),
+                            ptr = question_of(PTR, DNS_TYPE_PTR, false);
         struct reply reply = begin(&question, 3);
 
         soa(&reply, "cluster.local", 30, 5);
@@ -542,8 +553,14 @@ Test(dns_srv, other_answers_of_cares_records_say_the_same)
         says_the_same(&question, &reply);
         /* bytes that a name's text has to escape */
         reply = begin(&question, 0);
-        record(&reply, 0, NULL, DNS_TYPE_SRV, 30, "\0\0\0\0\0\x50\x03" "a.b\xc0\x0c", 12);
-        record(&reply, 0, NULL, DNS_TYPE_SRV, 30, "\0\0\0\0\0\x50\x04" "\x01\\\xff(\xc0\x0c", 13);
+        record(&reply, 0, NULL, DNS_TYPE_SRV, 30,
+               "\0\0\0\0\0\x50\x03"
+               "a.b\xc0\x0c",
+               12);
+        record(&reply, 0, NULL, DNS_TYPE_SRV, 30,
+               "\0\0\0\0\0\x50\x04"
+               "\x01\\\xff(\xc0\x0c",
+               13);
         target(&reply, NULL, 80, "web-0." SERVICE);
         says_the_same(&question, &reply);
         cr_expect_eq(srv.n_targets, 1);

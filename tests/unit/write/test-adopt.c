@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "table/crc32c.h"
-#include "table/atomic.h"
 #include "read/crc.h"
 #include "table-fixture.h"
+#include "table/atomic.h"
+#include "table/crc32c.h"
 
 #define N 300
 
@@ -231,14 +231,14 @@ Test(adopt, refuses_damage)
         struct {
                 uint32_t *word, value;
         } damages[] = {
-                { map + found.v4_word, 0xdeadbeef },      /* an address: the CRC */
+                { map + found.v4_word, 0xdeadbeef },         /* an address: the CRC */
                 { map + found.block, found.record.seq | 1 }, /* referred to, but odd */
-                { map + found.block + 1, 5 },             /* no block size */
-                { map + found.block + 1, 16384 },         /* beyond the arena */
-                { map + found.block + 9, 1 },             /* another tag than its entry */
-                { entry, found.record.tag ^ 2 },          /* not found by its key */
-                { entry + 1, entry[1] + 1 },              /* inside a block */
-                { entry + 1, 0x7fffffff },                /* outside the arena */
+                { map + found.block + 1, 5 },                /* no block size */
+                { map + found.block + 1, 16384 },            /* beyond the arena */
+                { map + found.block + 9, 1 },                /* another tag than its entry */
+                { entry, found.record.tag ^ 2 },             /* not found by its key */
+                { entry + 1, entry[1] + 1 },                 /* inside a block */
+                { entry + 1, 0x7fffffff },                   /* outside the arena */
         };
         for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
                 kept = *damages[i].word;

@@ -43,7 +43,7 @@ static int put(struct world *w, uint32_t i)
         return r;
 }
 
-static void delete(struct world *w, uint32_t i)
+static void delete (struct world *w, uint32_t i)
 {
         char key[32];
         int n = snprintf(key, sizeof(key), "s%u.growth", i);

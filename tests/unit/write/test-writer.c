@@ -413,7 +413,7 @@ Test(table, has_28_block_classes)
 {
         cr_expect_eq(khs_pool_units(0), 1);
         cr_expect_eq(khs_pool_units(27), 16384);
-        for (unsigned int class = 0; class < KHS_N_CLASSES; class++) {
+        for (unsigned int class = 0; class < KHS_N_CLASSES; class ++) {
                 cr_expect_eq(khs_pool_class(khs_pool_units(class)), class);
                 if (class > 0)
                         cr_expect_eq(khs_pool_class(khs_pool_units(class - 1) + 1), class);

@@ -28,14 +28,14 @@
 #include <sys/ioctl.h>
 #include <sys/queue.h>
 
+#include "base/util.h"
 #include "source/dns/transport/channel.h"
 #include "wire/rewrite.h"
-#include "base/util.h"
 
-#define SOCKETS_MAX     8 /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
+#define SOCKETS_MAX     8    /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
 #define ARES_TIMEOUT_MS 2500 /* above ours, so that ours decides */
 #define TCP_TRIES       8    /* dnsmasq closes after 100 queries: each close costs what is in flight a try */
-#define READS_MAX       512 /* then others have their turn */
+#define READS_MAX       512  /* then others have their turn */
 #define SWEEP_USEC      (1 * USEC_PER_SEC)
 
 /*
@@ -297,7 +297,9 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         u.options = (struct ares_options){
                 .flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
                 .timeout = ARES_TIMEOUT_MS,
-                .tries = tcp ? TCP_TRIES : version >= ADAPTIVE_VERSION ? ADAPTIVE_TRIES : 1,
+                .tries = tcp                           ? TCP_TRIES
+                         : version >= ADAPTIVE_VERSION ? ADAPTIVE_TRIES
+                                                       : 1,
                 .ndots = 1,
                 .lookups = lookups,
                 .sock_state_cb = on_socket_state,
@@ -386,8 +388,8 @@ bool dns_channel_has_room(const struct dns_channel *channel)
         return channel->n_flights < DNS_CHANNEL_FLIGHT;
 }
 
-int dns_channel_send(struct dns_channel *channel, const struct dns_question *question,
-                     struct dns_flight **slot, dns_flight_fn fn, void *userdata)
+int dns_channel_send(struct dns_channel *channel, const struct dns_question *question, struct dns_flight **slot,
+                     dns_flight_fn fn, void *userdata)
 {
         struct dns_flight *flight;
 

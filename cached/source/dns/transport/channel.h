@@ -33,12 +33,11 @@ struct dns_flight;
  *
  * Everything is valid during the call only. May send, cancel, and free the channel.
  */
-typedef void (*dns_flight_fn)(void *userdata, int error, const struct dns_question *question,
-                              const uint8_t *packet, size_t n_packet);
+typedef void (*dns_flight_fn)(void *userdata, int error, const struct dns_question *question, const uint8_t *packet,
+                              size_t n_packet);
 
 /* @tcp: one connection, pipelined, kept open; else UDP, where a truncated answer is handed out as it is. */
-int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct config_address *server,
-                    bool tcp);
+int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct config_address *server, bool tcp);
 
 /* Queries in flight end without a call. Returns NULL. */
 struct dns_channel *dns_channel_free(struct dns_channel *channel);
@@ -54,8 +53,8 @@ bool dns_channel_has_room(const struct dns_channel *channel);
  *
  * Return: 0; -EBUSY too many in flight; -ENOMEM. On failure @fn is not called.
  */
-int dns_channel_send(struct dns_channel *channel, const struct dns_question *question,
-                     struct dns_flight **slot, dns_flight_fn fn, void *userdata);
+int dns_channel_send(struct dns_channel *channel, const struct dns_question *question, struct dns_flight **slot,
+                     dns_flight_fn fn, void *userdata);
 
 /* Forgets a query; @fn is not called. NULL is fine. */
 void dns_flight_cancel(struct dns_flight *flight);

@@ -8,12 +8,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "source/dns/transport/pool.h"
 #include "base/log.h"
+#include "source/dns/transport/pool.h"
 
 void dns_pool_init(struct dns_pool *pool, const struct dns_server_context *context)
 {
-        *pool = (struct dns_pool){.context = context};
+        *pool = (struct dns_pool){ .context = context };
 }
 
 void dns_pool_deinit(struct dns_pool *pool)
@@ -54,8 +54,8 @@ static int pool_find(const struct dns_pool *pool, const struct config_address *a
 }
 
 /* Fills @next with servers of @pool where there are any, with new ones where not. */
-static int pool_plan(const struct dns_pool *pool, struct dns_pool *next,
-                     const struct config_address *addresses, size_t n_addresses)
+static int pool_plan(const struct dns_pool *pool, struct dns_pool *next, const struct config_address *addresses,
+                     size_t n_addresses)
 {
         for (size_t i = 0; i < n_addresses && next->n_servers < DNS_POOL_MAX; i++) {
                 int old = pool_find(pool, &addresses[i]), r;
@@ -64,8 +64,8 @@ static int pool_plan(const struct dns_pool *pool, struct dns_pool *next,
                         continue;
                 if (old >= 0)
                         next->servers[next->n_servers] = pool->servers[old];
-                else if ((r = dns_server_new(&next->servers[next->n_servers], pool->context,
-                                             &addresses[i], pool_next_bit(pool, next))) < 0)
+                else if ((r = dns_server_new(&next->servers[next->n_servers], pool->context, &addresses[i],
+                                             pool_next_bit(pool, next))) < 0)
                         return r;
                 next->n_servers++;
         }

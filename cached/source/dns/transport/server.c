@@ -21,16 +21,16 @@
  *   owner can ask another way. Owners never free the server from there (see the header).
  */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <arpa/inet.h>
 
-#include "source/dns/transport/server.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "source/dns/transport/server.h"
 
 #define SILENT_MAX       2U /* time-outs in a row that condemn a path */
 #define TCP_FLIGHT_MAX   256U
@@ -189,8 +189,7 @@ static void path_failed(struct dns_server *server, enum dns_transport transport,
 {
         struct dns_path *path = &server->paths[transport], *other = &server->paths[1 - transport];
         /* Where UDP was asked for, TCP is for truncated answers only. */
-        bool stays_up =
-                other->works && (server->context->transport == CONFIG_TRANSPORT_TCP || transport == DNS_TCP);
+        bool stays_up = other->works && (server->context->transport == CONFIG_TRANSPORT_TCP || transport == DNS_TCP);
         bool worked = path->works;
 
         path->works = false;
@@ -274,8 +273,7 @@ static int path_open(struct dns_server *server, enum dns_transport transport)
                 return 0;
         path->opened_usec = now;
         path->renew_usec = now + jittered(RENEW_USEC);
-        return dns_channel_new(&path->channel, server->context->event, &server->address,
-                               transport == DNS_TCP);
+        return dns_channel_new(&path->channel, server->context->event, &server->address, transport == DNS_TCP);
 }
 
 static int path_send(struct dns_server *server, enum dns_transport transport, struct dns_query *query,
@@ -359,8 +357,8 @@ bool dns_server_tcp_works(const struct dns_server *server)
         return server->up && (tcp->works || (!tcp->trial && usec_now() >= tcp->again_usec));
 }
 
-int dns_server_ask(struct dns_server *server, struct dns_query *query, const struct dns_name *name,
-                   uint16_t type, enum dns_transport transport)
+int dns_server_ask(struct dns_server *server, struct dns_query *query, const struct dns_name *name, uint16_t type,
+                   enum dns_transport transport)
 {
         int r;
 
@@ -383,8 +381,7 @@ static void address_print(const struct config_address *address, char *text, size
         char ip[INET6_ADDRSTRLEN] = "?";
 
         inet_ntop(address->family, address->bytes, ip, sizeof(ip));
-        snprintf(text, n_text, address->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip,
-                 (unsigned int)address->port);
+        snprintf(text, n_text, address->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, (unsigned int)address->port);
 }
 
 int dns_server_new(struct dns_server **ret, const struct dns_server_context *context,
@@ -483,6 +480,5 @@ void dns_server_set_knows_cluster(struct dns_server *server, bool known)
         if (known)
                 server_log(server, LOG_NOTICE, "serves the cluster domain");
         else
-                server_log(server, LOG_WARNING,
-                           "does not serve the cluster domain, asked only after all others");
+                server_log(server, LOG_WARNING, "does not serve the cluster domain, asked only after all others");
 }

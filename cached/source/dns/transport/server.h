@@ -92,8 +92,8 @@ bool dns_server_tcp_works(const struct dns_server *server);
  * Return: 0; -EBUSY no room; -EHOSTDOWN it is down; another negative errno (memory, descriptors).
  * On failure @query->done is not called.
  */
-int dns_server_ask(struct dns_server *server, struct dns_query *query, const struct dns_name *name,
-                   uint16_t type, enum dns_transport transport);
+int dns_server_ask(struct dns_server *server, struct dns_query *query, const struct dns_name *name, uint16_t type,
+                   enum dns_transport transport);
 
 /* Forgets an attempt in flight; without one nothing happens. */
 void dns_query_cancel(struct dns_query *query);

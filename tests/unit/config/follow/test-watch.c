@@ -5,10 +5,10 @@
 
 #include <fcntl.h>
 
+#include "base/util.h"
 #include "config-fixture.h"
 #include "config/follow/live.h"
 #include "config/follow/watch.h"
-#include "base/util.h"
 
 TestSuite(config_watch, .init = setup, .fini = teardown, .timeout = 120);
 
@@ -47,8 +47,8 @@ static bool called_within(uint64_t usec)
 }
 
 /* Long enough for a machine that is busy; what is never told is waited for in no test. */
-#define TOLD      called_within(30 * SEC)
-#define QUIET     (!called_within(SEC / 3))
+#define TOLD  called_within(30 * SEC)
+#define QUIET (!called_within(SEC / 3))
 
 /* All that is under way has been told. */
 static void settle(void)

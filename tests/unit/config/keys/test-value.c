@@ -24,8 +24,8 @@ static void check_numbers(const struct number_case *cases, size_t n, int (*parse
                 uint64_t value = UNTOUCHED;
 
                 cr_expect_eq(parse(cases[i].text, &value), cases[i].r, "'%s'", cases[i].text);
-                cr_expect_eq(value, cases[i].r == 0 ? cases[i].value : UNTOUCHED, "'%s': %llu",
-                             cases[i].text, (unsigned long long)value);
+                cr_expect_eq(value, cases[i].r == 0 ? cases[i].value : UNTOUCHED, "'%s': %llu", cases[i].text,
+                             (unsigned long long)value);
         }
 }
 
@@ -212,24 +212,24 @@ Test(config_value, strings)
                 { config_domain_parse, "a_b", NULL },
                 { config_alias_parse, "My_DB.internal", "my_db.internal" },
                 { config_alias_parse, "user", "user" },
-                {config_alias_parse,
-                 L63 "." L63 "." L63 "."
-                     "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghija",
-                 L63 "." L63 "." L63 "."
-                     "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghija"},
-                {config_alias_parse,
-                 L63 "." L63 "." L63 "."
-                     "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijab",
-                 NULL},
+                { config_alias_parse,
+                  L63 "." L63 "." L63 "."
+                      "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghija",
+                  L63 "." L63 "." L63 "."
+                      "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghija" },
+                { config_alias_parse,
+                  L63 "." L63 "." L63 "."
+                      "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijab",
+                  NULL },
                 { config_alias_parse, L63 "d.x", NULL },
                 { config_alias_parse, "user.", NULL },
                 { config_alias_parse, "10", NULL },
                 { config_alias_parse, "10.0.0.1", NULL },
                 { config_alias_parse, "10.0.0.x1", "10.0.0.x1" },
-                {config_alias_parse,
-                 "a\xc2\xa0"
-                 "b",
-                 NULL},
+                { config_alias_parse,
+                  "a\xc2\xa0"
+                  "b",
+                  NULL },
                 { config_path_parse, "/etc/kube", "/etc/kube" },
                 { config_path_parse, "etc/kube", NULL },
                 { config_url_parse, "https://10.96.0.1:443", "https://10.96.0.1:443" },

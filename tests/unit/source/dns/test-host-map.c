@@ -10,7 +10,8 @@
 #include "source/dns/host-map.h"
 
 static struct dns_srv srv;
-static const struct khs_port ports[] = { { .kind = KHS_PORT_NAME, .name = "grpc" }, { .kind = KHS_PORT_NAME, .udp = true, .name = "dns" } };
+static const struct khs_port ports[] = { { .kind = KHS_PORT_NAME, .name = "grpc" },
+                                         { .kind = KHS_PORT_NAME, .udp = true, .name = "dns" } };
 
 /* Addresses 10.0.0.N and fd00::N by their last bytes. */
 static struct dns_host_map *map_of(const char *last4, const char *last6, uint32_t n_ports)
@@ -51,8 +52,10 @@ static const struct dns_srv *answer(const char *text)
 
                         if (*addrs == ',')
                                 continue;
-                        *addr = (struct dns_srv_addr){.target = (uint16_t)srv.n_targets, .family = last < 6 ? AF_INET : AF_INET6};
-                        memcpy(addr->bytes, last < 6 ? (uint8_t[16]){10, 0, 0, last} : (uint8_t[16]){0xfd, [15] = last}, 16);
+                        *addr = (struct dns_srv_addr){ .target = (uint16_t)srv.n_targets,
+                                                       .family = last < 6 ? AF_INET : AF_INET6 };
+                        memcpy(addr->bytes,
+                               last < 6 ? (uint8_t[16]){ 10, 0, 0, last } : (uint8_t[16]){ 0xfd, [15] = last }, 16);
                         srv.n_addrs++;
                 }
                 srv.n_targets++;
@@ -77,7 +80,8 @@ static const char *told_of(struct dns_host_map *map, bool hosts_complete, bool p
                 for (uint32_t p = 0; p < e->n_ports; p++)
                         n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%s:%u", p ? '/' : ':', e->ports[p].name,
                                               e->ports[p].number);
-                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", e->others_unknown ? "!" : "", e->ports_unknown ? "?" : "");
+                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", e->others_unknown ? "!" : "",
+                                      e->ports_unknown ? "?" : "");
         }
         dns_host_findings_deinit(&findings);
         return text;
@@ -108,9 +112,11 @@ Test(dns_host_map, ports_of_several_answers_come_together)
         cr_assert_eq(dns_host_map_take_srv(map, answer("web-0:9000=1 web-1:9001=2 web-3:9000=4"), 0), 0);
         cr_assert_eq(dns_host_map_take_srv(map, answer("web-0:53=1 web-2:53=3 web-3:53=4"), 1), 0);
         cr_assert_eq(dns_host_map_take_srv(map, answer("web-4:1=5 web-0:2=1"), 2), 0);
-        cr_expect_str_eq(told(map, true), "1=web-0:grpc:9000/dns:53 2=web-1:grpc:9001 3=web-2:dns:53 4=web-3:grpc:9000/dns:53 5=web-4");
-        cr_expect_str_eq(told(map, false),
-                         "1=web-0:grpc:9000/dns:53 2=web-1:grpc:9001? 3=web-2:dns:53? 4=web-3:grpc:9000/dns:53 5=web-4?");
+        cr_expect_str_eq(told(map, true),
+                         "1=web-0:grpc:9000/dns:53 2=web-1:grpc:9001 3=web-2:dns:53 4=web-3:grpc:9000/dns:53 5=web-4");
+        cr_expect_str_eq(
+                told(map, false),
+                "1=web-0:grpc:9000/dns:53 2=web-1:grpc:9001? 3=web-2:dns:53? 4=web-3:grpc:9000/dns:53 5=web-4?");
         dns_host_map_free(map);
 }
 
@@ -142,7 +148,8 @@ Test(dns_host_map, all_hosts_of_one_address_are_told_by_name)
         for (int order = 0; order < 2; order++) {
                 struct dns_host_map *map = map_of("12", "", 0);
 
-                cr_assert_eq(dns_host_map_take_srv(map, answer(order ? "web-1=1,2 web-0=1" : "web-0=1 web-1=1,2"), 0), 0);
+                cr_assert_eq(dns_host_map_take_srv(map, answer(order ? "web-1=1,2 web-0=1" : "web-0=1 web-1=1,2"), 0),
+                             0);
                 cr_assert_eq(dns_host_map_take_srv(map, answer("web-10=1"), 0), 0);
                 cr_expect_str_eq(told(map, true), "1=web-0 1=web-1 1=web-10 2=web-1");
                 cr_expect_str_eq(told_of(map, false, true), "1=web-0! 1=web-1! 1=web-10! 2=web-1!");
@@ -247,8 +254,12 @@ Test(dns_host_map, many_hosts_of_one_address)
                 for (uint32_t j = 0; j < 1000; j++) {
                         snprintf(srv.targets[j].host, sizeof(srv.targets[j].host), "web-%05u", i + j);
                         snprintf(srv.targets[1000 + j].host, sizeof(srv.targets[j].host), "web-%05u", i + j);
-                        srv.addrs[j] = (struct dns_srv_addr){ .target = (uint16_t)j, .family = AF_INET, .bytes = { 10, 0, 0, 1 } };
-                        srv.addrs[1000 + j] = (struct dns_srv_addr){ .target = (uint16_t)j, .family = AF_INET, .bytes = { 10, 0, 0, 2 } };
+                        srv.addrs[j] = (struct dns_srv_addr){ .target = (uint16_t)j,
+                                                              .family = AF_INET,
+                                                              .bytes = { 10, 0, 0, 1 } };
+                        srv.addrs[1000 + j] = (struct dns_srv_addr){ .target = (uint16_t)j,
+                                                                     .family = AF_INET,
+                                                                     .bytes = { 10, 0, 0, 2 } };
                 }
                 for (int again = 0; again < 5; again++)
                         cr_assert_eq(dns_host_map_take_srv(map, &srv, 0), 0);

@@ -3,19 +3,19 @@
  * is replaced, all that decides what is asked, and when, is the product's.
  */
 
-#include <criterion/criterion.h>
 #include <arpa/inet.h>
+#include <criterion/criterion.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/dns/addresses.h"
-#include "dns-fixture.h"
-#include "source/dns/hosts.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "dns-fixture.h"
+#include "source/dns/addresses.h"
+#include "source/dns/hosts.h"
 
 #define SERVICE "web.default.svc.cluster.local"
 #define SEC     USEC_PER_SEC
@@ -42,7 +42,7 @@ static size_t n_zone;
 static bool without_additional; /* as resolvers with minimal responses */
 static enum mode mode_of_srv, mode_of_single;
 static char failing_name[96]; /* SERVFAIL for this one alone */
-static char cut_name[96]; /* only this SRV is answered as mode_of_srv says */
+static char cut_name[96];     /* only this SRV is answered as mode_of_srv says */
 
 static struct ask flying[DNS_FLIGHT_MAX];
 static size_t n_flying, n_flying_max;
@@ -55,7 +55,8 @@ static struct dns_pool pool;
 static struct dns_lookups *lookups;
 static struct dns_srv srv;
 static struct dns_hosts *hosts;
-static struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" }, http = { .kind = KHS_PORT_NAME, .name = "http" };
+static struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" },
+                       http = { .kind = KHS_PORT_NAME, .name = "http" };
 
 static char told[8192]; /* the last report */
 static size_t n_told;
@@ -117,7 +118,7 @@ static struct zone_record *add(const char *owner, uint16_t type)
         struct zone_record *r = &zone[n_zone++];
 
         cr_assert_leq(n_zone, sizeof(zone) / sizeof(zone[0]));
-        *r = (struct zone_record){.type = type};
+        *r = (struct zone_record){ .type = type };
         snprintf(r->owner, sizeof(r->owner), "%s", owner);
         return r;
 }
@@ -137,7 +138,7 @@ static void add_host(const char *host, uint8_t family, uint8_t last)
 
         snprintf(owner, sizeof(owner), "%s." SERVICE, host);
         r = add(owner, family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA);
-        memcpy(r->bytes, family == AF_INET ? (uint8_t[16]){10, 0, 0, last} : (uint8_t[16]){0xfd, [15] = last}, 16);
+        memcpy(r->bytes, family == AF_INET ? (uint8_t[16]){ 10, 0, 0, last } : (uint8_t[16]){ 0xfd, [15] = last }, 16);
 }
 
 static void add_ptr(uint8_t last, const char *target)
@@ -150,7 +151,7 @@ static void add_ptr(uint8_t last, const char *target)
 
 static void put_record(struct reply *reply, int section, const struct zone_record *r)
 {
-        uint8_t data[6 + DNS_NAME_WIRE_MAX] = {0, 0, 0, 0, (uint8_t)(r->port >> 8), (uint8_t)r->port};
+        uint8_t data[6 + DNS_NAME_WIRE_MAX] = { 0, 0, 0, 0, (uint8_t)(r->port >> 8), (uint8_t)r->port };
         struct dns_name name;
 
         if (r->type == DNS_TYPE_A || r->type == DNS_TYPE_AAAA) {
@@ -178,7 +179,7 @@ static void answer_one(const struct ask *ask)
         bool is_srv = ask->type == DNS_TYPE_SRV;
         enum mode mode = is_srv ? mode_of_srv : mode_of_single;
         struct dns_question question;
-        uint8_t random[34] = {0};
+        uint8_t random[34] = { 0 };
         struct reply reply;
         char text[256];
         size_t n = 0;
@@ -230,8 +231,10 @@ static void on_report(void *userdata, const struct source_result *result)
                 n += (size_t)snprintf(told + n, sizeof(told) - n, "%s%u=%s", i ? " " : "",
                                       e->bytes[e->family == AF_INET ? 3 : 15], e->host ? e->host : "-");
                 for (uint32_t p = 0; p < e->n_ports; p++)
-                        n += (size_t)snprintf(told + n, sizeof(told) - n, ":%s=%u", e->ports[p].name, e->ports[p].number);
-                n += (size_t)snprintf(told + n, sizeof(told) - n, "%s%s", e->ports_unknown ? "?" : "", e->others_unknown ? "!" : "");
+                        n += (size_t)snprintf(told + n, sizeof(told) - n, ":%s=%u", e->ports[p].name,
+                                              e->ports[p].number);
+                n += (size_t)snprintf(told + n, sizeof(told) - n, "%s%s", e->ports_unknown ? "?" : "",
+                                      e->others_unknown ? "!" : "");
         }
         if (free_when_told)
                 hosts = dns_hosts_free(hosts);
@@ -368,7 +371,9 @@ Test(dns_hosts, service_srv_tells_all_with_one_question)
 
 Test(dns_hosts, named_ports_are_asked_for_first)
 {
-        const struct khs_port ports[] = { grpc, { .kind = KHS_PORT_NUMBER, .number = 80 }, http, grpc, { .kind = KHS_PORT_BASE, .number = 1 } };
+        const struct khs_port ports[] = {
+                grpc, { .kind = KHS_PORT_NUMBER, .number = 80 }, http, grpc, { .kind = KHS_PORT_BASE, .number = 1 }
+        };
 
         cr_assert_eq(dns_hosts_set_ports(hosts, ports, 5), 0);
         add_srv("_grpc._tcp." SERVICE, 9000, "web-0");
@@ -714,7 +719,9 @@ Test(dns_hosts, srv_that_always_fails_is_replaced_by_ptr)
 /* A server that answers nothing is asked for nothing more. */
 Test(dns_hosts, srv_that_fails_like_everything_else_is_not_replaced)
 {
-        const struct source_result failure = { .family = AF_INET, .kind = SOURCE_FAILURE, .reason = KHS_REASON_SERVFAIL };
+        const struct source_result failure = { .family = AF_INET,
+                                               .kind = SOURCE_FAILURE,
+                                               .reason = KHS_REASON_SERVFAIL };
 
         mode_of_srv = SERVFAIL;
         add_ptr(1, "web-0." SERVICE);
@@ -938,8 +945,11 @@ Test(dns_hosts, hosts_and_addresses_take_turns)
         memcpy(add(SERVICE, DNS_TYPE_A)->bytes, (uint8_t[]){ 10, 0, 0, 1 }, 4);
         lookups->query_rate = 200;
         for (size_t i = 0; i < 100; i++) {
-                families[i] = (struct dns_family){.key = "web.default", .family = AF_INET, .min_usec = SEC / 20,
-                                                  .max_usec = SEC / 20, .report = on_address};
+                families[i] = (struct dns_family){ .key = "web.default",
+                                                   .family = AF_INET,
+                                                   .min_usec = SEC / 20,
+                                                   .max_usec = SEC / 20,
+                                                   .report = on_address };
                 cr_assert_eq(dns_family_start(&families[i], lookups, true), 0);
         }
         tell_many(hosts, 1000);

@@ -5,8 +5,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "source/dns/schedule.h"
 #include "base/due-queue.h"
+#include "source/dns/schedule.h"
 
 #define SEC 1000000ULL
 
@@ -57,22 +57,19 @@ Test(dns_schedule, three_negatives_are_two_seconds_apart)
                         struct dns_schedule schedule = { 0 };
 
                         for (int n = 0; n < 2; n++) {
-                                uint64_t delay = dns_schedule_negative(&schedule, SEC / 20, 5 * SEC, 0,
-                                                                       false, (uint32_t)r);
+                                uint64_t delay =
+                                        dns_schedule_negative(&schedule, SEC / 20, 5 * SEC, 0, false, (uint32_t)r);
 
                                 cr_assert_geq(delay, 2 * SEC);
                                 cr_assert_leq(delay, 2 * SEC + SEC / 5);
-                                (void)dns_schedule_failure(&schedule,
-                                                           (uint32_t)r); /* neither counts nor resets */
+                                (void)dns_schedule_failure(&schedule, (uint32_t)r); /* neither counts nor resets */
                         }
-                        cr_assert_leq(
-                                dns_schedule_negative(&schedule, SEC / 20, 5 * SEC, 0, false, (uint32_t)r),
-                                SEC / 20);
+                        cr_assert_leq(dns_schedule_negative(&schedule, SEC / 20, 5 * SEC, 0, false, (uint32_t)r),
+                                      SEC / 20);
                         /* A positive between begins again. */
                         (void)dns_schedule_answer(&schedule, SEC, 5 * SEC, 5, (uint32_t)r);
-                        cr_assert_geq(
-                                dns_schedule_negative(&schedule, SEC / 20, 5 * SEC, 0, false, (uint32_t)r),
-                                2 * SEC);
+                        cr_assert_geq(dns_schedule_negative(&schedule, SEC / 20, 5 * SEC, 0, false, (uint32_t)r),
+                                      2 * SEC);
                 }
 }
 
@@ -228,13 +225,14 @@ Test(dns_schedule, host_names_are_asked_for_every_five_minutes_or_after_a_growin
                 uint32_t n_open, n_single;
                 uint64_t want;
         } cases[] = {
-                { 0, 0, 300 * SEC }, { 0, 50, 350 * SEC }, { 0, 5000, 5300 * SEC }, { 1, 50, SEC }, { 2, 0, 2 * SEC },
-                { 8, 0, 128 * SEC }, { 9, 0, 300 * SEC },  { UINT32_MAX, 7, 300 * SEC },
+                { 0, 0, 300 * SEC }, { 0, 50, 350 * SEC }, { 0, 5000, 5300 * SEC }, { 1, 50, SEC },
+                { 2, 0, 2 * SEC },   { 8, 0, 128 * SEC },  { 9, 0, 300 * SEC },     { UINT32_MAX, 7, 300 * SEC },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-                cr_expect_eq(dns_schedule_hosts(cases[i].n_open, cases[i].n_single, 0), cases[i].want * 9 / 10, "case %zu", i);
-                cr_expect_eq(dns_schedule_hosts(cases[i].n_open, cases[i].n_single, UINT32_MAX), cases[i].want * 11 / 10,
+                cr_expect_eq(dns_schedule_hosts(cases[i].n_open, cases[i].n_single, 0), cases[i].want * 9 / 10,
                              "case %zu", i);
+                cr_expect_eq(dns_schedule_hosts(cases[i].n_open, cases[i].n_single, UINT32_MAX),
+                             cases[i].want * 11 / 10, "case %zu", i);
         }
 }

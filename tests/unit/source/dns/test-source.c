@@ -2,8 +2,8 @@
  * The dns source against a server that does what the test tells it to, on one event loop.
  */
 
-#include <criterion/criterion.h>
 #include <arpa/inet.h>
+#include <criterion/criterion.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "source/dns/source.h"
 #include "base/util.h"
+#include "source/dns/source.h"
 
 #define SEC USEC_PER_SEC
 
@@ -179,16 +179,14 @@ static void server_listen_tcp(struct server *server)
         server->tcp_fd = open_socket(SOCK_STREAM, &server->port);
         cr_assert_geq(server->tcp_fd, 0);
         cr_assert_eq(listen(server->tcp_fd, 8), 0);
-        cr_assert_geq(sd_event_add_io(event, &server->tcp_source, server->tcp_fd, EPOLLIN, on_tcp, server),
-                      0);
+        cr_assert_geq(sd_event_add_io(event, &server->tcp_source, server->tcp_fd, EPOLLIN, on_tcp, server), 0);
 }
 
 static void server_listen_udp(struct server *server)
 {
         server->udp_fd = open_socket(SOCK_DGRAM, &server->port);
         cr_assert_geq(server->udp_fd, 0);
-        cr_assert_geq(sd_event_add_io(event, &server->udp_source, server->udp_fd, EPOLLIN, on_udp, server),
-                      0);
+        cr_assert_geq(sd_event_add_io(event, &server->udp_source, server->udp_fd, EPOLLIN, on_udp, server), 0);
 }
 
 static void server_close(struct server *server)
@@ -264,8 +262,7 @@ static struct source_watch *watch(const char *key, uint8_t family)
 {
         struct source_watch *w;
 
-        cr_assert_eq(source_dns_watch(source, &w, key, family, SEC / 20, SEC / 5, false, on_report, NULL),
-                     0);
+        cr_assert_eq(source_dns_watch(source, &w, key, family, SEC / 20, SEC / 5, false, on_report, NULL), 0);
         return w;
 }
 
@@ -595,8 +592,7 @@ Test(source_dns, report_may_free_any_watch)
                 source_start(&server, 1, CONFIG_TRANSPORT_TCP);
                 for (size_t j = 0; j < 2; j++)
                         cr_assert_eq(source_dns_watch(source, &victims[j], j ? "b.default" : "a.default",
-                                                      KHS_FAMILY_ANY, SEC, SEC, false, on_report_free_all,
-                                                      NULL),
+                                                      KHS_FAMILY_ANY, SEC, SEC, false, on_report_free_all, NULL),
                                      0);
                 n_findings = 0;
                 run_until(2, SEC / 4);
@@ -634,9 +630,9 @@ Test(source_dns, update_without_a_change_asks_nothing)
 
         server_listen_tcp(&server);
         source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        cr_assert_eq(source_dns_watch(source, &w, "a.default", KHS_FAMILY_IPV4, 60 * SEC, 60 * SEC, false,
-                                      on_report, NULL),
-                     0);
+        cr_assert_eq(
+                source_dns_watch(source, &w, "a.default", KHS_FAMILY_IPV4, 60 * SEC, 60 * SEC, false, on_report, NULL),
+                0);
         run_until(1, SEC);
         cr_assert_eq(server.n_tcp, 1);
         cr_assert_eq(source_watch_update(w, KHS_FAMILY_IPV4, 60 * SEC, 60 * SEC), 0);
@@ -670,8 +666,9 @@ Test(source_dns, unused_family_rests_until_the_other_one_empties)
 
 Test(source_dns, without_a_server_names_fail_once)
 {
-        struct source_dns_options options = {
-                .cluster_domain = "cluster.local", .resolv_conf = "/nonexistent", .query_rate = 200};
+        struct source_dns_options options = { .cluster_domain = "cluster.local",
+                                              .resolv_conf = "/nonexistent",
+                                              .query_rate = 200 };
         struct source_watch *w;
 
         cr_assert_eq(source_dns_new(&source, event, &options), 0);
