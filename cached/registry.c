@@ -5,11 +5,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "answer/order.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "registry.h"
 #include "source/static.h"
+#include "table/policy.h"
 
 #define STATIC_MAX_STALE_USEC (3600 * USEC_PER_SEC)
 #define LINES_PER_TICK        10 /* changes of state that are told in a second; the rest are counted */
@@ -93,11 +93,11 @@ static void changed(struct registration *item, int change)
         tell(item);
 }
 
-static void on_result(void *userdata, const struct source_result *result)
+static void on_result(void *userdata, const struct finding *result)
 {
         struct registration *item = userdata;
 
-        if (result->kind == SOURCE_ANSWER || result->kind == SOURCE_NEGATIVE)
+        if (result->kind == FINDING_ANSWER || result->kind == FINDING_NEGATIVE)
                 item->heard[result->family == AF_INET6] = true;
         changed(item, service_apply(item->service, result, usec_now()));
         count_awaited(item, is_awaited(item));

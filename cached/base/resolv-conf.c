@@ -24,9 +24,9 @@ static bool is_blank(char c)
         return c == ' ' || c == '\t';
 }
 
-static bool address_parse(const char *text, size_t n_text, struct config_address *ret)
+static bool address_parse(const char *text, size_t n_text, struct address *ret)
 {
-        struct config_address address = { .port = DNS_PORT };
+        struct address address = { .port = DNS_PORT };
         char copy[INET6_ADDRSTRLEN];
 
         /* "fe80::1%eth0": c-ares 1.18 has no word for the scope. */
@@ -46,7 +46,7 @@ static bool address_parse(const char *text, size_t n_text, struct config_address
 
 static void conf_add(struct resolv_conf *conf, const char *text, size_t n_text)
 {
-        struct config_address address;
+        struct address address;
 
         if (!address_parse(text, n_text, &address)) {
                 conf->n_skipped++;

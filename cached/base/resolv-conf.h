@@ -11,12 +11,12 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "config/config.h" /* struct config_address */
+#include "base/address.h"
 
 #define RESOLV_CONF_SERVERS_MAX 8U /* glibc takes the first 3 and never looks further */
 
 struct resolv_conf {
-        struct config_address servers[RESOLV_CONF_SERVERS_MAX]; /* port 53, in the file's order, no duplicates */
+        struct address servers[RESOLV_CONF_SERVERS_MAX]; /* port 53, in the file's order, no duplicates */
         size_t n_servers;
         size_t n_skipped; /* nameserver lines that are no address, scoped, or too many */
         dev_t dev;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "answer/target.h"
+#include "base/address.h"
 #include "table/format.h" /* enum khs_source, khs_order, khs_family, KHS_ANSWERS_* */
 
 typedef uint64_t config_usec;
@@ -24,18 +25,6 @@ typedef uint64_t config_usec;
 enum config_include { CONFIG_INCLUDE_READY, CONFIG_INCLUDE_SERVING, CONFIG_INCLUDE_ALL };
 enum config_hosts { CONFIG_HOSTS_AUTO, CONFIG_HOSTS_YES, CONFIG_HOSTS_NO };
 enum config_transport { CONFIG_TRANSPORT_TCP, CONFIG_TRANSPORT_UDP };
-
-struct config_address {
-        uint8_t family; /* AF_INET or AF_INET6 */
-        uint16_t port;  /* host byte order; 0 = none given */
-        uint8_t bytes[16];
-};
-
-struct config_network {
-        uint8_t family;
-        uint8_t prefix;
-        uint8_t bytes[16];
-};
 
 struct config_service {
         char *name;      /* S; NULL for the defaults of a [namespace] section */
@@ -53,7 +42,7 @@ struct config_service {
         uint8_t source;   /* enum khs_source */
         char **aliases;   /* lower case, checked against the rules of design section 4, unique */
         size_t n_aliases;
-        struct config_address *endpoints; /* static source */
+        struct address *endpoints; /* static source */
         size_t n_endpoints;
         config_usec refresh_min, refresh_max, max_stale;
 
@@ -63,15 +52,15 @@ struct config_service {
 struct config {
         uint8_t source; /* enum khs_source: default of the services */
         char *cluster_domain;
-        char *namespace;                    /* completes bare names; never NULL after config_load() */
-        bool namespace_explicit;            /* namespace = was given and is not auto */
-        struct config_address *dns_servers; /* port 53 filled in; none: follow resolv.conf */
+        char *namespace;             /* completes bare names; never NULL after config_load() */
+        bool namespace_explicit;     /* namespace = was given and is not auto */
+        struct address *dns_servers; /* port 53 filled in; none: follow resolv.conf */
         size_t n_dns_servers;
         uint8_t dns_transport; /* enum config_transport */
         config_usec refresh_min, refresh_max, max_stale, orphan_max;
         uint32_t query_rate;
         char *metrics_listen; /* NULL when off */
-        struct config_network *allow_cidr;
+        struct network *allow_cidr;
         size_t n_allow_cidr;
         uint64_t max_table_size; /* bytes */
         bool reverse;

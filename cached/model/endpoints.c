@@ -87,9 +87,9 @@ struct known {
 struct walk {
         const struct host_table *old;
         const struct host_addrs *old_addrs;
-        const struct source_result *news; /* or NULL */
-        uint32_t old_row, old_twin;       /* the old address's; its twins begin there */
-        uint32_t n_old;                   /* its endpoints: it and its twins; 0: it is new */
+        const struct finding *news; /* or NULL */
+        uint32_t old_row, old_twin; /* the old address's; its twins begin there */
+        uint32_t n_old;             /* its endpoints: it and its twins; 0: it is new */
         uint32_t first_news, n_news;
 };
 
@@ -109,7 +109,7 @@ static void walk_old(struct walk *w, struct address address)
 
 static int compare_news(const struct walk *w, uint32_t i, struct address address)
 {
-        const struct source_endpoint *e = &w->news->endpoints[i];
+        const struct finding_endpoint *e = &w->news->endpoints[i];
 
         return compare((struct address){ e->family, e->bytes }, address);
 }
@@ -131,7 +131,7 @@ static const struct khs_row_endpoint *old_at(const struct walk *w, uint32_t i)
         return &w->old->rows[i == 0 ? w->old_row : w->old->n - w->old->n_twins + w->old_twin + i - 1];
 }
 
-static const struct source_endpoint *news_at(const struct walk *w, uint32_t i)
+static const struct finding_endpoint *news_at(const struct walk *w, uint32_t i)
 {
         return &w->news->endpoints[w->first_news + i];
 }
@@ -148,7 +148,7 @@ static struct known known_of_old(const struct khs_row_endpoint *e)
 }
 
 /* Ports that were not learned are those that the same host had, or an address that has only one. */
-static struct known known_of_news(const struct walk *w, const struct source_endpoint *e,
+static struct known known_of_news(const struct walk *w, const struct finding_endpoint *e,
                                   const struct khs_row_endpoint *old)
 {
         if (!e->ports_unknown)
@@ -389,7 +389,7 @@ static void add_news(struct making *m, uint32_t i, struct address address)
         uint32_t o = 0;
 
         for (uint32_t n = 0; n < w->n_news; n++) {
-                const struct source_endpoint *e = news_at(w, n);
+                const struct finding_endpoint *e = news_at(w, n);
 
                 while (o < w->n_old && compare_hosts(old_at(w, o)->host, e->host) < 0)
                         o++;
@@ -429,7 +429,7 @@ static void table_shrink(struct host_table *table)
         table->twins = twins ? twins : table->twins;
 }
 
-static uint32_t most_twins(uint32_t n_addrs, const struct host_table *old, const struct source_result *news)
+static uint32_t most_twins(uint32_t n_addrs, const struct host_table *old, const struct finding *news)
 {
         uint64_t n = (uint64_t)old->n_twins + (news ? news->n_endpoints : 0);
 
@@ -437,7 +437,7 @@ static uint32_t most_twins(uint32_t n_addrs, const struct host_table *old, const
 }
 
 int host_table_make(struct host_table *ret, const struct host_addrs *addrs, const struct host_table *old,
-                    const struct host_addrs *old_addrs, const struct source_result *news, const struct khs_port *ports,
+                    const struct host_addrs *old_addrs, const struct finding *news, const struct khs_port *ports,
                     size_t n_ports)
 {
         struct making m = {

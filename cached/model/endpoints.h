@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "answer/target.h" /* struct khs_port */
-#include "source/source.h"
+#include "model/finding.h"
 
 #define HOST_TABLE_PORT_SETS 255U /* that differ, in one service: as many as a record can tell apart */
 
@@ -32,7 +32,7 @@ struct host_table {
         uint16_t *twins; /* for each the number of its address, never falling */
         bool complete;   /* every address has a host name, and none that is not known */
 
-        uint8_t *others_unknown; /* for each address, as in struct source_endpoint */
+        uint8_t *others_unknown; /* for each address, as in struct finding_endpoint */
         char *strings;
         struct khs_row_port *ports; /* all sets, one after the other */
 };
@@ -42,7 +42,7 @@ struct host_table {
  *
  * @addrs:   that there are now
  * @old, @old_addrs: the table until now, and its addresses
- * @news:    what a source says (SOURCE_ENDPOINTS), or NULL. Where it does not know all hosts of an
+ * @news:    what a source says (FINDING_ENDPOINTS), or NULL. Where it does not know all hosts of an
  *           address, and those it knows are no others than were known, the rest of these stay
  * @ports:   that the service is configured with; their names must outlive the table. An endpoint has
  *           those that are known of it, in this order; where the first has a name and is not known,
@@ -53,7 +53,7 @@ struct host_table {
  * Return: 0; -ENOMEM.
  */
 int host_table_make(struct host_table *ret, const struct host_addrs *addrs, const struct host_table *old,
-                    const struct host_addrs *old_addrs, const struct source_result *news, const struct khs_port *ports,
+                    const struct host_addrs *old_addrs, const struct finding *news, const struct khs_port *ports,
                     size_t n_ports);
 void host_table_deinit(struct host_table *table);
 

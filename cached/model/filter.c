@@ -11,7 +11,7 @@
 
 #include "model/filter.h"
 
-static bool in_network(const uint8_t *bytes, const struct config_network *network)
+static bool in_network(const uint8_t *bytes, const struct network *network)
 {
         unsigned int n_whole = network->prefix / 8U, n_rest = network->prefix % 8U;
         uint8_t mask = (uint8_t)(0xff00U >> n_rest);
@@ -35,7 +35,7 @@ static bool is_special6(const uint8_t *b)
         return b[0] == 0xff || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) || memcmp(b, mapped, 12) == 0;
 }
 
-bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct config_network *allow_cidr, size_t n_allow_cidr)
+bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct network *allow_cidr, size_t n_allow_cidr)
 {
         if (family == AF_INET ? is_special4(bytes) : is_special6(bytes))
                 return false;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/config.h" /* struct config_network */
+#include "base/address.h"
 
 /**
  * address_is_pod() - may this address be handed to programs as an endpoint?
@@ -20,4 +20,4 @@
  * Refuses what can never be a pod seen from elsewhere: 0/8, 127/8, 169.254/16, 224/3 (multicast,
  * reserved and broadcast); ::, ::1, fe80::/10, ff00::/8, v4-mapped.
  */
-bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct config_network *allow_cidr, size_t n_allow_cidr);
+bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct network *allow_cidr, size_t n_allow_cidr);

@@ -192,7 +192,7 @@ int service_configure(struct service *s, const struct service_options *options)
 }
 
 /* Those that are allowed, in their order. Return: how many. */
-static uint32_t copy_allowed(const struct service_family *f, int family, const struct config_network *allow_cidr,
+static uint32_t copy_allowed(const struct service_family *f, int family, const struct network *allow_cidr,
                              size_t n_allow_cidr, uint8_t *ret)
 {
         size_t size = address_size(family);
@@ -207,7 +207,7 @@ static uint32_t copy_allowed(const struct service_family *f, int family, const s
         return n;
 }
 
-int service_restrict(struct service *s, const struct config_network *allow_cidr, size_t n_allow_cidr, uint64_t now)
+int service_restrict(struct service *s, const struct network *allow_cidr, size_t n_allow_cidr, uint64_t now)
 {
         static const int families[] = { AF_INET, AF_INET6 };
         uint8_t *allowed[2] = { NULL };
@@ -260,7 +260,7 @@ static int seed_family(struct service *s, struct service_family *f, const struct
 }
 
 /* A source's attributes. Return: whether they say anything new, or -ENOMEM. */
-static int apply_endpoints(struct service *s, const struct source_result *result)
+static int apply_endpoints(struct service *s, const struct finding *result)
 {
         struct host_addrs addrs = addrs_of(s);
         struct host_table table;
@@ -281,10 +281,10 @@ static int apply_endpoints(struct service *s, const struct source_result *result
 }
 
 /* What a record says of the endpoint that has the i-th address. */
-static struct source_endpoint seed_endpoint(const struct khs_row *row, uint32_t i, const struct khs_row_endpoint *e)
+static struct finding_endpoint seed_endpoint(const struct khs_row *row, uint32_t i, const struct khs_row_endpoint *e)
 {
         bool six = i >= row->n4;
-        struct source_endpoint ret = {
+        struct finding_endpoint ret = {
                 .family = six ? AF_INET6 : AF_INET,
                 .others_unknown = !(row->flags & KHS_REC_HOSTS_COMPLETE),
                 .host = e->host && e->host[0] ? e->host : NULL,
@@ -305,8 +305,8 @@ static struct source_endpoint seed_endpoint(const struct khs_row *row, uint32_t 
 static int seed_endpoints(struct service *s, const struct khs_row *row)
 {
         uint32_t n_addrs = row->n4 + row->n6, twin = 0;
-        struct source_endpoint *endpoints = calloc((size_t)n_addrs + row->n_twins + 1, sizeof(*endpoints));
-        struct source_result result = { .kind = SOURCE_ENDPOINTS, .endpoints = endpoints };
+        struct finding_endpoint *endpoints = calloc((size_t)n_addrs + row->n_twins + 1, sizeof(*endpoints));
+        struct finding result = { .kind = FINDING_ENDPOINTS, .endpoints = endpoints };
         int r;
 
         if (!endpoints)
@@ -341,7 +341,7 @@ int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
         return r;
 }
 
-static int apply_answer(struct service *s, struct service_family *f, const struct source_result *result, uint64_t now)
+static int apply_answer(struct service *s, struct service_family *f, const struct finding *result, uint64_t now)
 {
         bool was_known = is_known(f);
         int changed = set_addresses(s, f, result->addrs, result->n_addrs, address_size(result->family));
@@ -357,7 +357,7 @@ static int apply_answer(struct service *s, struct service_family *f, const struc
 }
 
 /* Whether the source's "none" is to be believed. */
-static bool negative_counts(struct service_family *f, const struct source_result *result, uint64_t now)
+static bool negative_counts(struct service_family *f, const struct finding *result, uint64_t now)
 {
         if (result->source != KHS_SOURCE_DNS)
                 return true;
@@ -369,7 +369,7 @@ static bool negative_counts(struct service_family *f, const struct source_result
         return f->n_negatives >= SERVICE_NEGATIVES;
 }
 
-static enum service_change apply_failure(struct service_family *f, const struct source_result *result, uint64_t now)
+static enum service_change apply_failure(struct service_family *f, const struct finding *result, uint64_t now)
 {
         if (f->state == KHS_SERVICE_FRESH || f->state == KHS_SERVICE_STALE)
                 enter(f, KHS_SERVICE_STALE, result->reason, now);
@@ -378,8 +378,8 @@ static enum service_change apply_failure(struct service_family *f, const struct 
         return SERVICE_TIMES;
 }
 
-static enum service_change apply_negative(struct service *s, struct service_family *f,
-                                          const struct source_result *result, uint64_t now)
+static enum service_change apply_negative(struct service *s, struct service_family *f, const struct finding *result,
+                                          uint64_t now)
 {
         bool was_empty = f->state == KHS_SERVICE_EMPTY;
 
@@ -393,7 +393,7 @@ static enum service_change apply_negative(struct service *s, struct service_fami
         return was_empty ? SERVICE_TIMES : SERVICE_CONTENT;
 }
 
-static int apply_addresses(struct service *s, const struct source_result *result, uint64_t now)
+static int apply_addresses(struct service *s, const struct finding *result, uint64_t now)
 {
         struct service_family *f = family_of(s, result->family);
 
@@ -401,18 +401,18 @@ static int apply_addresses(struct service *s, const struct source_result *result
                 return SERVICE_UNCHANGED;
         f->source = result->source;
         switch (result->kind) {
-        case SOURCE_ANSWER:
+        case FINDING_ANSWER:
                 return apply_answer(s, f, result, now);
-        case SOURCE_NEGATIVE:
+        case FINDING_NEGATIVE:
                 return apply_negative(s, f, result, now);
         default:
                 return apply_failure(f, result, now);
         }
 }
 
-int service_apply(struct service *s, const struct source_result *result, uint64_t now)
+int service_apply(struct service *s, const struct finding *result, uint64_t now)
 {
-        int change = result->kind == SOURCE_ENDPOINTS ? apply_endpoints(s, result) : apply_addresses(s, result, now);
+        int change = result->kind == FINDING_ENDPOINTS ? apply_endpoints(s, result) : apply_addresses(s, result, now);
 
         if (change == SERVICE_CONTENT)
                 s->version++;

@@ -28,10 +28,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/config.h" /* struct config_network */
+#include "base/address.h"
 #include "model/endpoints.h"
-#include "source/source.h"
-#include "write/writer.h"
+#include "model/finding.h"
+#include "table/row.h"
 
 #define SERVICE_NEGATIVES         3
 #define SERVICE_NEGATIVE_GAP_USEC 2000000ULL
@@ -98,7 +98,7 @@ int service_configure(struct service *s, const struct service_options *options);
  *
  * Return: enum service_change; -ENOMEM: all is as it was.
  */
-int service_restrict(struct service *s, const struct config_network *allow_cidr, size_t n_allow_cidr, uint64_t now);
+int service_restrict(struct service *s, const struct network *allow_cidr, size_t n_allow_cidr, uint64_t now);
 
 /**
  * service_seed() - begin with what the table of an earlier daemon said
@@ -112,7 +112,7 @@ int service_restrict(struct service *s, const struct config_network *allow_cidr,
 int service_seed(struct service *s, const struct khs_row *row, uint64_t now);
 
 /* A source has spoken. Return: what changed, or -ENOMEM: nothing did. */
-int service_apply(struct service *s, const struct source_result *result, uint64_t now);
+int service_apply(struct service *s, const struct finding *result, uint64_t now);
 
 /* Time has passed: expires what is too old. */
 enum service_change service_tick(struct service *s, uint64_t now);

@@ -4,52 +4,11 @@
  * What every source says, and the one way in which it says it.
  *
  * A source (dns, static, kubernetes) learns the endpoints of services and reports each finding as
- * a struct source_result through a source_report_fn. It knows nothing of the service model's
+ * a struct finding through a source_report_fn. It knows nothing of the service model's
  * states nor of the table.
  */
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "table/format.h" /* enum khs_source, enum khs_reason */
-#include "write/writer.h" /* struct khs_row_port */
-
-enum source_kind {
-        SOURCE_ANSWER,    /* these addresses, all of them */
-        SOURCE_NEGATIVE,  /* the source says: none of this family (NXDOMAIN or NODATA) */
-        SOURCE_FAILURE,   /* nothing was learned: time-out, SERVFAIL, refused, malformed, truncated */
-        SOURCE_ENDPOINTS, /* what some addresses are besides; which ones there are is said by the others */
-};
-
-/*
- * What the source says of one of an address's endpoints. Those that stand here replace all that it said of
- * their address before.
- */
-struct source_endpoint {
-        uint8_t family; /* AF_INET or AF_INET6 */
-        uint8_t bytes[16];
-        bool others_unknown;              /* of the address: it may be that of more hosts than are known here */
-        bool ports_unknown;               /* nothing was learned of its ports: they stay as they were */
-        const char *host;                 /* one label, lower case; NULL: none */
-        const struct khs_row_port *ports; /* those with a name; NULL: none. Equal ones are best shared */
-        uint32_t n_ports;
-};
-
-struct source_result {
-        uint8_t family;    /* AF_INET or AF_INET6 */
-        uint8_t kind;      /* enum source_kind */
-        uint8_t reason;    /* enum khs_reason: why it is a failure or a negative; 0 with an answer */
-        uint8_t source;    /* enum khs_source: who says so */
-        uint32_t ttl_s;    /* of the answer, in seconds, as the source gave it; unclamped */
-        uint32_t n_addrs;  /* with an answer: 1..KHS_MAX_ADDRS */
-        const void *addrs; /* n_addrs x 4 or 16 bytes, network byte order, sorted, no duplicates; borrowed */
-
-        /* SOURCE_ENDPOINTS: nothing above counts but source. What is not named here stays as it was. */
-        uint32_t n_endpoints;
-        const struct source_endpoint
-                *endpoints; /* IPv4 first, each family sorted, then by host (bytewise), no duplicates; borrowed */
-};
+#include "model/finding.h"
 
 /**
  * source_report_fn() - a source has learned something about one service
@@ -59,4 +18,4 @@ struct source_result {
  *
  * Called from the event loop's thread. The callee may remove this or any other watch.
  */
-typedef void (*source_report_fn)(void *userdata, const struct source_result *result);
+typedef void (*source_report_fn)(void *userdata, const struct finding *result);

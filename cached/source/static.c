@@ -87,9 +87,9 @@ bool source_static_equal(const struct source_static *a, const struct source_stat
 
 static void report_family(struct source_static *s, uint8_t family, uint32_t n, const void *addrs)
 {
-        const struct source_result result = {
+        const struct finding result = {
                 .family = family,
-                .kind = n > 0 ? SOURCE_ANSWER : SOURCE_NEGATIVE,
+                .kind = n > 0 ? FINDING_ANSWER : FINDING_NEGATIVE,
                 .reason = n > 0 ? KHS_REASON_NONE : KHS_REASON_NODATA,
                 .source = KHS_SOURCE_STATIC,
                 .ttl_s = SOURCE_STATIC_TTL_S,

@@ -159,7 +159,7 @@ static bool take_record(const struct dns_rules *rules, const struct dns_name *na
 static struct dns_answer read_sections(const struct dns_rules *rules, const struct dns_question *question,
                                        struct dns_view *view, uint8_t *addrs)
 {
-        struct dns_answer answer = { .kind = SOURCE_ANSWER, .ttl_s = UINT32_MAX };
+        struct dns_answer answer = { .kind = FINDING_ANSWER, .ttl_s = UINT32_MAX };
         struct dns_name name = dns_question_name(question);
         uint16_t type = dns_question_type(question);
         size_t n_records = dns_view_count(view, DNS_SECTION_ANSWER);

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/config.h" /* struct config_network */
-#include "source/source.h" /* enum source_kind, KHS_MAX_ADDRS */
+#include "base/address.h"
+#include "model/finding.h"
 
 #define DNS_NAME_WIRE_MAX 255U  /* RFC 1035, 2.3.4 */
 #define DNS_EDNS_SIZE     1232U /* what fits any path unfragmented: DNS flag day 2020 */
@@ -47,12 +47,12 @@ struct dns_question {
 /* What answers are judged by. */
 struct dns_rules {
         struct dns_name domain; /* the cluster domain: whose SOA makes a negative believable */
-        const struct config_network *allow_cidr;
+        const struct network *allow_cidr;
         size_t n_allow_cidr;
 };
 
 struct dns_answer {
-        uint8_t kind;   /* enum source_kind */
+        uint8_t kind;   /* enum finding_kind */
         uint8_t reason; /* enum khs_reason; 0 with an answer */
         bool ask_tcp;   /* truncated, or the case was not kept: the same question by TCP may help */
         uint32_t ttl_s; /* lowest of the addresses; of a negative, the lower of SOA TTL and minimum */
@@ -92,7 +92,7 @@ bool dns_reply_matches(const struct dns_question *question, const uint8_t *packe
  *
  * @question:  as it was sent
  * @packet:    the reply, @n_packet bytes from anywhere
- * @ret:       always filled; what can't be read is a SOURCE_FAILURE
+ * @ret:       always filled; what can't be read is a FINDING_FAILURE
  * @ret_addrs: room for KHS_MAX_ADDRS x 4 or 16 bytes; sorted, no duplicates
  *
  * Work is bounded by the packet's length: a name is followed over at most 128 pointers.

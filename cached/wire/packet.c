@@ -123,7 +123,7 @@ bool dns_record_is_alias(const struct dns_record *record, const struct dns_name 
 struct dns_answer dns_read_negative(const struct dns_rules *rules, const struct dns_name *name, struct dns_view *view)
 {
         bool nxdomain = dns_reply_rcode(view) == DNS_RCODE_NXDOMAIN;
-        struct dns_answer answer = { .kind = SOURCE_NEGATIVE };
+        struct dns_answer answer = { .kind = FINDING_NEGATIVE };
         size_t n_records = dns_view_count(view, DNS_SECTION_AUTHORITY);
         struct dns_record record;
 

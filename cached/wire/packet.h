@@ -108,5 +108,5 @@ struct dns_answer dns_read_negative(const struct dns_rules *rules, const struct 
 
 static inline struct dns_answer dns_failure(enum khs_reason reason)
 {
-        return (struct dns_answer){ .kind = SOURCE_FAILURE, .reason = (uint8_t)reason };
+        return (struct dns_answer){ .kind = FINDING_FAILURE, .reason = (uint8_t)reason };
 }

@@ -244,7 +244,7 @@ static bool reading_begin(struct reading *r, const struct dns_question *question
 
 static struct dns_answer reading_end(const struct reading *r)
 {
-        struct dns_answer answer = { .kind = SOURCE_ANSWER };
+        struct dns_answer answer = { .kind = FINDING_ANSWER };
 
         if (r->cut) {
                 answer = dns_failure(KHS_REASON_TRUNCATED);
@@ -282,7 +282,7 @@ void dns_ptr_read(const struct dns_question *question, const struct dns_name *se
         *ret = reading_end(&r);
         if (r.n_records == 0 && !r.cut)
                 *ret = (struct dns_answer){
-                        .kind = SOURCE_NEGATIVE,
+                        .kind = FINDING_NEGATIVE,
                         .reason = dns_reply_rcode(&r.view) == DNS_RCODE_NXDOMAIN ? KHS_REASON_NXDOMAIN
                                                                                  : KHS_REASON_NODATA,
                 };

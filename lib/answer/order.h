@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "table/format.h"
+#include "table/policy.h"
 
 #define KHS_AUTO_ANSWERS 4U
 #define KHS_CANDIDATES   64U /* addresses that are looked at for one answer of N */
@@ -101,23 +101,3 @@ static inline void khs_order_keep(struct khs_keep *keep, struct khs_run *run, ui
  * weight: one that comes or goes moves only the hosts that it wins or had won, 1/n of them.
  */
 uint64_t khs_order_weight(const uint8_t host[static 16], int family, const void *address);
-
-static inline uint32_t khs_policy(uint32_t answers, enum khs_order order, enum khs_family family)
-{
-        return (answers & 0xffffU) | (uint32_t)order << 16 | (uint32_t)family << 24;
-}
-
-static inline uint32_t khs_policy_answers(uint32_t policy)
-{
-        return policy & 0xffffU;
-}
-
-static inline enum khs_order khs_policy_order(uint32_t policy)
-{
-        return (enum khs_order)(policy >> 16 & 0xffU);
-}
-
-static inline enum khs_family khs_policy_family(uint32_t policy)
-{
-        return (enum khs_family)(policy >> 24);
-}

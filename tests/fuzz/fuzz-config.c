@@ -121,7 +121,7 @@ static bool is_name(const char *text)
         return n > 0 && n <= KHS_NAME_MAX && text[n - 1] != '.';
 }
 
-static void check_addresses(const struct config_address *addresses, size_t n)
+static void check_addresses(const struct address *addresses, size_t n)
 {
         for (size_t i = 0; i < n; i++)
                 CHECK(addresses[i].family == AF_INET || addresses[i].family == AF_INET6);

@@ -95,8 +95,8 @@ static void check_answer(const struct dns_rules *rules, const struct dns_questio
 {
         bool same_case = false, matches = dns_reply_matches(question, packet, n_packet, &same_case);
 
-        CHECK(answer->kind == SOURCE_ANSWER || answer->kind == SOURCE_NEGATIVE || answer->kind == SOURCE_FAILURE);
-        if (answer->kind == SOURCE_FAILURE) {
+        CHECK(answer->kind == FINDING_ANSWER || answer->kind == FINDING_NEGATIVE || answer->kind == FINDING_FAILURE);
+        if (answer->kind == FINDING_FAILURE) {
                 CHECK(answer->reason != KHS_REASON_NONE && answer->reason < KHS_REASON_RESTART);
                 return;
         }
@@ -104,7 +104,7 @@ static void check_answer(const struct dns_rules *rules, const struct dns_questio
         CHECK(matches && (packet[2] & 0x82) == 0x80 && !answer->ask_tcp);
         CHECK(same_case || !question->mixed_case);
         CHECK(answer->ttl_s >> 31 == 0);
-        if (answer->kind == SOURCE_ANSWER) {
+        if (answer->kind == FINDING_ANSWER) {
                 CHECK(answer->reason == KHS_REASON_NONE && (packet[3] & 0x0f) == 0);
                 check_addresses(rules, answer, addrs, family, packet, n_packet);
         } else {
@@ -131,7 +131,7 @@ static void fuzz_records(const struct dns_rules *rules, const struct dns_questio
                 CHECK(again);
                 dns_answer_read(rules, question, again, n_again, &answer, addrs);
                 check_answer(rules, question, again, n_again, family, &answer, addrs);
-                if (answer.kind == SOURCE_ANSWER)
+                if (answer.kind == FINDING_ANSWER)
                         check_addresses(rules, &answer, addrs, family, packet, n_packet);
                 free(again);
         }
@@ -144,8 +144,8 @@ static void fuzz_records(const struct dns_rules *rules, const struct dns_questio
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static uint8_t addrs[2][KHS_MAX_ADDRS * 16U];
-        static const struct config_network allow[] = { { .family = AF_INET, .prefix = 9, .bytes = { 10 } },
-                                                       { .family = AF_INET6, .prefix = 8, .bytes = { 0xfd } } };
+        static const struct network allow[] = { { .family = AF_INET, .prefix = 9, .bytes = { 10 } },
+                                                { .family = AF_INET6, .prefix = 8, .bytes = { 0xfd } } };
         struct dns_rules rules = { .n_allow_cidr = 0 };
         struct dns_question question;
         struct dns_answer answer, again;

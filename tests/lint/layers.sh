@@ -1,5 +1,5 @@
 #!/bin/bash
-# Data moves one way: nss -> lib, cached -> lib, never sideways or back. Read from the includes.
+# Data moves one way: who may include whom, read from the includes. CONTRIBUTING.md explains the table.
 #
 #     layers.sh SOURCE-DIRECTORY
 
@@ -11,35 +11,84 @@ export LC_ALL=C
 
 cd "$1" || exit 1
 
+# What the files of a folder may include besides their own folder: folders or single headers, written from
+# the root of lib/ or cached/. The last row that fits counts; subfolders of a row's folder belong to it.
+table() {
+        cat <<'ROWS'
+lib/table
+lib/read                table
+lib/write               table read
+lib/answer              table read
+lib/k8shsvc.c           table read answer k8shsvc.h
+nss                     table read answer
+cached/base             table
+cached/config           table base answer
+cached/model            table base answer/target.h
+cached/wire             table base answer/target.h model/finding.h
+cached/source           table base answer/target.h model wire source/source.h
+cached/source/static.c  table base answer/target.h model source/source.h config/config.h
+cached/source/fallback.c  base source/source.h
+cached/publish          table base model read write
+cached/registry.c       table base config source model publish registry.h
+cached/registry.h       table base config source model publish
+cached/main.c           table read write answer base config source model publish daemon.h registry.h
+cached/daemon.c         table read write answer base config source model publish daemon.h registry.h
+cached/daemon.h         base
+ROWS
+}
+
 # The headers of libc and of the kernel that lib/ and nss/ may include.
 libc_headers='(linux|sys|netinet|arpa|asm|bits)/[a-z0-9_/.-]+\.h|(assert|ctype|endian|errno|fcntl|inttypes|limits'
 libc_headers+='|netdb|nss|poll|resolv|sched|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string'
 libc_headers+='|strings|syscall|time|unistd)\.h'
 
 sources() {
-        find "$1" -name '*.[ch]' | sort
+        find "$@" -name '*.[ch]' | sort
 }
 
-# FILE:LINE:HEADER of each include with quotes.
+# FILE HEADER of each include with quotes.
 quoted_includes() {
-        sources "$1" | xargs grep -nHoE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"[^"]+"' |
-                sed -E 's/#[[:space:]]*include[[:space:]]+"([^"]+)"/\1/; s/[[:space:]]//g'
+        sources "$@" | xargs grep -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"[^"]+"' |
+                sed -E 's/^([^:]*):[^"]*"([^"]+)"/\1 \2/'
 }
 
-# Headers with quotes come from one of the given folders, and are named without a path.
-includes_only_from() {
-        local folder=$1 file line header found place
-        shift
-        while IFS=: read -r file line header; do
-                found=
-                for place in "$@"; do
-                        [ -e "$place/$header" ] && found=yes
-                done
-                case $header in
-                */*) found= ;;
-                esac
-                [ -n "$found" ] || echo "$file:$line: \"$header\" is not of: $*"
-        done < <(quoted_includes "$folder")
+# Which row of the table a file belongs to: the longest that it begins with.
+includes_by_the_table() {
+        quoted_includes "$1" | awk -v root="$1" '
+                NR == FNR { place[NR] = $1; allowed[NR] = " " $0 " "; sub(/^ [^ ]+/, "", allowed[NR]); rows = NR; next }
+                {
+                        best = 0
+                        for (i = 1; i <= rows; i++)
+                                if (($1 == place[i] || index($1, place[i] "/") == 1) && length(place[i]) > length(place[best]))
+                                        best = i
+                        if (!best) { print $1 ": no row of the table is for it"; next }
+                        own = $1; sub(/^[^\/]*\//, "", own); sub(/\/?[^\/]*$/, "", own)
+                        # a source owns its own folder, not all of source/
+                        top = own; if (top !~ /^source\//) sub(/\/.*/, "", top); else { split(top, t, "/"); top = t[1] "/" t[2] }
+                        header = $2
+                        if (top != "" && top != "source" && (index(header, top "/") == 1)) next
+                        own_header = $1; sub(/^[^\/]*\//, "", own_header); sub(/\.c$/, ".h", own_header)
+                        if (header == own_header) next
+                        if (root == "nss" && header !~ /\//) next
+                        n = split(allowed[best], a, " ")
+                        for (i = 1; i <= n; i++)
+                                if (header == a[i] || (a[i] !~ /\.h$/ && index(header, a[i] "/") == 1)) next
+                        print $1 ": \"" header "\" is none of:" allowed[best]
+                }' <(table) -
+}
+
+# A header is found where it is said to be: from the root of lib/ or cached/, nss/ alone by its name.
+includes_from_the_root() {
+        local file header
+        while read -r file header; do
+                [ -e "lib/$header" ] || [ -e "${file%%/*}/$header" ] || echo "$file: no \"$header\" below lib/ or ${file%%/*}/"
+        done < <(quoted_includes "$1")
+}
+
+# A module is a .c and its .h. tsort prints a circle on stderr and fails.
+no_circle() {
+        quoted_includes lib nss cached | sed -E 's/^(lib|cached|nss)\///; s/\.[ch] / /; s/\.[ch]$//' |
+                tsort 2>&1 >/dev/null
 }
 
 includes_only_libc() {
@@ -48,15 +97,21 @@ includes_only_libc() {
         true
 }
 
-# A stage of lib/ must not know its users.
+# no_word PATTERN FOLDER...: what a stage must not know or do.
 no_word() {
-        local folder=$1 pattern=$2
-        sources "$folder" | xargs grep -nHE "$pattern"
+        local pattern=$1
+        shift
+        sources "$@" | xargs grep -nHE "$pattern"
         true
 }
 
 has_sources() {
         [ "$(sources "$1" | wc -l)" -gt 0 ] || echo "no source file in $1: this test looks at nothing"
+}
+
+# FOLDER PATTERN-OF-HEADER: nobody else includes it.
+only_user() {
+        quoted_includes lib nss cached | awk -v folder="$1/" -v header="$2" '$2 ~ header && index($1, folder) != 1 && $1 !~ /^lib\/write\//'
 }
 
 public_header_alone() {
@@ -75,16 +130,17 @@ public_header_alone() {
 
 for folder in lib nss cached; do
         check "$folder/: there are sources to look at" has_sources "$folder"
+        check "$folder/ includes what the table allows" includes_by_the_table "$folder"
+        check "$folder/ writes includes from the root" includes_from_the_root "$folder"
 done
-check "lib/ includes its own headers" includes_only_from lib lib
+check "no module includes itself by way of others" no_circle
 check "lib/ includes nothing but libc otherwise" includes_only_libc lib
-check "nss/ includes its own headers and those of lib/" includes_only_from nss nss lib
 check "nss/ includes nothing but libc otherwise" includes_only_libc nss
-check "cached/ includes its own headers and those of lib/" includes_only_from cached cached lib
-check "lib/ reads no environment variable" no_word lib '\b(secure_)?getenv\b'
-check "nss/ reads no environment variable" no_word nss '\b(secure_)?getenv\b'
-check "nss/ allocates nothing" no_word nss '\b(malloc|calloc|realloc|strdup|asprintf|alloca)[[:space:]]*\('
-check "lib/ has no thread-local variable" no_word lib '\b(__thread|_Thread_local|thread_local)\b'
-check "nss/ has no thread-local variable" no_word nss '\b(__thread|_Thread_local|thread_local)\b'
+check "only cached/publish includes lib/write" only_user cached/publish '^write/'
+check "cached/model and cached/wire know no event loop" no_word 'systemd/sd-' cached/model cached/wire
+check "lib/ and nss/ read no environment variable" no_word '\b(secure_)?getenv\b' lib nss
+check "the readers allocate nothing" no_word '\b(malloc|calloc|realloc|strdup|asprintf|alloca)[[:space:]]*\(' \
+        lib/table lib/read lib/answer nss
+check "lib/ and nss/ have no thread-local variable" no_word '\b(__thread|_Thread_local|thread_local)\b' lib nss
 check "the public header compiles alone, as C99 and as C++" public_header_alone
 finish

@@ -133,7 +133,7 @@ static int parse_port(const struct config_key *key, const char *text, void *ret)
 }
 
 /* The operator's word is good, loopback and link-local for a laptop too; but nobody can connect to these. */
-static bool is_no_endpoint(const struct config_address *a)
+static bool is_no_endpoint(const struct address *a)
 {
         static const uint8_t unspecified[16];
 
@@ -144,7 +144,7 @@ static bool is_no_endpoint(const struct config_address *a)
 
 static int parse_endpoint(const struct config_key *key, const char *text, void *ret)
 {
-        struct config_address address;
+        struct address address;
 
         (void)key;
         if (config_address_parse(text, &address) < 0 || is_no_endpoint(&address))
@@ -155,7 +155,7 @@ static int parse_endpoint(const struct config_key *key, const char *text, void *
 
 static int parse_server(const struct config_key *key, const char *text, void *ret)
 {
-        struct config_address address;
+        struct address address;
 
         (void)key;
         if (config_address_parse(text, &address) < 0)

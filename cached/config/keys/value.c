@@ -144,9 +144,9 @@ static int bytes_parse(const char *text, size_t n_text, uint8_t *ret_family, uin
         return 0;
 }
 
-static int bracketed_parse(const char *text, struct config_address *ret)
+static int bracketed_parse(const char *text, struct address *ret)
 {
-        struct config_address address = { 0 };
+        struct address address = { 0 };
         const char *end = strchr(text, ']');
 
         if (!end || bytes_parse(text + 1, (size_t)(end - text - 1), &address.family, address.bytes) < 0)
@@ -159,9 +159,9 @@ static int bracketed_parse(const char *text, struct config_address *ret)
         return 0;
 }
 
-int config_address_parse(const char *text, struct config_address *ret)
+int config_address_parse(const char *text, struct address *ret)
 {
-        struct config_address address = { 0 };
+        struct address address = { 0 };
         const char *colon = strchr(text, ':');
         size_t n_text = strlen(text);
 
@@ -179,7 +179,7 @@ int config_address_parse(const char *text, struct config_address *ret)
         return 0;
 }
 
-static bool has_host_bits(const struct config_network *network, unsigned int n_bits)
+static bool has_host_bits(const struct network *network, unsigned int n_bits)
 {
         for (unsigned int i = network->prefix; i < n_bits; i++)
                 if (network->bytes[i / 8] & (0x80U >> (i % 8)))
@@ -187,9 +187,9 @@ static bool has_host_bits(const struct config_network *network, unsigned int n_b
         return false;
 }
 
-int config_network_parse(const char *text, struct config_network *ret)
+int config_network_parse(const char *text, struct network *ret)
 {
-        struct config_network network = { 0 };
+        struct network network = { 0 };
         size_t n_text = strcspn(text, "/");
         uint64_t prefix;
         unsigned int n_bits;
@@ -321,7 +321,7 @@ int config_url_parse(const char *text, char **ret)
 
 int config_listen_parse(const char *text, char **ret)
 {
-        struct config_address address;
+        struct address address;
 
         if (config_address_parse(text, &address) < 0 || address.port == 0)
                 return -EINVAL;

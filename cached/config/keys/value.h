@@ -27,9 +27,9 @@ struct config_duration {
 struct config_duration config_duration_format(config_usec usec);
 
 /* ADDR, ADDR:PORT, [V6], [V6]:PORT, V6; the port is 0 when none is given. No scope, no name. */
-int config_address_parse(const char *text, struct config_address *ret);
+int config_address_parse(const char *text, struct address *ret);
 /* ADDR/PREFIX, or ADDR alone; bits beyond the prefix must be 0. */
-int config_network_parse(const char *text, struct config_network *ret);
+int config_network_parse(const char *text, struct network *ret);
 
 /* RFC 1123 label, any case. */
 bool config_label_valid(const char *text, size_t n_text);

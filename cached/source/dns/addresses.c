@@ -34,7 +34,7 @@ static void read_reply(struct dns_lookup *lookup, const struct dns_question *que
 static void family_report(struct dns_family *family, const struct dns_answer *answer)
 {
         struct dns_lookups *lookups = family->lookup.lookups;
-        struct source_result result = {
+        struct finding result = {
                 .family = family->family,
                 .kind = answer->kind,
                 .reason = answer->reason,
@@ -44,13 +44,13 @@ static void family_report(struct dns_family *family, const struct dns_answer *an
                 .addrs = answer->n_addrs > 0 ? lookups->addrs : NULL,
         };
 
-        if (answer->kind == SOURCE_ANSWER)
+        if (answer->kind == FINDING_ANSWER)
                 lookups->stats.n_answers++;
-        else if (answer->kind == SOURCE_NEGATIVE)
+        else if (answer->kind == FINDING_NEGATIVE)
                 lookups->stats.n_negatives++;
         else
                 lookups->stats.n_failures++;
-        if (answer->kind == SOURCE_FAILURE)
+        if (answer->kind == FINDING_FAILURE)
                 lookups->stats.failures[answer->reason]++;
         family->report(family, &result);
 }
@@ -82,11 +82,11 @@ static void done(struct dns_lookup *lookup, const struct dns_answer *answer)
         uint64_t delay;
 
         family->parked = false;
-        if (answer->kind == SOURCE_ANSWER) {
+        if (answer->kind == FINDING_ANSWER) {
                 family->has_addresses = true;
                 delay = dns_schedule_answer(&family->schedule, family->min_usec, family->max_usec, answer->ttl_s,
                                             dns_random32());
-        } else if (answer->kind == SOURCE_NEGATIVE) {
+        } else if (answer->kind == FINDING_NEGATIVE) {
                 delay = settle_negative(family, answer->ttl_s);
         } else if (!dns_pool_any_up(lookup->lookups->pool)) {
                 dns_lookup_wait(lookup);

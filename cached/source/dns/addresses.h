@@ -12,7 +12,7 @@
 struct dns_family;
 
 /* @result is valid during the call. May stop or start any lookup. */
-typedef void (*dns_family_fn)(struct dns_family *family, const struct source_result *result);
+typedef void (*dns_family_fn)(struct dns_family *family, const struct finding *result);
 
 struct dns_family {
         struct dns_lookup lookup;

@@ -449,12 +449,12 @@ int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bo
         findings.n_endpoints = map->n_links;
         for (uint32_t i = 0; i < map->n_links; i++) {
                 const struct row *row = &map->rows[map->links[i].row];
-                struct source_endpoint *e = &findings.endpoints[i];
+                struct finding_endpoint *e = &findings.endpoints[i];
                 uint32_t host = map->links[i].host;
 
-                *e = (struct source_endpoint){ .family = row->family,
-                                               .others_unknown = !hosts_complete && !row->whole,
-                                               .host = map->hosts[host].name };
+                *e = (struct finding_endpoint){ .family = row->family,
+                                                .others_unknown = !hosts_complete && !row->whole,
+                                                .host = map->hosts[host].name };
                 memcpy(e->bytes, row->bytes, sizeof(e->bytes));
                 if (i > 0 && same_numbers(map, host, map->links[i - 1].host)) {
                         e->ports = e[-1].ports;

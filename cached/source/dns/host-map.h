@@ -62,10 +62,10 @@ bool dns_host_map_next_row(const struct dns_host_map *map, uint32_t *cursor, uin
 const char *dns_host_map_name(const struct dns_host_map *map, uint32_t host);
 void dns_host_map_row(const struct dns_host_map *map, uint32_t row, uint8_t *ret_family, const uint8_t **ret_bytes);
 
-/* What the map has to say, as SOURCE_ENDPOINTS has it. */
+/* What the map has to say, as FINDING_ENDPOINTS has it. */
 struct dns_host_findings {
-        struct source_endpoint *endpoints; /* host points into the map */
-        struct khs_row_port *ports;        /* name points into the ports given */
+        struct finding_endpoint *endpoints; /* host points into the map */
+        struct khs_row_port *ports;         /* name points into the ports given */
         uint32_t n_endpoints;
 };
 

@@ -128,7 +128,7 @@ static void hosts_destroy(struct dns_hosts *hosts)
 /* @last: of the round. Return: false if we are gone. */
 static bool hosts_report(struct dns_hosts *hosts, bool last)
 {
-        struct source_result result = { .kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS };
+        struct finding result = { .kind = FINDING_ENDPOINTS, .source = KHS_SOURCE_DNS };
         struct dns_host_findings findings;
 
         hosts->reported_usec = usec_now();
@@ -275,7 +275,7 @@ static void single_done(struct question *question, const struct dns_answer *answ
 
         question->asking = false;
         hosts->n_asking--;
-        if (answer->kind == SOURCE_FAILURE) {
+        if (answer->kind == FINDING_FAILURE) {
                 hosts->n_vain++;
                 if (hosts->step == STEP_HOSTS) {
                         hosts->failed = true;
@@ -308,8 +308,8 @@ static bool streak_goes_on(struct streak *streak)
 /* Return: whether that there is nothing may be true. */
 static bool believe(struct belief *belief, const struct dns_answer *answer)
 {
-        if (answer->kind != SOURCE_NEGATIVE) {
-                if (answer->kind == SOURCE_ANSWER)
+        if (answer->kind != FINDING_NEGATIVE) {
+                if (answer->kind == FINDING_ANSWER)
                         *belief = (struct belief){ .had = true };
                 return true;
         }
@@ -330,7 +330,7 @@ static bool addresses_are_answered(const struct dns_hosts *hosts)
 /* Return: whether the answer is one that the server can't give. */
 static bool is_too_large(const struct dns_hosts *hosts, struct belief *belief, const struct dns_answer *answer)
 {
-        return answer->kind == SOURCE_FAILURE && answer->reason == KHS_REASON_SERVFAIL &&
+        return answer->kind == FINDING_FAILURE && answer->reason == KHS_REASON_SERVFAIL &&
                addresses_are_answered(hosts) && streak_goes_on(&belief->servfails);
 }
 
@@ -370,7 +370,7 @@ static void srv_done(struct dns_hosts *hosts, const struct dns_answer *answer)
 {
         struct belief *belief = hosts->step == STEP_PORTS ? &hosts->beliefs[hosts->port] : &hosts->service;
         bool cut = hosts->cut_now || is_too_large(hosts, belief, answer);
-        bool answered = answer->kind != SOURCE_FAILURE || cut, doubtful = !believe(belief, answer);
+        bool answered = answer->kind != FINDING_FAILURE || cut, doubtful = !believe(belief, answer);
 
         hosts->cut_now = false;
         hosts->cut = hosts->cut || cut;
@@ -433,12 +433,12 @@ static int question(struct dns_lookup *lookup, struct dns_name *ret_name, uint16
 
 static int read_srv(struct dns_hosts *hosts, const struct dns_answer *answer)
 {
-        if (answer->kind != SOURCE_FAILURE)
+        if (answer->kind != FINDING_FAILURE)
                 hosts->cut_now = false;
         else if (answer->reason == KHS_REASON_TRUNCATED)
                 hosts->cut_now = true;
         if (hosts->step == STEP_SERVICE)
-                hosts->empty = answer->kind != SOURCE_FAILURE && hosts->srv->n_targets == 0;
+                hosts->empty = answer->kind != FINDING_FAILURE && hosts->srv->n_targets == 0;
         return dns_host_map_take_srv(hosts->map, hosts->srv,
                                      hosts->step == STEP_PORTS ? hosts->port : (uint32_t)hosts->n_ports);
 }
@@ -446,7 +446,7 @@ static int read_srv(struct dns_hosts *hosts, const struct dns_answer *answer)
 static int read_ptr(struct question *q, const struct dns_answer *answer)
 {
         struct dns_hosts *hosts = q->hosts;
-        bool whole = answer->kind != SOURCE_FAILURE;
+        bool whole = answer->kind != FINDING_FAILURE;
 
         if (!whole && hosts->srv->n_targets == 0)
                 return 0;
@@ -459,7 +459,7 @@ static int read_host(struct question *q, const struct dns_answer *answer)
         size_t size = q->family == AF_INET ? 4 : 16;
         int r = 0;
 
-        for (uint32_t i = 0; r == 0 && answer->kind == SOURCE_ANSWER && i < answer->n_addrs; i++)
+        for (uint32_t i = 0; r == 0 && answer->kind == FINDING_ANSWER && i < answer->n_addrs; i++)
                 r = dns_host_map_take_addr(q->hosts->map, q->about, q->family, bytes + i * size);
         return r;
 }
@@ -474,7 +474,7 @@ static void read_reply(struct dns_lookup *lookup, const struct dns_question *que
         struct dns_name service;
         int r = dns_lookups_service_name(hosts->lookups, hosts->key, &service);
 
-        *ret = (struct dns_answer){ .kind = SOURCE_FAILURE, .reason = KHS_REASON_MALFORMED };
+        *ret = (struct dns_answer){ .kind = FINDING_FAILURE, .reason = KHS_REASON_MALFORMED };
         if (r < 0)
                 return;
         switch ((enum step)hosts->step) {
@@ -624,7 +624,7 @@ int dns_hosts_set_ports(struct dns_hosts *hosts, const struct khs_port *ports, s
         return 0;
 }
 
-void dns_hosts_addresses(struct dns_hosts *hosts, const struct source_result *result)
+void dns_hosts_addresses(struct dns_hosts *hosts, const struct finding *result)
 {
         struct addresses *addresses = &hosts->addresses[result->family == AF_INET6];
         size_t size = (size_t)result->n_addrs * (result->family == AF_INET6 ? 16 : 4);
@@ -632,7 +632,7 @@ void dns_hosts_addresses(struct dns_hosts *hosts, const struct source_result *re
                     memcmp(addresses->bytes, result->addrs, size) == 0;
         uint8_t *bytes;
 
-        if (result->kind != SOURCE_ANSWER) {
+        if (result->kind != FINDING_ANSWER) {
                 addresses->missed = true;
                 return;
         }

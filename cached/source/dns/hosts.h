@@ -19,7 +19,7 @@ struct dns_hosts;
  *
  * @srv:    scratch for the answer at hand, shared by all
  * @key:    "S.N"; borrowed
- * @report: called with SOURCE_ENDPOINTS and @userdata; may free this
+ * @report: called with FINDING_ENDPOINTS and @userdata; may free this
  *
  * Return: 0, or -ENOMEM.
  */
@@ -32,6 +32,6 @@ struct dns_hosts *dns_hosts_free(struct dns_hosts *hosts);
 int dns_hosts_set_ports(struct dns_hosts *hosts, const struct khs_port *ports, size_t n_ports);
 
 /* What DNS has just said of the addresses of one family. */
-void dns_hosts_addresses(struct dns_hosts *hosts, const struct source_result *result);
+void dns_hosts_addresses(struct dns_hosts *hosts, const struct finding *result);
 /* That family is not asked for any more, or the service has lost its addresses. */
 void dns_hosts_forget(struct dns_hosts *hosts, uint8_t family);

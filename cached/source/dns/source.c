@@ -38,7 +38,7 @@ struct source_dns {
         struct dns_pool pool;
         struct dns_lookups lookups;
         char *domain;
-        struct config_network *allow_cidr;
+        struct network *allow_cidr;
         char *resolv_conf; /* NULL: servers were given */
         struct resolv_conf resolv;
         int resolv_error; /* of the last reading; the next heartbeat tries again */
@@ -54,7 +54,7 @@ static void on_server_change(void *userdata, struct dns_server *server)
         dns_lookups_servers_changed(&source->lookups);
 }
 
-static void on_result(struct dns_family *family, const struct source_result *result)
+static void on_result(struct dns_family *family, const struct finding *result)
 {
         struct dns_family *first = family->family == AF_INET ? family : family - 1;
         struct source_watch *watch = (void *)((char *)first - offsetof(struct source_watch, families));
@@ -67,7 +67,7 @@ static void on_result(struct dns_family *family, const struct source_result *res
 /* The copies of one set of options; handed over all at once or not at all. */
 struct copies {
         char *domain, *resolv_conf;
-        struct config_network *allow_cidr;
+        struct network *allow_cidr;
         struct dns_name name;
 };
 
@@ -97,7 +97,7 @@ static int copies_init(struct copies *copies, const struct source_dns_options *o
         return 0;
 }
 
-static int source_set_servers(struct source_dns *source, const struct config_address *servers, size_t n_servers)
+static int source_set_servers(struct source_dns *source, const struct address *servers, size_t n_servers)
 {
         int r = dns_pool_set(&source->pool, servers, n_servers);
 

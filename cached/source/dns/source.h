@@ -25,12 +25,12 @@ struct source_watch;
 /* Everything is copied. */
 struct source_dns_options {
         const char *cluster_domain;
-        const struct config_address *servers; /* with their ports */
-        size_t n_servers;                     /* 0: follow resolv_conf */
-        const char *resolv_conf;              /* path */
-        uint8_t transport;                    /* enum config_transport */
-        uint32_t query_rate;                  /* refresh queries a second */
-        const struct config_network *allow_cidr;
+        const struct address *servers; /* with their ports */
+        size_t n_servers;              /* 0: follow resolv_conf */
+        const char *resolv_conf;       /* path */
+        uint8_t transport;             /* enum config_transport */
+        uint32_t query_rate;           /* refresh queries a second */
+        const struct network *allow_cidr;
         size_t n_allow_cidr;
 };
 
@@ -103,7 +103,7 @@ int source_watch_update(struct source_watch *watch, uint8_t family, uint64_t ref
  *
  * @ports: of the service; those with a name are asked for
  *
- * They are reported as SOURCE_ENDPOINTS, behind the addresses.
+ * They are reported as FINDING_ENDPOINTS, behind the addresses.
  *
  * Return: 0, or -ENOMEM: what was learned until then goes on being learned.
  */

@@ -173,7 +173,7 @@ static void lookup_finish(struct dns_lookup *lookup, const struct dns_answer *an
 
 static void lookup_fail(struct dns_lookup *lookup, enum khs_reason reason)
 {
-        struct dns_answer failure = { .kind = SOURCE_FAILURE, .reason = (uint8_t)reason };
+        struct dns_answer failure = { .kind = FINDING_FAILURE, .reason = (uint8_t)reason };
 
         lookup_finish(lookup, &failure);
 }
@@ -229,7 +229,7 @@ static void lookup_judge(struct dns_lookup *lookup, const struct dns_answer *ans
         struct dns_server *server = lookup->server;
 
         lookup->lookups->stats.n_dropped += answer->n_dropped;
-        if (answer->kind != SOURCE_FAILURE) {
+        if (answer->kind != FINDING_FAILURE) {
                 if (!lookup->class->hosts)
                         dns_server_set_knows_cluster(server, true);
                 lookup_finish(lookup, answer);

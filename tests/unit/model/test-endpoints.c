@@ -69,11 +69,11 @@ static const struct host_addrs *pods(struct pods *pods, const char *last4, const
         return &pods->addrs;
 }
 
-static struct source_endpoint endpoint(bool six, uint8_t last, const char *host)
+static struct finding_endpoint endpoint(bool six, uint8_t last, const char *host)
 {
         if (six)
-                return (struct source_endpoint){ .family = AF_INET6, .bytes = { 0xfd, [15] = last }, .host = host };
-        return (struct source_endpoint){ .family = AF_INET, .bytes = { 10, 0, 0, last }, .host = host };
+                return (struct finding_endpoint){ .family = AF_INET6, .bytes = { 0xfd, [15] = last }, .host = host };
+        return (struct finding_endpoint){ .family = AF_INET, .bytes = { 10, 0, 0, last }, .host = host };
 }
 
 static const struct khs_port number = { .kind = KHS_PORT_NUMBER, .number = 8080 },
@@ -82,12 +82,10 @@ static const struct khs_port number = { .kind = KHS_PORT_NUMBER, .number = 8080 
                              dns = { .kind = KHS_PORT_NAME, .name = "dns", .udp = true };
 
 static struct host_table make(const struct host_addrs *addrs, const struct host_table *old,
-                              const struct host_addrs *old_addrs, const struct source_endpoint *endpoints,
+                              const struct host_addrs *old_addrs, const struct finding_endpoint *endpoints,
                               uint32_t n_endpoints, const struct khs_port *ports, size_t n_ports)
 {
-        const struct source_result news = { .kind = SOURCE_ENDPOINTS,
-                                            .n_endpoints = n_endpoints,
-                                            .endpoints = endpoints };
+        const struct finding news = { .kind = FINDING_ENDPOINTS, .n_endpoints = n_endpoints, .endpoints = endpoints };
         static const struct host_table nothing;
         struct host_table table;
 
@@ -112,7 +110,7 @@ static const char *hosts(const struct host_table *table)
 
 Test(host_table, begins_with_nothing)
 {
-        const struct source_endpoint silent[] = { endpoint(false, 1, NULL) };
+        const struct finding_endpoint silent[] = { endpoint(false, 1, NULL) };
         struct host_table table;
         struct pods p;
 
@@ -127,7 +125,7 @@ Test(host_table, begins_with_nothing)
 
 Test(host_table, hosts_come_to_their_addresses)
 {
-        const struct source_endpoint news[] = {
+        const struct finding_endpoint news[] = {
                 endpoint(false, 1, "web-0"), endpoint(false, 3, "web-2"), endpoint(false, 9, "gone-0"),
                 endpoint(true, 2, "web-1"),  endpoint(true, 3, "web-2"),
         };
@@ -152,9 +150,9 @@ Test(host_table, hosts_come_to_their_addresses)
 
 Test(host_table, attributes_live_as_long_as_their_addresses)
 {
-        const struct source_endpoint first[] = { endpoint(false, 2, "web-0"), endpoint(false, 4, "web-1"),
-                                                 endpoint(true, 4, "web-1") };
-        const struct source_endpoint second[] = { endpoint(false, 4, "web-9"), endpoint(false, 5, NULL) };
+        const struct finding_endpoint first[] = { endpoint(false, 2, "web-0"), endpoint(false, 4, "web-1"),
+                                                  endpoint(true, 4, "web-1") };
+        const struct finding_endpoint second[] = { endpoint(false, 4, "web-9"), endpoint(false, 5, NULL) };
         struct host_table a, b, c;
         struct pods p, q, r;
 
@@ -168,7 +166,7 @@ Test(host_table, attributes_live_as_long_as_their_addresses)
         c = make(&q.addrs, &b, &q.addrs, second, 2, NULL, 0);
         cr_expect_str_eq(hosts(&c), "- - web-9 - web-1 -");
         host_table_deinit(&b);
-        b = make(&q.addrs, &c, &q.addrs, (struct source_endpoint[]){ endpoint(false, 4, NULL) }, 1, NULL, 0);
+        b = make(&q.addrs, &c, &q.addrs, (struct finding_endpoint[]){ endpoint(false, 4, NULL) }, 1, NULL, 0);
         cr_expect_str_eq(hosts(&b), "- - - - web-1 -");
         host_table_deinit(&c);
 
@@ -193,12 +191,12 @@ static const char *twins(const struct host_table *table)
 /* Pods in the network of their node: the first by name has the row of the address. */
 Test(host_table, hosts_of_one_address_are_twins)
 {
-        const struct source_endpoint news[] = {
+        const struct finding_endpoint news[] = {
                 endpoint(false, 1, "web-0"), endpoint(false, 1, "web-10"), endpoint(false, 1, "web-2"),
                 endpoint(false, 2, "web-1"), endpoint(true, 1, "web-0"),   endpoint(true, 1, "web-2"),
         };
-        const struct source_endpoint later[] = { endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1"),
-                                                 endpoint(false, 2, "web-9") };
+        const struct finding_endpoint later[] = { endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1"),
+                                                  endpoint(false, 2, "web-9") };
         struct host_table a, b, c;
         struct pods p, q;
 
@@ -228,8 +226,8 @@ Test(host_table, hosts_of_one_address_are_twins)
 /* The same hosts in the same order of rows, and one of them is elsewhere. */
 Test(host_table, twin_that_moves_makes_another_table)
 {
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"),
-                                          endpoint(false, 2, "web-1") };
+        struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"),
+                                           endpoint(false, 2, "web-1") };
         struct host_table a, b;
         struct pods p;
 
@@ -249,7 +247,7 @@ Test(host_table, twins_have_ports_of_their_own)
 {
         const struct khs_row_port first[] = { { "grpc", 9000, IPPROTO_TCP } },
                                   second[] = { { "grpc", 9001, IPPROTO_TCP } };
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1") };
+        struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1") };
         struct host_table a, b;
         struct pods p;
 
@@ -278,8 +276,8 @@ Test(host_table, twins_have_ports_of_their_own)
 Test(host_table, part_of_the_hosts_is_no_reason_to_forget_the_others)
 {
         const struct khs_row_port port[] = { { "grpc", 9000, IPPROTO_TCP } };
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1"),
-                                          endpoint(false, 1, "web-2") };
+        struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1"),
+                                           endpoint(false, 1, "web-2") };
         struct host_table a, b;
         struct pods p;
 
@@ -314,7 +312,7 @@ Test(host_table, part_of_the_hosts_is_no_reason_to_forget_the_others)
 Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
 {
         const uint32_t n = 2 * KHS_MAX_ADDRS + 5;
-        struct source_endpoint *news = calloc(n, sizeof(*news));
+        struct finding_endpoint *news = calloc(n, sizeof(*news));
         char(*names)[16] = calloc(n, sizeof(*names));
         struct host_table a, b;
         struct pods p;
@@ -339,7 +337,7 @@ Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
 
 Test(host_table, hosts_that_are_not_known_keep_it_from_being_complete)
 {
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-2") };
+        struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-2") };
         struct host_table a, b;
         struct pods p;
 
@@ -375,8 +373,8 @@ Test(host_table, ports_are_those_configured_in_their_order)
                                              { "dns", 53, IPPROTO_UDP } },
                                   web1[] = { { "grpc", 9001, IPPROTO_UDP }, { "dns", 5353, IPPROTO_UDP } };
         const struct khs_port ports[] = { grpc, number, base, dns };
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1"),
-                                          endpoint(false, 3, "web-2"), endpoint(false, 4, "web-3") };
+        struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1"),
+                                           endpoint(false, 3, "web-2"), endpoint(false, 4, "web-3") };
         struct host_table table;
         struct pods p;
 
@@ -409,7 +407,7 @@ Test(host_table, ports_are_those_configured_in_their_order)
 Test(host_table, ports_without_hosts_are_knowledge_too)
 {
         const struct khs_row_port ports[] = { { "grpc", 9000, IPPROTO_TCP } };
-        struct source_endpoint news[] = { endpoint(false, 1, NULL) };
+        struct finding_endpoint news[] = { endpoint(false, 1, NULL) };
         struct host_table table;
         struct pods p;
 
@@ -425,8 +423,8 @@ Test(host_table, ports_without_hosts_are_knowledge_too)
 Test(host_table, ports_stay_where_nothing_was_learned_of_them)
 {
         const struct khs_row_port known[] = { { "grpc", 9000, IPPROTO_TCP } };
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0") };
-        struct source_result result = { .kind = SOURCE_ENDPOINTS, .n_endpoints = 1, .endpoints = news };
+        struct finding_endpoint news[] = { endpoint(false, 1, "web-0") };
+        struct finding result = { .kind = FINDING_ENDPOINTS, .n_endpoints = 1, .endpoints = news };
         struct host_table a, b, c;
         struct pods p;
 
@@ -451,7 +449,7 @@ Test(host_table, ports_follow_the_configuration)
 {
         const struct khs_row_port known[] = { { "grpc", 9000, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
         const struct khs_port both[] = { grpc, dns }, other[] = { dns, number };
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0") };
+        struct finding_endpoint news[] = { endpoint(false, 1, "web-0") };
         struct host_table a, b;
         struct pods p;
 
@@ -471,7 +469,7 @@ Test(host_table, ports_follow_the_configuration)
 Test(host_table, too_many_sets_of_ports_cost_the_last_ones)
 {
         static struct khs_row_port ports[300];
-        static struct source_endpoint news[300];
+        static struct finding_endpoint news[300];
         static uint8_t v4[300][4];
         const struct host_addrs addrs = { .n4 = 300, .v4 = v4[0] };
         struct host_table table;
@@ -480,7 +478,7 @@ Test(host_table, too_many_sets_of_ports_cost_the_last_ones)
                 ports[i] = (struct khs_row_port){ "grpc", (uint16_t)(9000 + i), IPPROTO_TCP };
                 memcpy(v4[i], (uint8_t[]){ 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, 4);
                 news[i] =
-                        (struct source_endpoint){ .family = AF_INET, .host = "web", .ports = &ports[i], .n_ports = 1 };
+                        (struct finding_endpoint){ .family = AF_INET, .host = "web", .ports = &ports[i], .n_ports = 1 };
                 memcpy(news[i].bytes, v4[i], 4);
         }
         table = make(&addrs, NULL, NULL, news, 300, &grpc, 1);
@@ -493,7 +491,7 @@ Test(host_table, equal_tables_are_told)
 {
         const struct khs_row_port a_port[] = { { "grpc", 9000, IPPROTO_TCP } },
                                   b_port[] = { { "grpc", 9001, IPPROTO_TCP } };
-        struct source_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1") };
+        struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1") };
         struct host_table a, b;
         struct pods p;
 
@@ -520,7 +518,7 @@ Test(host_table, largest_service)
 {
         struct host_addrs addrs = { .n4 = KHS_MAX_ADDRS, .n6 = KHS_MAX_ADDRS };
         uint8_t *v4 = malloc(KHS_MAX_ADDRS * 4), *v6 = malloc(KHS_MAX_ADDRS * 16);
-        struct source_endpoint *news = calloc(2 * KHS_MAX_ADDRS, sizeof(*news));
+        struct finding_endpoint *news = calloc(2 * KHS_MAX_ADDRS, sizeof(*news));
         char(*names)[16] = calloc(KHS_MAX_ADDRS, sizeof(*names));
         struct host_table table;
 

@@ -28,33 +28,33 @@ static struct service *make(enum khs_family family)
 
 static int answer(struct service *s, int family, const void *addrs, uint32_t n, uint64_t now)
 {
-        const struct source_result result = { .family = (uint8_t)family,
-                                              .kind = SOURCE_ANSWER,
-                                              .source = KHS_SOURCE_DNS,
-                                              .ttl_s = 5,
-                                              .n_addrs = n,
-                                              .addrs = addrs };
+        const struct finding result = { .family = (uint8_t)family,
+                                        .kind = FINDING_ANSWER,
+                                        .source = KHS_SOURCE_DNS,
+                                        .ttl_s = 5,
+                                        .n_addrs = n,
+                                        .addrs = addrs };
 
         return service_apply(s, &result, now);
 }
 
 static int no(struct service *s, int family, enum khs_source source, uint64_t now)
 {
-        const struct source_result result = { .family = (uint8_t)family,
-                                              .kind = SOURCE_NEGATIVE,
-                                              .ttl_s = 5,
-                                              .reason = KHS_REASON_NXDOMAIN,
-                                              .source = (uint8_t)source };
+        const struct finding result = { .family = (uint8_t)family,
+                                        .kind = FINDING_NEGATIVE,
+                                        .ttl_s = 5,
+                                        .reason = KHS_REASON_NXDOMAIN,
+                                        .source = (uint8_t)source };
 
         return service_apply(s, &result, now);
 }
 
 static int failure(struct service *s, int family, uint64_t now)
 {
-        const struct source_result result = { .family = (uint8_t)family,
-                                              .kind = SOURCE_FAILURE,
-                                              .reason = KHS_REASON_TIMEOUT,
-                                              .source = KHS_SOURCE_DNS };
+        const struct finding result = { .family = (uint8_t)family,
+                                        .kind = FINDING_FAILURE,
+                                        .reason = KHS_REASON_TIMEOUT,
+                                        .source = KHS_SOURCE_DNS };
 
         return service_apply(s, &result, now);
 }
@@ -130,8 +130,8 @@ Test(service, failure_keeps_the_last_good_answer_for_max_stale)
 Test(service, addresses_that_are_not_allowed_any_more_go_at_once)
 {
         static const uint8_t mixed[] = { 10, 0, 0, 1, 10, 0, 0, 2, 192, 0, 2, 1 };
-        const struct config_network ten = { .family = AF_INET, .prefix = 8, .bytes = { 10 } };
-        const struct config_network other = { .family = AF_INET, .prefix = 12, .bytes = { 172, 16 } };
+        const struct network ten = { .family = AF_INET, .prefix = 8, .bytes = { 10 } };
+        const struct network other = { .family = AF_INET, .prefix = 12, .bytes = { 172, 16 } };
         struct service *s = make(KHS_FAMILY_ANY);
 
         (void)answer(s, AF_INET, mixed, 3, T0);
@@ -333,7 +333,7 @@ static int configure(struct service *s, bool hosts, const struct khs_port *ports
 static int endpoints(struct service *s, const char *first, const char *second, uint16_t grpc_number)
 {
         const struct khs_row_port port = { "grpc", grpc_number, IPPROTO_TCP };
-        const struct source_endpoint list[] = {
+        const struct finding_endpoint list[] = {
                 { .family = AF_INET,
                   .bytes = { 10, 0, 0, 1 },
                   .host = first,
@@ -345,8 +345,8 @@ static int endpoints(struct service *s, const char *first, const char *second, u
                   .ports = &port,
                   .n_ports = grpc_number > 0 },
         };
-        const struct source_result result = {
-                .kind = SOURCE_ENDPOINTS, .source = KHS_SOURCE_DNS, .n_endpoints = 2, .endpoints = list
+        const struct finding result = {
+                .kind = FINDING_ENDPOINTS, .source = KHS_SOURCE_DNS, .n_endpoints = 2, .endpoints = list
         };
 
         return service_apply(s, &result, T0);

@@ -52,12 +52,12 @@ static struct service *make_service(const char *key)
 static void answer(struct service *s, uint8_t first, uint32_t n)
 {
         static uint8_t addrs[KHS_MAX_ADDRS][4];
-        const struct source_result result = { .family = AF_INET,
-                                              .kind = SOURCE_ANSWER,
-                                              .source = KHS_SOURCE_DNS,
-                                              .ttl_s = 5,
-                                              .n_addrs = n,
-                                              .addrs = addrs };
+        const struct finding result = { .family = AF_INET,
+                                        .kind = FINDING_ANSWER,
+                                        .source = KHS_SOURCE_DNS,
+                                        .ttl_s = 5,
+                                        .n_addrs = n,
+                                        .addrs = addrs };
 
         for (uint32_t i = 0; i < n; i++) {
                 addrs[i][0] = 10;

@@ -36,7 +36,7 @@ static struct dns_answer judge(const struct dns_question *question, const struct
 #define cr_failure(answer, why)                                                                                        \
         do {                                                                                                           \
                 struct dns_answer a_ = (answer);                                                                       \
-                cr_assert_eq(a_.kind, SOURCE_FAILURE);                                                                 \
+                cr_assert_eq(a_.kind, FINDING_FAILURE);                                                                \
                 cr_assert_eq(a_.reason, why, "reason %u", a_.reason);                                                  \
         } while (0)
 
@@ -101,7 +101,7 @@ Test(dns_message, addresses_are_sorted_and_unique_with_the_lowest_ttl)
         record(&reply, 0, "evil.default.svc.cluster.local", DNS_TYPE_A, 1, "\x0a\x63\x63\x63", 4);
         record(&reply, 0, NULL, 46, 1, "sig", 3);
         answer = judge(&question, &reply);
-        cr_assert_eq(answer.kind, SOURCE_ANSWER);
+        cr_assert_eq(answer.kind, FINDING_ANSWER);
         cr_assert_eq(answer.reason, 0);
         cr_assert_eq(answer.ttl_s, 7);
         cr_assert_eq(answer.n_addrs, 2);
@@ -132,7 +132,7 @@ Test(dns_message, four_thousand_addresses_are_taken)
 
 Test(dns_message, addresses_that_cannot_be_pods_are_dropped)
 {
-        struct config_network pods = { .family = AF_INET, .prefix = 15, .bytes = { 10, 0 } };
+        struct network pods = { .family = AF_INET, .prefix = 15, .bytes = { 10, 0 } };
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply reply = begin(&question, 0);
         struct dns_answer answer;
@@ -209,7 +209,7 @@ Test(dns_message, negatives_need_an_soa_of_the_cluster)
                 if (cases[i].soa)
                         soa(&reply, cases[i].soa, 30, 5);
                 answer = judge(&question, &reply);
-                cr_assert_eq(answer.kind, foreign ? SOURCE_FAILURE : SOURCE_NEGATIVE, "case %zu", i);
+                cr_assert_eq(answer.kind, foreign ? FINDING_FAILURE : FINDING_NEGATIVE, "case %zu", i);
                 cr_assert_eq(answer.reason, cases[i].reason, "case %zu", i);
                 cr_assert_eq(answer.ttl_s, foreign ? 0 : 5, "case %zu", i);
         }
@@ -250,7 +250,7 @@ Test(dns_message, reply_must_be_to_the_question)
                 struct reply reply = begin(&question, 0);
 
                 record(&reply, 0, NULL, DNS_TYPE_A, 5, pod1, 4);
-                cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+                cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
                 reply.packet[cases[i].at] = cases[i].value;
                 cr_failure(judge(&question, &reply), KHS_REASON_MALFORMED);
         }
@@ -263,7 +263,7 @@ Test(dns_message, udp_must_keep_the_case)
         struct dns_answer answer;
 
         record(&reply, 0, NULL, DNS_TYPE_A, 5, pod1, 4);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         reply.packet[13] ^= 0x20;
         answer = judge(&question, &reply);
         cr_failure(answer, KHS_REASON_MALFORMED);

@@ -69,7 +69,7 @@ static struct dns_answer judge(const struct dns_question *question, const struct
 #define cr_fails(question, reply, why)                                                                                 \
         do {                                                                                                           \
                 struct dns_answer a_ = judge(question, reply);                                                         \
-                cr_expect_eq(a_.kind, SOURCE_FAILURE);                                                                 \
+                cr_expect_eq(a_.kind, FINDING_FAILURE);                                                                \
                 cr_expect_eq(a_.reason, why, "reason %u", a_.reason);                                                  \
                 cr_expect_eq(srv.n_targets, 0);                                                                        \
                 cr_expect_eq(srv.n_addrs, 0);                                                                          \
@@ -136,7 +136,7 @@ Test(dns_srv, hosts_with_their_ports_and_addresses)
         record(&reply, 2, "web-0." SERVICE, DNS_TYPE_A, 30, pod0, 4);
         record(&reply, 2, "web-1." SERVICE, DNS_TYPE_AAAA, 30, six, 16);
         record(&reply, 2, "Web-1." SERVICE, DNS_TYPE_A, 30, pod1, 4);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_assert_eq(srv.n_targets, 2);
         cr_expect_str_eq(srv.targets[0].host, "web-0");
         cr_expect_eq(srv.targets[0].port, 9000);
@@ -163,7 +163,7 @@ Test(dns_srv, host_with_several_ports_has_its_address_once_for_all)
                 target(&reply, NULL, port, "10-1-0-1." SERVICE);
         }
         record(&reply, 2, "web-0." SERVICE, DNS_TYPE_A, 30, pod0, 4);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_assert_eq(srv.n_targets, 20);
         cr_assert_eq(srv.n_addrs, 1);
         cr_expect_eq(srv.addrs[0].target, 10);
@@ -194,7 +194,7 @@ Test(dns_srv, other_names_do_not_count)
         record(&reply, 2, "a.web-0." SERVICE, DNS_TYPE_A, 30, pod1, 4);
         record(&reply, 2, "web-0.example.org", DNS_TYPE_A, 30, pod1, 4);
         record(&reply, 2, "web-0." SERVICE, 46, 30, "sig", 3);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_assert_eq(srv.n_targets, 1);
         cr_expect_str_eq(srv.targets[0].host, "web-0");
         cr_expect_eq(srv.n_addrs, 0);
@@ -206,10 +206,10 @@ Test(dns_srv, label_with_a_zero_byte_is_no_host)
         struct reply reply = begin(&question, 0);
 
         record(&reply, 0, NULL, DNS_TYPE_SRV, 30, "\0\0\0\0\0\x50\x05we\0b0\xc0\x0c", 14);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_expect_eq(srv.n_targets, 0);
         record(&reply, 0, NULL, DNS_TYPE_SRV, 30, "\0\0\0\0\0\x50\x05web-0\xc0\x0c", 14);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_assert_eq(srv.n_targets, 1, "a compressed target, against RFC 2782");
         cr_expect_str_eq(srv.targets[0].host, "web-0");
 }
@@ -223,7 +223,7 @@ Test(dns_srv, negatives_need_the_clusters_soa)
         cr_fails(&question, &reply, KHS_REASON_FOREIGN);
         soa(&reply, "cluster.local", 5, 5);
         answer = judge(&question, &reply);
-        cr_expect_eq(answer.kind, SOURCE_NEGATIVE);
+        cr_expect_eq(answer.kind, FINDING_NEGATIVE);
         cr_expect_eq(answer.reason, KHS_REASON_NXDOMAIN);
         reply = begin(&question, 0);
         soa(&reply, "cluster.local", 5, 5);
@@ -301,7 +301,7 @@ Test(dns_srv, truncated_is_never_the_whole_but_what_it_says_is_true)
         record(&reply, 2, "web-0." SERVICE, DNS_TYPE_A, 30, pod0, 4);
         reply.packet[2] |= 2;
         answer = judge(&question, &reply);
-        cr_expect_eq(answer.kind, SOURCE_FAILURE);
+        cr_expect_eq(answer.kind, FINDING_FAILURE);
         cr_expect_eq(answer.reason, KHS_REASON_TRUNCATED);
         cr_expect(answer.ask_tcp);
         cr_expect_eq(srv.n_targets, 2);
@@ -335,7 +335,7 @@ Test(dns_srv, full_answers_are_read)
                 record(&reply, 0, NULL, DNS_TYPE_SRV, 5, data, sizeof(data));
                 n++;
         }
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_expect_eq(srv.n_targets, n);
 
         /* One host with all ports, asked for by all addresses: quadratic work would show. */
@@ -345,7 +345,7 @@ Test(dns_srv, full_answers_are_read)
                        (uint8_t[]){ 0, 0, 0, 0, (uint8_t)(n >> 8), (uint8_t)n, 1, 'a', 0xc0, 0x0c }, 10);
         for (n = 0; reply.n + 40 <= 65535; n++)
                 record(&reply, 2, "a." SERVICE, DNS_TYPE_A, 5, pod0, 4);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_expect_eq(srv.n_addrs, n);
         cr_expect_eq(srv.addrs[n - 1].target, 0);
 }
@@ -386,20 +386,20 @@ Test(dns_srv, ptr_names_the_host_in_this_service_only)
         points_to(&reply, "node.example.org");
         points_to(&reply, SERVICE);
         points_to(&reply, "a.web-1." SERVICE);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_assert_eq(srv.n_targets, 1);
         cr_expect_str_eq(srv.targets[0].host, "web-1");
         cr_expect_eq(srv.targets[0].port, 0);
 
         reply = begin(&question, 0);
         points_to(&reply, "node.example.org");
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_expect_eq(srv.n_targets, 0);
 
         reply = begin(&question, 3);
-        cr_expect_eq(judge(&question, &reply).kind, SOURCE_NEGATIVE, "whoever says so");
+        cr_expect_eq(judge(&question, &reply).kind, FINDING_NEGATIVE, "whoever says so");
         reply = begin(&question, 0);
-        cr_expect_eq(judge(&question, &reply).kind, SOURCE_NEGATIVE);
+        cr_expect_eq(judge(&question, &reply).kind, FINDING_NEGATIVE);
         reply = begin(&question, 5);
         cr_fails(&question, &reply, KHS_REASON_REFUSED);
         reply = begin(&question, 0);
@@ -439,7 +439,7 @@ Test(dns_srv, every_cut_and_every_flipped_bit_is_survived)
         soa(&reply, "cluster.local", 5, 5);
         record(&reply, 2, "web-0." SERVICE, DNS_TYPE_A, 30, pod0, 4);
         record(&reply, 2, "web-1." SERVICE, DNS_TYPE_AAAA, 30, six, 16);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_assert_eq(srv.n_targets, 2);
         cr_assert_eq(srv.n_addrs, 2);
         points_to(&names, "web-0." SERVICE);
@@ -523,7 +523,7 @@ Test(dns_srv, full_answers_of_cares_records_say_the_same)
                         record(&reply, 2, name, DNS_TYPE_AAAA, 30, six, 16);
         }
         cr_assert_leq(reply.n, 65535);
-        cr_assert_eq(judge(&question, &reply).kind, SOURCE_ANSWER);
+        cr_assert_eq(judge(&question, &reply).kind, FINDING_ANSWER);
         cr_assert_eq(srv.n_addrs, 650);
         says_the_same(&question, &reply);
 }

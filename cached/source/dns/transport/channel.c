@@ -331,7 +331,7 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         }
 }
 
-static int channel_set_server(struct dns_channel *channel, const struct config_address *server)
+static int channel_set_server(struct dns_channel *channel, const struct address *server)
 {
         struct ares_addr_port_node node = { .family = server->family };
 
@@ -342,7 +342,7 @@ static int channel_set_server(struct dns_channel *channel, const struct config_a
         return ares_set_servers_ports(channel->ares, &node) == ARES_SUCCESS ? 0 : -ENOMEM;
 }
 
-int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct config_address *server, bool tcp)
+int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct address *server, bool tcp)
 {
         struct dns_channel *channel = calloc(1, sizeof(*channel));
         int r;

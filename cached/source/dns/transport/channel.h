@@ -14,7 +14,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "config/config.h" /* struct config_address */
+#include "config/config.h" /* struct address */
 #include "wire/message.h"
 
 #define DNS_TIMEOUT_USEC   2000000U
@@ -37,7 +37,7 @@ typedef void (*dns_flight_fn)(void *userdata, int error, const struct dns_questi
                               size_t n_packet);
 
 /* @tcp: one connection, pipelined, kept open; else UDP, where a truncated answer is handed out as it is. */
-int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct config_address *server, bool tcp);
+int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct address *server, bool tcp);
 
 /* Queries in flight end without a call. Returns NULL. */
 struct dns_channel *dns_channel_free(struct dns_channel *channel);

@@ -23,7 +23,7 @@ void dns_pool_deinit(struct dns_pool *pool)
         pool->n_servers = 0;
 }
 
-static bool address_equal(const struct config_address *a, const struct config_address *b)
+static bool address_equal(const struct address *a, const struct address *b)
 {
         return a->family == b->family && a->port == b->port &&
                memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16) == 0;
@@ -45,7 +45,7 @@ static uint32_t pool_next_bit(const struct dns_pool *pool, struct dns_pool *next
         return 1U << next->last_bit;
 }
 
-static int pool_find(const struct dns_pool *pool, const struct config_address *address)
+static int pool_find(const struct dns_pool *pool, const struct address *address)
 {
         for (size_t i = 0; i < pool->n_servers; i++)
                 if (address_equal(dns_server_address(pool->servers[i]), address))
@@ -54,7 +54,7 @@ static int pool_find(const struct dns_pool *pool, const struct config_address *a
 }
 
 /* Fills @next with servers of @pool where there are any, with new ones where not. */
-static int pool_plan(const struct dns_pool *pool, struct dns_pool *next, const struct config_address *addresses,
+static int pool_plan(const struct dns_pool *pool, struct dns_pool *next, const struct address *addresses,
                      size_t n_addresses)
 {
         for (size_t i = 0; i < n_addresses && next->n_servers < DNS_POOL_MAX; i++) {
@@ -82,7 +82,7 @@ static void pool_free_except(struct dns_pool *pool, const struct dns_pool *keep)
                         dns_server_free(gone.servers[i]);
 }
 
-int dns_pool_set(struct dns_pool *pool, const struct config_address *addresses, size_t n_addresses)
+int dns_pool_set(struct dns_pool *pool, const struct address *addresses, size_t n_addresses)
 {
         struct dns_pool next, old = *pool;
         int r;

@@ -35,7 +35,7 @@ void dns_pool_deinit(struct dns_pool *pool);
  *
  * Return: 0, or -ENOMEM: the pool is as it was.
  */
-int dns_pool_set(struct dns_pool *pool, const struct config_address *addresses, size_t n_addresses);
+int dns_pool_set(struct dns_pool *pool, const struct address *addresses, size_t n_addresses);
 
 /* The best server that is up and not in the set @tried (of their bits), or NULL. */
 struct dns_server *dns_pool_choose(const struct dns_pool *pool, uint32_t tried);

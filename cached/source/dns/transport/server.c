@@ -61,7 +61,7 @@ struct dns_path {
 
 struct dns_server {
         const struct dns_server_context *context;
-        struct config_address address;
+        struct address address;
         uint32_t bit;
         char text[INET6_ADDRSTRLEN + 8];
         struct dns_path paths[2]; /* DNS_TCP, DNS_UDP */
@@ -376,7 +376,7 @@ int dns_server_ask(struct dns_server *server, struct dns_query *query, const str
         return r;
 }
 
-static void address_print(const struct config_address *address, char *text, size_t n_text)
+static void address_print(const struct address *address, char *text, size_t n_text)
 {
         char ip[INET6_ADDRSTRLEN] = "?";
 
@@ -384,8 +384,8 @@ static void address_print(const struct config_address *address, char *text, size
         snprintf(text, n_text, address->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, (unsigned int)address->port);
 }
 
-int dns_server_new(struct dns_server **ret, const struct dns_server_context *context,
-                   const struct config_address *address, uint32_t bit)
+int dns_server_new(struct dns_server **ret, const struct dns_server_context *context, const struct address *address,
+                   uint32_t bit)
 {
         struct dns_server *server = calloc(1, sizeof(*server));
         int r;
@@ -428,7 +428,7 @@ struct dns_server *dns_server_free(struct dns_server *server)
         return NULL;
 }
 
-const struct config_address *dns_server_address(const struct dns_server *server)
+const struct address *dns_server_address(const struct dns_server *server)
 {
         return &server->address;
 }

@@ -54,12 +54,12 @@ struct dns_server_context {
 };
 
 /* @bit: tells it from all others of its context for as long as it lives */
-int dns_server_new(struct dns_server **ret, const struct dns_server_context *context,
-                   const struct config_address *address, uint32_t bit);
+int dns_server_new(struct dns_server **ret, const struct dns_server_context *context, const struct address *address,
+                   uint32_t bit);
 /* Attempts in flight end with -ECANCELED: their owners ask another server. Returns NULL. */
 struct dns_server *dns_server_free(struct dns_server *server);
 
-const struct config_address *dns_server_address(const struct dns_server *server);
+const struct address *dns_server_address(const struct dns_server *server);
 uint32_t dns_server_bit(const struct dns_server *server);
 /* "10.96.0.10:53" */
 const char *dns_server_text(const struct dns_server *server);

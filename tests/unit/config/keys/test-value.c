@@ -139,7 +139,7 @@ Test(config_value, addresses)
         };
 
         for (size_t i = 0; i < N(cases); i++) {
-                struct config_address address = { .port = 7 };
+                struct address address = { .port = 7 };
                 int r = config_address_parse(cases[i].text, &address);
 
                 cr_expect_eq(r, cases[i].family ? 0 : -EINVAL, "'%s'", cases[i].text);
@@ -178,7 +178,7 @@ Test(config_value, networks)
         };
 
         for (size_t i = 0; i < N(cases); i++) {
-                struct config_network network = { 0 };
+                struct network network = { 0 };
                 int r = config_network_parse(cases[i].text, &network);
 
                 cr_expect_eq(r, cases[i].family ? 0 : -EINVAL, "'%s'", cases[i].text);

@@ -73,7 +73,7 @@ static const char *told_of(struct dns_host_map *map, bool hosts_complete, bool p
         text[0] = '\0';
         cr_assert_eq(dns_host_map_tell(map, ports, hosts_complete, ports_complete, &findings), 0);
         for (uint32_t i = 0; i < findings.n_endpoints; i++) {
-                const struct source_endpoint *e = &findings.endpoints[i];
+                const struct finding_endpoint *e = &findings.endpoints[i];
 
                 n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u=%s", i ? " " : "",
                                       e->bytes[e->family == AF_INET ? 3 : 15], e->host ? e->host : "-");

@@ -216,17 +216,17 @@ static void answer_one(const struct ask *ask)
 
 /* ---- the product's side ---- */
 
-static void on_report(void *userdata, const struct source_result *result)
+static void on_report(void *userdata, const struct finding *result)
 {
         size_t n = 0;
 
         (void)userdata;
-        cr_assert_eq(result->kind, SOURCE_ENDPOINTS);
+        cr_assert_eq(result->kind, FINDING_ENDPOINTS);
         cr_assert_eq(result->source, KHS_SOURCE_DNS);
         n_told++;
         told[0] = '\0';
         for (uint32_t i = 0; i < result->n_endpoints && n < sizeof(told) - 200; i++) {
-                const struct source_endpoint *e = &result->endpoints[i];
+                const struct finding_endpoint *e = &result->endpoints[i];
 
                 n += (size_t)snprintf(told + n, sizeof(told) - n, "%s%u=%s", i ? " " : "",
                                       e->bytes[e->family == AF_INET ? 3 : 15], e->host ? e->host : "-");
@@ -242,7 +242,7 @@ static void on_report(void *userdata, const struct source_result *result)
 
 static void setup(void)
 {
-        const struct config_address address = { AF_INET, 53, { 127, 0, 0, 1 } };
+        const struct address address = { AF_INET, 53, { 127, 0, 0, 1 } };
 
         cr_assert_geq(sd_event_new(&event), 0);
         context = (struct dns_server_context){ .event = event };
@@ -272,7 +272,7 @@ TestSuite(dns_hosts, .init = setup, .fini = teardown, .timeout = 60);
 
 static void tell_addresses(uint8_t family, const char *last)
 {
-        struct source_result result = { .family = family, .kind = SOURCE_ANSWER };
+        struct finding result = { .family = family, .kind = FINDING_ANSWER };
         uint8_t bytes[64][16];
         size_t size = family == AF_INET ? 4 : 16;
 
@@ -719,9 +719,7 @@ Test(dns_hosts, srv_that_always_fails_is_replaced_by_ptr)
 /* A server that answers nothing is asked for nothing more. */
 Test(dns_hosts, srv_that_fails_like_everything_else_is_not_replaced)
 {
-        const struct source_result failure = { .family = AF_INET,
-                                               .kind = SOURCE_FAILURE,
-                                               .reason = KHS_REASON_SERVFAIL };
+        const struct finding failure = { .family = AF_INET, .kind = FINDING_FAILURE, .reason = KHS_REASON_SERVFAIL };
 
         mode_of_srv = SERVFAIL;
         add_ptr(1, "web-0." SERVICE);
@@ -837,7 +835,7 @@ Test(dns_hosts, lost_questions_are_failures)
 /* What the service model may have forgotten meanwhile is told again. */
 Test(dns_hosts, the_same_addresses_after_a_negative_are_news)
 {
-        const struct source_result negative = { .family = AF_INET, .kind = SOURCE_NEGATIVE };
+        const struct finding negative = { .family = AF_INET, .kind = FINDING_NEGATIVE };
 
         add_srv(SERVICE, 80, "web-0");
         add_host("web-0", AF_INET, 1);
@@ -870,7 +868,7 @@ Test(dns_hosts, addresses_that_change_during_a_round_begin_another)
 /* Nor does a change that came in the middle of a round before. */
 Test(dns_hosts, without_a_server_it_waits_longer_and_longer)
 {
-        const struct config_address address = { AF_INET, 53, { 127, 0, 0, 1 } };
+        const struct address address = { AF_INET, 53, { 127, 0, 0, 1 } };
         unsigned int n_woken = 0;
 
         add_ptr(1, "web-0." SERVICE);
@@ -921,7 +919,7 @@ Test(dns_hosts, report_may_free_everything)
 
 static void tell_many(struct dns_hosts *to, uint32_t n)
 {
-        struct source_result result = { .family = AF_INET, .kind = SOURCE_ANSWER, .n_addrs = n };
+        struct finding result = { .family = AF_INET, .kind = FINDING_ANSWER, .n_addrs = n };
         uint8_t bytes[1000][4];
 
         for (uint32_t i = 0; i < n; i++)
@@ -930,10 +928,10 @@ static void tell_many(struct dns_hosts *to, uint32_t n)
         dns_hosts_addresses(to, &result);
 }
 
-static void on_address(struct dns_family *family, const struct source_result *result)
+static void on_address(struct dns_family *family, const struct finding *result)
 {
         (void)family;
-        cr_assert_eq(result->kind, SOURCE_ANSWER);
+        cr_assert_eq(result->kind, FINDING_ANSWER);
 }
 
 /* Whatever is owed, addresses get half of the questions that the rate allows, and hosts the other. */

@@ -30,15 +30,15 @@ struct server {
         sd_event_source *udp_source, *tcp_source, *peer_source;
 };
 
-struct finding {
-        struct source_result result;
+struct heard {
+        struct finding result;
         uint8_t address[16];
         uint64_t usec;
 };
 
 static sd_event *event;
 static struct source_dns *source;
-static struct finding findings[256];
+static struct heard findings[256];
 static size_t n_findings;
 
 void log_message(int priority, const char *format, ...)
@@ -227,7 +227,7 @@ static void teardown(void)
 
 static void source_start(const struct server *servers, size_t n_servers, uint8_t transport)
 {
-        struct config_address addresses[4];
+        struct address addresses[4];
         struct source_dns_options options = {
                 .cluster_domain = "cluster.local",
                 .servers = addresses,
@@ -237,16 +237,16 @@ static void source_start(const struct server *servers, size_t n_servers, uint8_t
         };
 
         for (size_t i = 0; i < n_servers; i++)
-                addresses[i] = (struct config_address){ AF_INET, servers[i].port, { 127, 0, 0, 1 } };
+                addresses[i] = (struct address){ AF_INET, servers[i].port, { 127, 0, 0, 1 } };
         if (source)
                 cr_assert_eq(source_dns_reconfigure(source, &options), 0);
         else
                 cr_assert_eq(source_dns_new(&source, event, &options), 0);
 }
 
-static void on_report(void *userdata, const struct source_result *result)
+static void on_report(void *userdata, const struct finding *result)
 {
-        struct finding *finding = &findings[n_findings];
+        struct heard *finding = &findings[n_findings];
 
         (void)userdata;
         if (n_findings == sizeof(findings) / sizeof(findings[0]))
@@ -275,7 +275,7 @@ static void run_until(size_t n, uint64_t usec)
 }
 
 /* Runs until the last finding is of @kind, at most @usec. */
-static struct finding *run_until_kind(enum source_kind kind, uint64_t usec)
+static struct heard *run_until_kind(enum finding_kind kind, uint64_t usec)
 {
         uint64_t end = usec_now() + usec;
 
@@ -305,7 +305,7 @@ Test(source_dns, answers_come_by_tcp_at_the_ttl)
         cr_assert_eq(n_findings, 5);
         cr_assert_eq(server.n_udp + server.n_aaaa, 0);
         for (size_t i = 0; i < 5; i++) {
-                cr_assert_eq(findings[i].result.kind, SOURCE_ANSWER);
+                cr_assert_eq(findings[i].result.kind, FINDING_ANSWER);
                 cr_assert_eq(findings[i].result.source, KHS_SOURCE_DNS);
                 cr_assert_eq(findings[i].result.ttl_s, 1);
                 cr_assert_arr_eq(findings[i].address, "\x0a\x01\x00\x01", 4);
@@ -332,7 +332,7 @@ Test(source_dns, tcp_refused_means_udp_without_a_failure)
         run_until(3, 2 * SEC);
         cr_assert_eq(n_findings, 3);
         for (size_t i = 0; i < 3; i++)
-                cr_assert_eq(findings[i].result.kind, SOURCE_ANSWER);
+                cr_assert_eq(findings[i].result.kind, FINDING_ANSWER);
         cr_assert_eq(server.n_udp, 3);
         source_watch_free(w);
         server_close(&server);
@@ -355,7 +355,7 @@ Test(source_dns, silent_tcp_is_given_up_after_two)
         run_until(6, 2 * SEC);
         cr_assert_eq(n_findings, 6);
         for (size_t i = 0; i < 6; i++)
-                cr_assert_eq(findings[i].result.kind, SOURCE_ANSWER);
+                cr_assert_eq(findings[i].result.kind, FINDING_ANSWER);
         cr_assert_eq(server.n_tcp, n_tcp);
         source_watch_free(w);
         server_close(&server);
@@ -371,7 +371,7 @@ Test(source_dns, closed_connection_is_opened_again_in_silence)
         w = watch("user-svc.default", KHS_FAMILY_IPV4);
         for (size_t i = 1; i < 5; i++) {
                 run_until(i, SEC);
-                cr_assert_eq(findings[i - 1].result.kind, SOURCE_ANSWER);
+                cr_assert_eq(findings[i - 1].result.kind, FINDING_ANSWER);
                 hang_up(&server);
         }
         source_watch_free(w);
@@ -389,12 +389,12 @@ Test(source_dns, truncated_is_asked_by_tcp_and_never_published)
         source_start(&server, 1, CONFIG_TRANSPORT_UDP);
         w = watch("user-svc.default", KHS_FAMILY_IPV4);
         run_until(1, SEC);
-        cr_assert_eq(findings[0].result.kind, SOURCE_ANSWER);
+        cr_assert_eq(findings[0].result.kind, FINDING_ANSWER);
         cr_assert_eq(server.n_udp, 1);
         cr_assert_eq(server.n_tcp, 1);
         server_close(&server);
         server_listen_udp(&server);
-        cr_assert_eq(run_until_kind(SOURCE_FAILURE, 3 * SEC)->result.reason, KHS_REASON_TRUNCATED);
+        cr_assert_eq(run_until_kind(FINDING_FAILURE, 3 * SEC)->result.reason, KHS_REASON_TRUNCATED);
         source_watch_free(w);
         server_close(&server);
 }
@@ -409,7 +409,7 @@ Test(source_dns, case_that_was_not_kept_is_no_answer)
         source_start(&server, 1, CONFIG_TRANSPORT_UDP);
         w = watch("user-svc.default", KHS_FAMILY_IPV4);
         run_until(1, SEC);
-        cr_assert_eq(findings[0].result.kind, SOURCE_FAILURE);
+        cr_assert_eq(findings[0].result.kind, FINDING_FAILURE);
         cr_assert_eq(findings[0].result.reason, KHS_REASON_MALFORMED);
         source_watch_free(w);
         server_close(&server);
@@ -453,7 +453,7 @@ Test(source_dns, outage_is_reported_once_probed_and_recovered)
         n_findings = 0;
         run_until(100, 3 * SEC);
         cr_assert_eq(n_findings, 2, "%zu findings", n_findings);
-        cr_assert_eq(findings[0].result.kind, SOURCE_FAILURE);
+        cr_assert_eq(findings[0].result.kind, FINDING_FAILURE);
         cr_assert_eq(findings[0].result.reason, KHS_REASON_REFUSED);
         source_dns_get_stats(source, &stats);
         cr_assert_eq(stats.n_servers_up, 0);
@@ -465,7 +465,7 @@ Test(source_dns, outage_is_reported_once_probed_and_recovered)
         n_findings = 0;
         run_until(2, 5 * SEC);
         cr_assert_leq(usec_now() - back, 22 * SEC / 10);
-        cr_assert_eq(findings[1].result.kind, SOURCE_ANSWER);
+        cr_assert_eq(findings[1].result.kind, FINDING_ANSWER);
         cr_assert_eq(server.n_probes, 1);
         source_watch_free(a);
         source_watch_free(b);
@@ -483,7 +483,7 @@ Test(source_dns, probes_are_one_a_second)
         server.tcp = server.udp = SILENT;
         source_start(&server, 1, CONFIG_TRANSPORT_TCP);
         w = watch("a.default", KHS_FAMILY_ANY);
-        (void)run_until_kind(SOURCE_FAILURE, 10 * SEC);
+        (void)run_until_kind(FINDING_FAILURE, 10 * SEC);
         n = server.n_tcp + server.n_udp;
         run_until(1000, 4 * SEC + SEC / 2);
         n = server.n_tcp + server.n_udp - n;
@@ -523,7 +523,7 @@ Test(source_dns, dead_and_foreign_servers_are_passed_over)
         run_until(4, 2 * SEC);
         cr_assert_eq(n_findings, 4);
         for (size_t i = 0; i < 4; i++)
-                cr_assert_eq(findings[i].result.kind, SOURCE_ANSWER);
+                cr_assert_eq(findings[i].result.kind, FINDING_ANSWER);
         cr_assert_eq(servers[1].n_tcp, 1, "asked once, then known");
         source_watch_free(w);
         for (size_t i = 0; i < 3; i++)
@@ -540,7 +540,7 @@ Test(source_dns, foreign_negative_alone_is_a_failure)
         source_start(&server, 1, CONFIG_TRANSPORT_TCP);
         w = watch("a.default", KHS_FAMILY_IPV4);
         run_until(1, SEC);
-        cr_assert_eq(findings[0].result.kind, SOURCE_FAILURE);
+        cr_assert_eq(findings[0].result.kind, FINDING_FAILURE);
         cr_assert_eq(findings[0].result.reason, KHS_REASON_FOREIGN);
         source_watch_free(w);
         server_close(&server);
@@ -572,7 +572,7 @@ Test(source_dns, new_servers_take_over_what_is_in_flight)
 
 static struct source_watch *victims[2];
 
-static void on_report_free_all(void *userdata, const struct source_result *result)
+static void on_report_free_all(void *userdata, const struct finding *result)
 {
         on_report(userdata, result);
         for (size_t i = 0; i < 2; i++)
