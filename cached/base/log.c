@@ -192,3 +192,22 @@ void log_beat(void)
                 tell_left_out();
         errno = saved_errno;
 }
+
+/* ---- not too much of one kind ---- */
+
+unsigned long log_limiter_roll(struct log_limiter *limiter)
+{
+        uint64_t now = usec_now();
+        unsigned long n_left_out = limiter->n_lines > limiter->n_max ? limiter->n_lines - limiter->n_max : 0;
+
+        if (now - limiter->begun_usec < limiter->period_usec)
+                return 0;
+        limiter->begun_usec = now;
+        limiter->n_lines = 0;
+        return n_left_out;
+}
+
+bool log_limiter_take(struct log_limiter *limiter)
+{
+        return limiter->n_lines++ < limiter->n_max;
+}

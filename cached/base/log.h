@@ -5,6 +5,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <syslog.h> /* LOG_ERR ... LOG_DEBUG */
 
 /* @priority: of syslog(3). Never blocks; a line that can't be written is dropped and counted. */
@@ -18,3 +19,19 @@ void log_limit(void);
 
 /* To be called every second: tells how many lines were dropped, once something can be told again. */
 void log_beat(void);
+
+/*
+ * At most @n_max lines of one kind in @period_usec; those left out are counted. Zero the rest to begin with.
+ * The caller says how many were left out when log_limiter_roll() returns their number.
+ */
+struct log_limiter {
+        unsigned long n_max;
+        uint64_t period_usec;
+        uint64_t begun_usec;
+        unsigned long n_lines; /* since then, written or not */
+};
+
+/* Begins another period if this one is over. Return: how many lines the one that ends has left out, else 0. */
+unsigned long log_limiter_roll(struct log_limiter *limiter);
+/* Whether one more line may be written. */
+bool log_limiter_take(struct log_limiter *limiter);
