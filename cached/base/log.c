@@ -198,13 +198,13 @@ void log_beat(void)
 unsigned long log_limiter_roll(struct log_limiter *limiter)
 {
         uint64_t now = usec_now();
-        unsigned long n_left_out = limiter->n_lines > limiter->n_max ? limiter->n_lines - limiter->n_max : 0;
+        unsigned long n_over = limiter->n_lines > limiter->n_max ? limiter->n_lines - limiter->n_max : 0;
 
         if (now - limiter->begun_usec < limiter->period_usec)
                 return 0;
         limiter->begun_usec = now;
         limiter->n_lines = 0;
-        return n_left_out;
+        return n_over;
 }
 
 bool log_limiter_take(struct log_limiter *limiter)

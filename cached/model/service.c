@@ -10,11 +10,6 @@
 
 #define USEC_PER_DS 100000ULL
 
-static size_t address_size(int family)
-{
-        return family == AF_INET ? 4 : 16;
-}
-
 static bool wants(const struct service *s, int family)
 {
         return s->family == KHS_FAMILY_ANY || (s->family == KHS_FAMILY_IPV4) == (family == AF_INET);

@@ -203,7 +203,7 @@ enum khs_reason {
         KHS_REASON_FILTERED,     /* only addresses that can't be a pod's */
         KHS_REASON_NO_SERVER,    /* no DNS server is known */
         KHS_REASON_RESTART,      /* read back from the table of the daemon before */
-        KHS_REASON_TLS = 12,     /* no trust between the API server and us */
+        KHS_REASON_TLS,          /* no trust between the API server and us */
         KHS_REASON_UNAUTHORIZED, /* 401 */
         KHS_REASON_FORBIDDEN,    /* 403 */
         KHS_REASON_API,          /* another status of the API, a broken watch */
