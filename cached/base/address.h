@@ -15,6 +15,7 @@ struct address {
         uint8_t family; /* AF_INET or AF_INET6 */
         uint16_t port;  /* host byte order; 0 = none given */
         uint8_t bytes[16];
+        uint32_t scope; /* index of the interface of a link-local IPv6 address; 0 = none */
 };
 
 struct network {
@@ -33,6 +34,12 @@ static inline size_t address_size(int family)
 static inline int address_compare(int family, const void *a, const void *b)
 {
         return memcmp(a, b, address_size(family));
+}
+
+static inline bool address_equal(const struct address *a, const struct address *b)
+{
+        return a->family == b->family && a->port == b->port && a->scope == b->scope &&
+               address_compare(a->family, a->bytes, b->bytes) == 0;
 }
 
 /* Whether @network, which is of the address's family, has @bytes in it. */

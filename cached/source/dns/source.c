@@ -1,7 +1,7 @@
 /*
  * The dns source, see source/dns/source.h.
  *
- *     watch (service) --> two lookups (A, AAAA) --> pool --> server --> channel (c-ares)
+ *     watch (service) --> two tasks (A, AAAA) --> pool --> server --> channel (c-ares)
  *       source/dns/source.c         source/dns/task.c       source/dns/transport/pool.c  source/dns/transport/server.c
  * source/dns/transport/channel.c
  *
@@ -20,14 +20,14 @@
 #include "base/log.h"
 #include "base/resolv-conf.h"
 #include "source/dns/addresses.h"
-#include "source/dns/hosts.h"
+#include "source/dns/hosts/hosts.h"
 #include "source/dns/source.h"
 #include "source/dns/transport/pool.h"
 
 struct source_watch {
         struct source_dns *source;
-        struct dns_family families[2]; /* A, AAAA */
-        struct dns_hosts *hosts;       /* NULL: not wanted */
+        struct dns_addresses families[2]; /* A, AAAA */
+        struct dns_hosts *hosts;          /* NULL: not wanted */
         source_report_fn report;
         void *userdata;
         char key[];
@@ -36,7 +36,7 @@ struct source_watch {
 struct source_dns {
         struct dns_server_context context;
         struct dns_pool pool;
-        struct dns_lookups lookups;
+        struct dns_tasks tasks;
         char *domain;
         struct network *allow_cidr;
         char *resolv_conf; /* NULL: servers were given */
@@ -51,12 +51,12 @@ static void on_server_change(void *userdata, struct dns_server *server)
         struct source_dns *source = userdata;
 
         (void)server;
-        dns_lookups_servers_changed(&source->lookups);
+        dns_tasks_servers_changed(&source->tasks);
 }
 
-static void on_result(struct dns_family *family, const struct finding *result)
+static void on_result(struct dns_addresses *family, const struct finding *result)
 {
-        struct dns_family *first = family->family == AF_INET ? family : family - 1;
+        struct dns_addresses *first = family->family == AF_INET ? family : family - 1;
         struct source_watch *watch = (void *)((char *)first - offsetof(struct source_watch, families));
 
         if (watch->hosts)
@@ -102,7 +102,7 @@ static int source_set_servers(struct source_dns *source, const struct address *s
         int r = dns_pool_set(&source->pool, servers, n_servers);
 
         if (r >= 0)
-                dns_lookups_servers_changed(&source->lookups);
+                dns_tasks_servers_changed(&source->tasks);
         return r;
 }
 
@@ -157,13 +157,8 @@ int source_dns_reconfigure(struct source_dns *source, const struct source_dns_op
         source->resolv = resolv;
         source->context.domain = new.name;
         source->context.transport = options->transport;
-        source->lookups.domain = new.domain;
-        source->lookups.query_rate = options->query_rate;
-        source->lookups.rules = (struct dns_rules){
-                .domain = new.name,
-                .allow_cidr = new.allow_cidr,
-                .n_allow_cidr = options->n_allow_cidr,
-        };
+        source->tasks.domain = new.name;
+        source->tasks.query_rate = options->query_rate;
         copies_deinit(&old);
         return 0;
 }
@@ -200,7 +195,7 @@ int source_dns_new(struct source_dns **ret, sd_event *event, const struct source
                 .userdata = source,
         };
         dns_pool_init(&source->pool, &source->context);
-        r = dns_lookups_init(&source->lookups, event, &source->pool);
+        r = dns_tasks_init(&source->tasks, event, &source->pool);
         if (r >= 0)
                 r = source_dns_reconfigure(source, options);
         if (r < 0) {
@@ -216,7 +211,7 @@ struct source_dns *source_dns_free(struct source_dns *source)
         if (!source)
                 return NULL;
         dns_pool_deinit(&source->pool);
-        dns_lookups_deinit(&source->lookups);
+        dns_tasks_deinit(&source->tasks);
         free(source->domain);
         free(source->resolv_conf);
         free(source->allow_cidr);
@@ -233,28 +228,28 @@ size_t source_dns_n_servers(const struct source_dns *source)
 void source_dns_get_stats(const struct source_dns *source, struct source_dns_stats *ret)
 {
         *ret = (struct source_dns_stats){
-                .lookups = source->lookups.stats,
+                .tasks = source->tasks.stats,
                 .n_watches = source->n_watches,
-                .n_flying = source->lookups.n_flying,
-                .n_waiting = source->lookups.n_waiting,
+                .n_flying = source->tasks.n_flying,
+                .n_waiting = source->tasks.n_waiting,
                 .n_servers = source->pool.n_servers,
         };
         for (size_t i = 0; i < source->pool.n_servers; i++)
                 ret->n_servers_up += dns_server_is_up(source->pool.servers[i]);
 }
 
-/* Starts, stops or leaves alone the lookup of each family. */
+/* Starts, stops or leaves alone the task of each family. */
 static int watch_set_family(struct source_watch *watch, uint8_t wanted_family, bool has_data)
 {
         bool wanted[2] = { wanted_family != KHS_FAMILY_IPV6, wanted_family != KHS_FAMILY_IPV4 };
 
         for (size_t i = 0; i < 2; i++) {
-                struct dns_family *family = &watch->families[i];
+                struct dns_addresses *family = &watch->families[i];
                 uint64_t min = family->min_usec, max = family->max_usec;
                 int r;
 
-                if (dns_family_is_running(family) && !wanted[i]) {
-                        dns_family_stop(family);
+                if (dns_addresses_is_running(family) && !wanted[i]) {
+                        dns_addresses_stop(family);
                         if (watch->hosts)
                                 dns_hosts_forget(watch->hosts, i == 0 ? AF_INET : AF_INET6);
                 }
@@ -264,9 +259,9 @@ static int watch_set_family(struct source_watch *watch, uint8_t wanted_family, b
                 family->min_usec = min;
                 family->max_usec = max;
                 family->report = on_result;
-                if (dns_family_is_running(family) || !wanted[i])
+                if (dns_addresses_is_running(family) || !wanted[i])
                         continue;
-                r = dns_family_start(family, &watch->source->lookups, has_data);
+                r = dns_addresses_start(family, &watch->source->tasks, has_data);
                 if (r < 0)
                         return r;
         }
@@ -312,15 +307,15 @@ int source_dns_watch(struct source_dns *source, struct source_watch **ret, const
 int source_watch_update(struct source_watch *watch, uint8_t family, uint64_t refresh_min_usec,
                         uint64_t refresh_max_usec)
 {
-        const struct dns_family *one = &watch->families[0];
+        const struct dns_addresses *one = &watch->families[0];
         bool same = one->min_usec == refresh_min_usec && one->max_usec == refresh_max_usec;
         int r;
 
         watch_set_limits(watch, refresh_min_usec, refresh_max_usec);
         r = watch_set_family(watch, family, false);
         for (size_t i = 0; i < 2 && !same; i++)
-                if (dns_family_is_running(&watch->families[i]))
-                        dns_family_hurry(&watch->families[i]);
+                if (dns_addresses_is_running(&watch->families[i]))
+                        dns_addresses_hurry(&watch->families[i]);
         return r;
 }
 
@@ -334,7 +329,7 @@ int source_watch_set_hosts(struct source_watch *watch, bool hosts, const struct 
                 return 0;
         }
         if (!watch->hosts) {
-                r = dns_hosts_new(&watch->hosts, &source->lookups, &source->srv, watch->key, watch->report,
+                r = dns_hosts_new(&watch->hosts, &source->tasks, &source->srv, watch->key, watch->report,
                                   watch->userdata);
                 if (r < 0)
                         return r;
@@ -355,7 +350,7 @@ struct source_watch *source_watch_free(struct source_watch *watch)
         if (!watch)
                 return NULL;
         for (size_t i = 0; i < 2; i++)
-                dns_family_stop(&watch->families[i]);
+                dns_addresses_stop(&watch->families[i]);
         dns_hosts_free(watch->hosts);
         watch->source->n_watches--;
         free(watch);

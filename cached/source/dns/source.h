@@ -15,8 +15,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "config/config.h"
-#include "source/dns/task.h" /* struct dns_lookup_stats */
+#include "source/dns/task.h" /* struct dns_task_stats */
 #include "source/source.h"
 
 struct source_dns;
@@ -28,7 +27,7 @@ struct source_dns_options {
         const struct address *servers; /* with their ports */
         size_t n_servers;              /* 0: follow resolv_conf */
         const char *resolv_conf;       /* path */
-        uint8_t transport;             /* enum config_transport */
+        uint8_t transport;             /* enum dns_transport: DNS_TCP or DNS_UDP */
         uint32_t query_rate;           /* refresh queries a second */
         const struct network *allow_cidr;
         size_t n_allow_cidr;
@@ -67,7 +66,7 @@ void source_dns_check_resolv_conf(struct source_dns *source);
 size_t source_dns_n_servers(const struct source_dns *source);
 
 struct source_dns_stats {
-        struct dns_lookup_stats lookups;
+        struct dns_task_stats tasks;
         size_t n_watches;
         size_t n_flying;  /* questions in flight */
         size_t n_waiting; /* names that wait for a server */

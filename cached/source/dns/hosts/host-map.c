@@ -1,12 +1,13 @@
 /*
- * Hosts of a round, see source/dns/host-map.h.
- *
  *     rows     sorted as the addresses are: found by binary search
- *     links    which host has which row's address; in no order and with duplicates, until they are put in
- *              order: by row, then by the host's name
- *     hosts    in the order in which they were heard of; found by a hash table with a random key,
- *              since a server may choose their names
+ *     links    which host has which row's address; unordered and with duplicates until they are put in order:
+ *              by row, then by the host's name
+ *     hosts    in the order in which they were heard of; found by a hash table with a random key, since a
+ *              server may choose their names
  *     numbers  hosts x ports
+ *
+ * Memory is bounded: rows by KHS_MAX_ADDRS of each family, hosts by DNS_HOST_MAP_MAX, links by LINKS_MAX.
+ * Where a bound is hit the map says -E2BIG and stays true: it lacks something, and nothing in it is wrong.
  */
 
 #include <errno.h>
@@ -14,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/util.h"
-#include "source/dns/host-map.h"
+#include "source/dns/hosts/host-map.h"
 #include "table/siphash.h"
 
 #define NO_HOST    UINT32_MAX
@@ -55,11 +57,6 @@ struct dns_host_map {
         uint16_t *numbers; /* 0: none */
 };
 
-static size_t address_size(uint8_t family)
-{
-        return family == AF_INET ? 4 : 16;
-}
-
 /* ---- rows ---- */
 
 int dns_host_map_new(struct dns_host_map **ret, const struct dns_host_addrs addrs[static 2], uint32_t n_ports)
@@ -81,10 +78,10 @@ int dns_host_map_new(struct dns_host_map **ret, const struct dns_host_addrs addr
                 map->n_open[six] = addrs[six].n;
                 for (uint32_t i = 0; i < addrs[six].n; i++) {
                         struct row *row = &map->rows[six ? addrs[0].n + i : i];
-                        size_t size = six ? 16 : 4;
+                        uint8_t family = six ? AF_INET6 : AF_INET;
 
-                        *row = (struct row){ .family = six ? AF_INET6 : AF_INET };
-                        memcpy(row->bytes, addrs[six].bytes + i * size, size);
+                        *row = (struct row){ .family = family };
+                        memcpy(row->bytes, addrs[six].bytes + i * address_size(family), address_size(family));
                 }
         }
         map->n4 = addrs[0].n;
@@ -105,13 +102,13 @@ struct dns_host_map *dns_host_map_free(struct dns_host_map *map)
         return NULL;
 }
 
-static struct row *find_row(const struct dns_host_map *map, uint8_t family, const uint8_t *bytes)
+static struct row *map_find_row(const struct dns_host_map *map, uint8_t family, const uint8_t *bytes)
 {
         uint32_t low = family == AF_INET ? 0 : map->n4, high = family == AF_INET ? map->n4 : map->n_rows;
 
         while (low < high) {
                 uint32_t middle = low + (high - low) / 2;
-                int order = memcmp(map->rows[middle].bytes, bytes, address_size(family));
+                int order = address_compare(family, map->rows[middle].bytes, bytes);
 
                 if (order == 0)
                         return &map->rows[middle];
@@ -123,20 +120,20 @@ static struct row *find_row(const struct dns_host_map *map, uint8_t family, cons
         return NULL;
 }
 
-static bool is_open(const struct row *row)
+static bool row_is_open(const struct row *row)
 {
         return !row->known && !row->settled;
 }
 
 static void row_settle(struct dns_host_map *map, struct row *row)
 {
-        map->n_open[row->family == AF_INET6] -= is_open(row);
+        map->n_open[row->family == AF_INET6] -= row_is_open(row);
         row->settled = true;
 }
 
 /* ---- links ---- */
 
-static int compare_links(const void *a, const void *b, void *userdata)
+static int map_compare_links(const void *a, const void *b, void *userdata)
 {
         const struct dns_host_map *map = userdata;
         const struct link *x = a, *y = b;
@@ -146,25 +143,25 @@ static int compare_links(const void *a, const void *b, void *userdata)
         return x->host == y->host ? 0 : strcmp(map->hosts[x->host].name, map->hosts[y->host].name);
 }
 
-static void order_links(struct dns_host_map *map)
+static void map_order_links(struct dns_host_map *map)
 {
         uint32_t n = 0;
 
         if (map->n_links > 0)
-                qsort_r(map->links, map->n_links, sizeof(*map->links), compare_links, map);
+                qsort_r(map->links, map->n_links, sizeof(*map->links), map_compare_links, map);
         for (uint32_t i = 0; i < map->n_links; i++)
-                if (n == 0 || compare_links(&map->links[i], &map->links[n - 1], map) != 0)
+                if (n == 0 || map_compare_links(&map->links[i], &map->links[n - 1], map) != 0)
                         map->links[n++] = map->links[i];
         map->n_links = n;
 }
 
 /* By taking duplicates out, or else by twice the room: each link is put in order a few times at most. */
-static int links_make_room(struct dns_host_map *map)
+static int map_make_room(struct dns_host_map *map)
 {
         uint32_t n_room = map->links_room ? 2 * map->links_room : LINKS_ROOM;
         struct link *links;
 
-        order_links(map);
+        map_order_links(map);
         if (map->links_room > 0 && map->n_links <= map->links_room / 2)
                 return 0;
         map->links_full = n_room > LINKS_MAX;
@@ -178,14 +175,14 @@ static int links_make_room(struct dns_host_map *map)
         return 0;
 }
 
-static int add_link(struct dns_host_map *map, struct row *row, uint32_t host)
+static int map_add_link(struct dns_host_map *map, struct row *row, uint32_t host)
 {
-        int r = map->links_full ? -E2BIG : map->n_links == map->links_room ? links_make_room(map) : 0;
+        int r = map->links_full ? -E2BIG : map->n_links == map->links_room ? map_make_room(map) : 0;
 
         if (r < 0)
                 return r;
         map->links[map->n_links++] = (struct link){ (uint32_t)(row - map->rows), host };
-        map->n_open[row->family == AF_INET6] -= is_open(row);
+        map->n_open[row->family == AF_INET6] -= row_is_open(row);
         row->known = true;
         return 0;
 }
@@ -193,7 +190,7 @@ static int add_link(struct dns_host_map *map, struct row *row, uint32_t host)
 /* ---- hosts ---- */
 
 /* The slot of a name: its own, or the free one where it would be. */
-static uint32_t *find_slot(const struct dns_host_map *map, const char *name)
+static uint32_t *map_find_slot(const struct dns_host_map *map, const char *name)
 {
         uint32_t mask = 2 * map->n_room - 1;
         uint32_t i = (uint32_t)khs_siphash13(map->key, name, strlen(name)) & mask;
@@ -204,7 +201,7 @@ static uint32_t *find_slot(const struct dns_host_map *map, const char *name)
 }
 
 /* Twice the room. The old arrays are good until all new ones are there. */
-static int grow(struct dns_host_map *map)
+static int map_grow(struct dns_host_map *map)
 {
         uint32_t n_room = map->n_room ? 2 * map->n_room : HOSTS_ROOM, *slots;
         struct host *hosts = reallocarray(map->hosts, n_room, sizeof(*hosts));
@@ -224,26 +221,26 @@ static int grow(struct dns_host_map *map)
         map->slots = slots;
         map->n_room = n_room;
         for (uint32_t i = 0; i < map->n_hosts; i++)
-                *find_slot(map, map->hosts[i].name) = i + 1;
+                *map_find_slot(map, map->hosts[i].name) = i + 1;
         return 0;
 }
 
-static uint32_t find_host(const struct dns_host_map *map, const char *name)
+static uint32_t map_find_host(const struct dns_host_map *map, const char *name)
 {
-        return map->n_room ? *find_slot(map, name) - 1 : NO_HOST; /* a free slot: 0 - 1 is NO_HOST */
+        return map->n_room ? *map_find_slot(map, name) - 1 : NO_HOST; /* a free slot: 0 - 1 is NO_HOST */
 }
 
-static int add_host(struct dns_host_map *map, const char *name, uint32_t *ret)
+static int map_add_host(struct dns_host_map *map, const char *name, uint32_t *ret)
 {
         int r;
 
-        *ret = find_host(map, name);
+        *ret = map_find_host(map, name);
         if (*ret != NO_HOST)
                 return 0;
         if (map->n_hosts == DNS_HOST_MAP_MAX)
                 return -E2BIG;
         if (map->n_hosts == map->n_room) {
-                r = grow(map);
+                r = map_grow(map);
                 if (r < 0)
                         return r;
         }
@@ -251,7 +248,7 @@ static int add_host(struct dns_host_map *map, const char *name, uint32_t *ret)
         map->hosts[*ret] = (struct host){ .has = { false, false } };
         memcpy(map->hosts[*ret].name, name, strlen(name));
         memset(map->numbers + (size_t)*ret * map->n_ports, 0, map->n_ports * sizeof(*map->numbers));
-        *find_slot(map, name) = *ret + 1;
+        *map_find_slot(map, name) = *ret + 1;
         return 0;
 }
 
@@ -264,17 +261,17 @@ const char *dns_host_map_name(const struct dns_host_map *map, uint32_t host)
 
 int dns_host_map_take_addr(struct dns_host_map *map, uint32_t host, uint8_t family, const uint8_t *bytes)
 {
-        struct row *row = find_row(map, family, bytes);
+        struct row *row = map_find_row(map, family, bytes);
 
         map->hosts[host].has[family == AF_INET6] = true;
-        return row ? add_link(map, row, host) : 0;
+        return row ? map_add_link(map, row, host) : 0;
 }
 
 int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, uint32_t port)
 {
         for (uint32_t i = 0; i < srv->n_targets; i++) {
                 uint32_t host;
-                int r = add_host(map, srv->targets[i].host, &host);
+                int r = map_add_host(map, srv->targets[i].host, &host);
 
                 if (r < 0)
                         return r;
@@ -283,7 +280,7 @@ int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, u
         }
         for (uint32_t i = 0; i < srv->n_addrs; i++) {
                 const struct dns_srv_addr *addr = &srv->addrs[i];
-                uint32_t host = find_host(map, srv->targets[addr->target].host);
+                uint32_t host = map_find_host(map, srv->targets[addr->target].host);
                 int r = dns_host_map_take_addr(map, host, addr->family, addr->bytes);
 
                 if (r < 0)
@@ -297,7 +294,7 @@ int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct d
 {
         for (uint32_t i = 0; i < srv->n_targets; i++) {
                 uint32_t host;
-                int r = add_host(map, srv->targets[i].host, &host);
+                int r = map_add_host(map, srv->targets[i].host, &host);
 
                 if (r == 0)
                         r = dns_host_map_take_addr(map, host, map->rows[row].family, map->rows[row].bytes);
@@ -310,27 +307,28 @@ int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct d
         return 0;
 }
 
-static bool is_told(const struct host *host)
+static bool host_is_told(const struct host *host)
 {
         return host->told[0] || host->told[1];
 }
 
 /* The old hosts of one row, but for those that are told to be elsewhere now; its links are next in the old order. */
-static int take_row(struct dns_host_map *map, struct row *row, const struct dns_host_map *old, const struct row *was,
-                    uint32_t *cursor, bool any_host)
+static int map_take_row(struct dns_host_map *map, struct row *row, const struct dns_host_map *old,
+                        const struct row *was, uint32_t *cursor, bool any_host)
 {
         uint32_t number = (uint32_t)(was - old->rows);
-        bool open = is_open(row), six = row->family == AF_INET6;
+        bool open = row_is_open(row), six = row->family == AF_INET6;
 
         any_host = any_host && open;
         while (*cursor < old->n_links && old->links[*cursor].row < number)
                 (*cursor)++;
         for (; *cursor < old->n_links && old->links[*cursor].row == number; (*cursor)++) {
                 const char *name = old->hosts[old->links[*cursor].host].name;
-                uint32_t host = find_host(map, name);
-                int r = host == NO_HOST && any_host ? add_host(map, name, &host) : 0;
+                uint32_t host = map_find_host(map, name);
+                int r = host == NO_HOST && any_host ? map_add_host(map, name, &host) : 0;
 
-                if (r == 0 && host != NO_HOST && (open ? !map->hosts[host].told[six] : !is_told(&map->hosts[host])))
+                if (r == 0 && host != NO_HOST &&
+                    (open ? !map->hosts[host].told[six] : !host_is_told(&map->hosts[host])))
                         r = dns_host_map_take_addr(map, host, row->family, row->bytes);
                 if (r < 0)
                         return r;
@@ -345,11 +343,11 @@ int dns_host_map_take_map(struct dns_host_map *map, struct dns_host_map *old, bo
 {
         uint32_t cursor = 0;
 
-        order_links(old);
+        map_order_links(old);
         for (uint32_t i = 0; i < map->n_rows; i++) {
                 struct row *row = &map->rows[i];
-                const struct row *was = find_row(old, row->family, row->bytes);
-                int r = was ? take_row(map, row, old, was, &cursor, any_host) : 0;
+                const struct row *was = map_find_row(old, row->family, row->bytes);
+                int r = was ? map_take_row(map, row, old, was, &cursor, any_host) : 0;
 
                 if (r < 0)
                         return r;
@@ -375,7 +373,7 @@ bool dns_host_map_next_host(const struct dns_host_map *map, uint32_t *cursor, ui
 
                 (*cursor)++;
                 if (map->hosts[host].has[six] ||
-                    (map->n_open[six] == 0 && (is_told(&map->hosts[host]) || n_rows[six] == 0)))
+                    (map->n_open[six] == 0 && (host_is_told(&map->hosts[host]) || n_rows[six] == 0)))
                         continue;
                 *ret_host = host;
                 *ret_family = six ? AF_INET6 : AF_INET;
@@ -386,7 +384,7 @@ bool dns_host_map_next_host(const struct dns_host_map *map, uint32_t *cursor, ui
 
 bool dns_host_map_next_row(const struct dns_host_map *map, uint32_t *cursor, uint32_t *ret_row)
 {
-        while (*cursor < map->n_rows && !is_open(&map->rows[*cursor]))
+        while (*cursor < map->n_rows && !row_is_open(&map->rows[*cursor]))
                 (*cursor)++;
         *ret_row = *cursor;
         return (*cursor)++ < map->n_rows;
@@ -408,8 +406,8 @@ void dns_host_findings_deinit(struct dns_host_findings *findings)
 }
 
 /* The ports of one host. Return: how many. */
-static uint32_t tell_ports(const struct dns_host_map *map, uint32_t host, const struct khs_port *ports,
-                           struct khs_row_port *ret)
+static uint32_t map_tell_ports(const struct dns_host_map *map, uint32_t host, const struct khs_port *ports,
+                               struct khs_row_port *ret)
 {
         const uint16_t *numbers = map->numbers + (size_t)host * map->n_ports;
         uint32_t n = 0;
@@ -424,7 +422,7 @@ static uint32_t tell_ports(const struct dns_host_map *map, uint32_t host, const 
         return n;
 }
 
-static bool same_numbers(const struct dns_host_map *map, uint32_t a, uint32_t b)
+static bool map_has_same_numbers(const struct dns_host_map *map, uint32_t a, uint32_t b)
 {
         return memcmp(map->numbers + (size_t)a * map->n_ports, map->numbers + (size_t)b * map->n_ports,
                       map->n_ports * sizeof(*map->numbers)) == 0;
@@ -438,7 +436,7 @@ int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bo
 
         for (uint32_t i = 0; i < map->n_hosts; i++) /* whose address could be any */
                 hosts_complete = hosts_complete && (map->hosts[i].has[0] || map->hosts[i].has[1]);
-        order_links(map);
+        map_order_links(map);
         findings.endpoints = calloc(map->n_links ? map->n_links : 1, sizeof(*findings.endpoints));
         findings.ports = calloc((size_t)(map->n_links ? map->n_links : 1) * (map->n_ports ? map->n_ports : 1),
                                 sizeof(*findings.ports));
@@ -456,12 +454,12 @@ int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bo
                                                 .others_unknown = !hosts_complete && !row->whole,
                                                 .host = map->hosts[host].name };
                 memcpy(e->bytes, row->bytes, sizeof(e->bytes));
-                if (i > 0 && same_numbers(map, host, map->links[i - 1].host)) {
+                if (i > 0 && map_has_same_numbers(map, host, map->links[i - 1].host)) {
                         e->ports = e[-1].ports;
                         e->n_ports = e[-1].n_ports;
                 } else {
                         e->ports = findings.ports + n_ports;
-                        e->n_ports = tell_ports(map, host, ports, findings.ports + n_ports);
+                        e->n_ports = map_tell_ports(map, host, ports, findings.ports + n_ports);
                         n_ports += e->n_ports;
                 }
                 e->ports_unknown = !ports_complete && e->n_ports < map->n_ports;

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "source/source.h"
+#include "model/finding.h"
 #include "wire/srv.h"
 
 #define DNS_HOST_MAP_MAX (2 * KHS_MAX_ADDRS) /* hosts; what is beyond is not taken */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/dns/host-map.h"
+#include "source/dns/hosts/host-map.h"
 
 static struct dns_srv srv;
 static const struct khs_port ports[] = { { .kind = KHS_PORT_NAME, .name = "grpc" },
