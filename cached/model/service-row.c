@@ -58,8 +58,8 @@ void service_row(const struct service *s, struct khs_row *ret)
                 .v4 = s->v4.addrs,
                 .v6 = s->v6.addrs,
                 .endpoints = s->set.n > 0 ? s->set.endpoints : NULL,
-                .n_twins = s->set.n_shared,
-                .twins = s->set.shared,
+                .n_shared = s->set.n_shared,
+                .shared = s->set.shared,
                 .port_base = s->set.n > 0 && kind == KHS_PORT_BASE ? s->ports[0].number : 0,
                 .policy = s->policy,
                 .version = s->version,
@@ -109,7 +109,7 @@ static struct finding_endpoint row_endpoint(const struct khs_row *row, uint32_t 
 
 static int row_apply(struct service *s, const struct khs_row *row, uint64_t now)
 {
-        uint32_t n_addrs = row->n4 + row->n6, n_shared = row->endpoints ? row->n_twins : 0, shared = 0;
+        uint32_t n_addrs = row->n4 + row->n6, n_shared = row->endpoints ? row->n_shared : 0, shared = 0;
         struct finding_endpoint *endpoints = calloc((size_t)n_addrs + n_shared + 1, sizeof(*endpoints));
         struct finding finding = {
                 .kind = FINDING_WHOLE,
@@ -124,7 +124,7 @@ static int row_apply(struct service *s, const struct khs_row *row, uint64_t now)
                 return -ENOMEM;
         for (uint32_t i = 0; i < n_addrs; i++) {
                 endpoints[finding.n_endpoints++] = row_endpoint(row, i, row->endpoints ? &row->endpoints[i] : NULL);
-                for (; shared < n_shared && row->twins[shared] == i; shared++)
+                for (; shared < n_shared && row->shared[shared] == i; shared++)
                         endpoints[finding.n_endpoints++] = row_endpoint(row, i, &row->endpoints[n_addrs + shared]);
         }
         r = service_apply(s, &finding, now);
