@@ -35,7 +35,7 @@ struct member {
         struct source_service service; /* strings and ports are copies, but for those of no use to the second */
         uint64_t lost_usec;            /* since when the first has failed; 0: it is followed */
         uint8_t reason;                /* enum khs_reason: why it fails */
-        bool stays;                    /* with the first, whatever happens */
+        bool pods, not_headless;       /* DNS has no right answer: it stays with the first, whatever happens */
         bool fallen;
         struct khs_port *ports;
         char key[];
@@ -99,7 +99,7 @@ static int member_set(struct member *m, const struct source_service *service)
         m->service.endpoints = NULL;
         m->service.n_endpoints = 0;
         m->service.selector = m->service.go_micro = NULL;
-        m->stays = m->stays || service->selector || service->go_micro;
+        m->pods = service->selector || service->go_micro;
         return 0;
 }
 
@@ -214,7 +214,7 @@ static size_t fallback_let_fall(struct source_fallback *f, uint64_t now, uint64_
                 struct member *m = f->members[i];
                 uint64_t due = m->lost_usec + f->grace_usec;
 
-                if (!member_is_firsts(f, m) || m->fallen || m->stays || m->lost_usec == 0)
+                if (!member_is_firsts(f, m) || m->fallen || m->pods || m->not_headless || m->lost_usec == 0)
                         continue;
                 if (due > now) {
                         *ret_due = *ret_due == 0 || due < *ret_due ? due : *ret_due;
@@ -239,7 +239,7 @@ static void fallback_on_timer(void *userdata)
         if (due > 0)
                 fallback_arm(f, due);
         if (n_fallen > 0)
-                log_message(LOG_WARNING, "kubernetes: no answer for %llu s (%s): DNS is asked for %zu services",
+                log_message(LOG_WARNING, "kubernetes: no answer for %llu s (%s); DNS is asked for %zu services",
                             (unsigned long long)(f->grace_usec / USEC_PER_SEC), text ? text : "unknown", n_fallen);
         if (f->n_returned > 0)
                 log_message(LOG_NOTICE, "kubernetes: the API answers again for %zu services, DNS is no longer asked",
@@ -282,7 +282,7 @@ static void fallback_on_first(void *userdata, const char *key, const struct find
         } else if (m) {
                 m->lost_usec = 0;
                 if (finding->kind == FINDING_WHOLE) {
-                        m->stays = finding->not_headless;
+                        m->not_headless = finding->not_headless;
                         m->service.has_data = finding->n_endpoints > 0;
                 }
                 f->n_returned += m->fallen;
