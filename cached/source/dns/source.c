@@ -64,7 +64,7 @@ static int source_set_servers(struct source_dns *source, const struct address *s
         return r;
 }
 
-/* Takes the file's servers. An empty or missing file leaves those there are. */
+/* Takes the file's servers. While it is empty or missing, the previous ones stay. */
 static int source_read_resolv_conf(struct source_dns *source, const char *path, struct resolv_conf *resolv)
 {
         int r = resolv_conf_read(resolv, path);
@@ -75,13 +75,14 @@ static int source_read_resolv_conf(struct source_dns *source, const char *path, 
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
         if (resolv->n_skipped > 0)
-                log_message(LOG_WARNING, "dns: %s: %zu nameserver lines left out (no address, scoped, or more than %u)",
-                            path, resolv->n_skipped, RESOLV_CONF_SERVERS_MAX);
-        if (resolv->n_servers == 0) {
-                log_message(LOG_WARNING, "dns: %s: no nameserver%s", path,
-                            source->pool.n_servers > 0 ? ", keeping the previous ones" : "");
+                log_message(LOG_WARNING, "dns: %s: %zu nameserver lines ignored (no address, or more than %u)", path,
+                            resolv->n_skipped, RESOLV_CONF_SERVERS_MAX);
+        if (resolv->is_empty && source->pool.n_servers > 0) {
+                log_message(LOG_WARNING, "dns: %s is empty, keeping the previous servers", path);
                 return 0;
         }
+        if (resolv->n_lines == 0)
+                log_message(LOG_NOTICE, "dns: %s: no nameserver, asking localhost", path);
         return source_set_servers(source, resolv->servers, resolv->n_servers);
 }
 
