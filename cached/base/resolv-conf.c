@@ -37,19 +37,6 @@ static const char *line_value(const char *line, const char *stop, const char *ke
         return line;
 }
 
-/* An address that means this host by its route is replaced by the one that answers have as their source. */
-static void server_set_loopback(struct address *server)
-{
-        static const uint8_t zero[16] = { 0 };
-
-        if (address_compare(server->family, server->bytes, zero) != 0)
-                return;
-        if (server->family == AF_INET)
-                memcpy(server->bytes, (uint8_t[]){ 127, 0, 0, 1 }, 4);
-        else
-                server->bytes[15] = 1;
-}
-
 static bool server_parse(const char *text, size_t n_text, struct address *ret)
 {
         struct address server = { .port = SERVER_PORT };
@@ -72,7 +59,6 @@ static bool server_parse(const char *text, size_t n_text, struct address *ret)
                     (percent && !address_scope_from_text(percent + 1, &server)))
                         return false;
         }
-        server_set_loopback(&server);
         *ret = server;
         return true;
 }

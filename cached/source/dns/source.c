@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,18 +283,6 @@ struct source *source_dns_source(struct source_dns *source)
         return source ? &source->source : NULL;
 }
 
-/*
- * c-ares 1.18 sends by writev(2), which has no MSG_NOSIGNAL: a server that closes its connection
- * under a query (dnsmasq does after 100) would end the process.
- */
-static void ignore_sigpipe(void)
-{
-        struct sigaction action;
-
-        if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
-                signal(SIGPIPE, SIG_IGN);
-}
-
 int source_dns_new(struct source_dns **ret, sd_event *event, const struct source_dns_options *options)
 {
         struct source_dns *source;
@@ -309,7 +296,6 @@ int source_dns_new(struct source_dns **ret, sd_event *event, const struct source
                 return -ENOMEM;
         }
         source->source.ops = &source_dns_ops;
-        ignore_sigpipe();
         source->context = (struct dns_server_context){
                 .event = event,
                 .transport = options->transport,

@@ -31,8 +31,7 @@ struct source_dns_options {
 /**
  * source_dns_new() - make the source; nothing is sent before it has services to follow
  *
- * No server at all is no error: look at source_dns_n_servers(). SIGPIPE is ignored from here on,
- * where it has its default action. Freed by source_free(source_dns_source()).
+ * No server at all is no error: look at source_dns_n_servers(). Freed by source_free(source_dns_source()).
  *
  * Return: 0; -EINVAL for a cluster domain that is no name; -ENOMEM or what sd-event returns.
  */
@@ -51,8 +50,8 @@ struct source *source_dns_source(struct source_dns *source);
 int source_dns_reconfigure(struct source_dns *source, const struct source_dns_options *options);
 
 /*
- * Reads resolv.conf again if it has changed and is followed; for every heartbeat. A file without a
- * server leaves the servers as they are.
+ * Reads resolv.conf again if it has changed and is followed; for every heartbeat. While it is
+ * empty or missing, the servers stay as they are.
  */
 void source_dns_check_resolv_conf(struct source_dns *source);
 

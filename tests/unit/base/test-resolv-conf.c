@@ -43,10 +43,10 @@ Test(resolv_conf, nameserver_lines)
                   "1.0.0.4\nnameserver 1.0.0.5\n"
                   "nameserver 1.0.0.6\nnameserver 1.0.0.7\nnameserver 1.0.0.8\nnameserver 1.0.0.9\n",
                   "1.0.0.1 1.0.0.2 1.0.0.3 1.0.0.4 1.0.0.5 1.0.0.6 1.0.0.7 1.0.0.8", 1 },
-                /* As glibc takes them: inet_aton(3), and this host by an address that is none. */
+                /* As glibc takes them: by inet_aton(3). */
                 { "nameserver 10.96.10\nnameserver 012.0.0.1\nnameserver 0x0a000002\n", "10.96.0.10 10.0.0.1 10.0.0.2",
                   0 },
-                { "nameserver 0.0.0.0\nnameserver ::\nnameserver 0\n", "127.0.0.1 ::1", 0 },
+                { "nameserver 0.0.0.0\nnameserver ::\nnameserver 0\n", "0.0.0.0 ::", 0 },
                 { "nameserver fe80::1%lo\nnameserver fe80::1%1\nnameserver fe80::2%7\nnameserver fe80::3\n",
                   "fe80::1%1 fe80::2%7 fe80::3", 0 },
                 { "nameserver fe80::1%no-such-card\nnameserver fd00::1%lo\nnameserver fe80::1%\n", "127.0.0.1", 3 },

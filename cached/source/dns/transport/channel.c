@@ -25,12 +25,11 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/timer.h"
 #include "base/util.h"
 #include "source/dns/transport/channel.h"
+#include "source/dns/transport/socket.h"
 #include "wire/rewrite.h"
 
 #define SOCKETS_MAX     8    /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
@@ -71,7 +70,8 @@ struct dns_channel {
         sd_event *event;
         ares_channel ares;
         struct timer timer;
-        struct channel_socket sockets[SOCKETS_MAX];
+        struct dns_sockets sockets;
+        struct channel_socket events[SOCKETS_MAX];
         TAILQ_HEAD(, dns_flight) flying;
         size_t n_flights; /* all that c-ares still has */
         unsigned int depth;
@@ -83,7 +83,7 @@ static void channel_destroy(struct dns_channel *channel)
         if (channel->ares)
                 ares_destroy(channel->ares); /* ends every flight */
         for (size_t i = 0; i < SOCKETS_MAX; i++)
-                sd_event_source_unref(channel->sockets[i].source);
+                sd_event_source_unref(channel->events[i].source);
         timer_deinit(&channel->timer);
         sd_event_unref(channel->event);
         free(channel);
@@ -118,7 +118,7 @@ static void channel_leave(struct dns_channel *channel)
 static bool channel_has_socket(const struct dns_channel *channel, int fd)
 {
         for (size_t i = 0; i < SOCKETS_MAX; i++)
-                if (channel->sockets[i].source && channel->sockets[i].fd == fd)
+                if (channel->events[i].source && channel->events[i].fd == fd)
                         return true;
         return false;
 }
@@ -156,10 +156,10 @@ static void channel_socket_changed(void *userdata, ares_socket_t fd, int readabl
         struct channel_socket *free_one = NULL, *ours = NULL;
 
         for (size_t i = 0; i < SOCKETS_MAX; i++)
-                if (!channel->sockets[i].source)
-                        free_one = &channel->sockets[i];
-                else if (channel->sockets[i].fd == fd)
-                        ours = &channel->sockets[i];
+                if (!channel->events[i].source)
+                        free_one = &channel->events[i];
+                else if (channel->events[i].fd == fd)
+                        ours = &channel->events[i];
 
         if (ours && events) {
                 sd_event_source_set_io_events(ours->source, events);
@@ -186,24 +186,13 @@ static void flight_end(struct dns_flight *flight, int error, const uint8_t *pack
         flight->fn(flight->userdata, error, &flight->question, packet, n_packet);
 }
 
-/* c-ares reports a lack of descriptors or memory for a socket as a refusal by the peer. */
-static int flight_refused(void)
-{
-        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-        if (fd < 0)
-                return errno == EAFNOSUPPORT ? -ECONNREFUSED : -errno;
-        close(fd);
-        return -ECONNREFUSED;
-}
-
-static int flight_error(int status)
+static int flight_error(const struct dns_flight *flight, int status)
 {
         switch (status) {
         case ARES_ETIMEOUT:
                 return -ETIMEDOUT;
         case ARES_ECONNREFUSED:
-                return flight_refused();
+                return flight->channel->sockets.error < 0 ? flight->channel->sockets.error : -ECONNREFUSED;
         case ARES_ENOMEM:
                 return -ENOMEM;
         case ARES_EBADRESP:
@@ -227,7 +216,7 @@ static void flight_done(void *userdata, ares_status_t status, size_t n_timeouts,
         (void)n_timeouts;
         flight->channel->n_flights--;
         if (status != ARES_SUCCESS)
-                r = flight_error((int)status);
+                r = flight_error(flight, (int)status);
         else if (reply && flight->slot)
                 r = dns_rewrite(reply, &packet, &n_packet);
         flight_end(flight, r, packet, n_packet);
@@ -259,7 +248,7 @@ static void flight_done(void *userdata, int status, int n_timeouts, unsigned cha
         if (status == ARES_SUCCESS && packet && n_packet >= 12)
                 flight_end(flight, 0, packet, (size_t)n_packet);
         else
-                flight_end(flight, status == ARES_SUCCESS ? -EIO : flight_error(status), NULL, 0);
+                flight_end(flight, status == ARES_SUCCESS ? -EIO : flight_error(flight, status), NULL, 0);
         free(flight);
 }
 
@@ -335,14 +324,24 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         }
 }
 
+/*
+ * 0.0.0.0 and :: are this host. c-ares would wait for UDP answers from that very address, but they come from
+ * loopback's.
+ */
 static int channel_set_server(struct dns_channel *channel, const struct address *server)
 {
+        static const uint8_t zero[16] = { 0 }, loopback4[] = { 127, 0, 0, 1 }, loopback6[16] = { [15] = 1 };
         struct ares_addr_port_node node = { .family = server->family };
+        const uint8_t *bytes = server->bytes;
 
         if ((server->family != AF_INET && server->family != AF_INET6) || server->port == 0)
                 return -EINVAL;
+        if (address_compare(server->family, bytes, zero) == 0)
+                bytes = server->family == AF_INET ? loopback4 : loopback6;
+        channel->sockets.scope = server->scope;
+        dns_sockets_use(&channel->sockets, channel->ares);
         node.udp_port = node.tcp_port = server->port;
-        memcpy(&node.addr, server->bytes, address_size(server->family));
+        memcpy(&node.addr, bytes, address_size(server->family));
         return ares_set_servers_ports(channel->ares, &node) == ARES_SUCCESS ? 0 : -ENOMEM;
 }
 

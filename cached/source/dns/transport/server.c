@@ -338,10 +338,13 @@ int dns_server_ask(struct dns_server *server, struct dns_query *query, const str
 
 static void server_print_address(const struct address *address, char *text, size_t n_text)
 {
-        char ip[INET6_ADDRSTRLEN] = "?";
+        char ip[INET6_ADDRSTRLEN] = "?", scope[1 + IF_NAMESIZE] = "%";
 
         inet_ntop(address->family, address->bytes, ip, sizeof(ip));
-        snprintf(text, n_text, address->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, (unsigned int)address->port);
+        if (address->scope == 0 || !if_indextoname(address->scope, scope + 1))
+                scope[0] = '\0';
+        snprintf(text, n_text, address->family == AF_INET6 ? "[%s%s]:%u" : "%s%s:%u", ip, scope,
+                 (unsigned int)address->port);
 }
 
 int dns_server_new(struct dns_server **ret, const struct dns_server_context *context, const struct address *address,
