@@ -327,13 +327,18 @@ bool dns_server_tcp_works(const struct dns_server *server)
 int dns_server_ask(struct dns_server *server, struct dns_query *query, const struct dns_name *name, uint16_t type,
                    enum dns_transport transport)
 {
+        int r;
+
         if (!server->up || (transport == DNS_TCP && !dns_server_tcp_works(server)))
                 return -EHOSTDOWN;
         if (transport == DNS_ANY)
                 transport = server_choose(server);
         if (!dns_server_has_room(server, transport))
                 return -EBUSY;
-        return dns_path_send(&server->ways[transport].path, query, name, type);
+        r = dns_path_send(&server->ways[transport].path, query, name, type);
+        if (r < 0)
+                server_log(server, LOG_WARNING, "cannot be asked: %s", strerror(-r));
+        return r;
 }
 
 static void server_print_address(const struct address *address, char *text, size_t n_text)

@@ -2,31 +2,18 @@
  * The dns source against a server that does what the test tells it to, on one event loop.
  */
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "dns-server-fixture.h"
 #include "source/dns/source.h"
 
 #define SEC USEC_PER_SEC
-
-enum mode { ANSWER, SILENT, SERVFAIL, NXDOMAIN, FOREIGN, TRUNCATED, LOWER_CASE, HANG_UP };
-
-struct server {
-        enum mode udp, tcp;
-        int udp_fd, tcp_fd, peer_fd; /* one connection is enough: the source keeps one */
-        uint16_t port;
-        uint8_t last_byte; /* of the address that is answered */
-        unsigned int n_udp, n_tcp, n_aaaa, n_probes;
-        sd_event_source *udp_source, *tcp_source, *peer_source;
-};
 
 struct heard {
         struct finding result;
@@ -34,187 +21,9 @@ struct heard {
         uint64_t usec;
 };
 
-static sd_event *event;
 static struct source_dns *source;
 static struct heard findings[256];
 static size_t n_findings;
-
-/* Answers in place. Returns the length of the answer, 0 for none. */
-static size_t reply(struct server *server, enum mode mode, uint8_t *p)
-{
-        static const uint8_t soa[] = { 0, 0, 6, 0, 1, 0, 0, 0, 5, 0, 22 };
-        size_t n = 12;
-        uint8_t type;
-
-        while (p[n])
-                n += p[n] + 1U;
-        type = p[n + 2];
-        n += 5;
-        server->n_aaaa += type == DNS_TYPE_AAAA;
-        server->n_probes += type == DNS_TYPE_SOA;
-        p[2] = mode == TRUNCATED ? 0x87 : 0x85;
-        p[3] = mode == SERVFAIL ? 2 : mode == NXDOMAIN || mode == FOREIGN ? 3 : 0;
-        memset(p + 6, 0, 6);
-        if (mode == SILENT)
-                return 0;
-        if (mode == LOWER_CASE)
-                for (size_t i = 12; i < n - 4; i++)
-                        p[i] |= p[i] >= 'A' && p[i] <= 'Z' ? 0x20 : 0;
-        if (mode == SERVFAIL || mode == FOREIGN || mode == TRUNCATED)
-                return n;
-        if (type == DNS_TYPE_SOA && mode != NXDOMAIN) {
-                p[7] = 1;
-                memcpy(p + n, "\xc0\x0c\x00\x06\x00\x01\x00\x00\x00\x05\x00\x16", 12);
-                memset(p + n + 12, 0, 22);
-                return n + 34;
-        }
-        if (mode == NXDOMAIN || type != DNS_TYPE_A) {
-                static const uint8_t owner[] = "\x07"
-                                               "cluster\x05local";
-
-                p[9] = 1;
-                memcpy(p + n, owner, sizeof(owner));
-                memcpy(p + n + sizeof(owner), soa + 1, sizeof(soa) - 1);
-                n += sizeof(owner) + sizeof(soa) - 1;
-                memset(p + n, 0, 22);
-                p[n + 21] = 1;
-                return n + 22;
-        }
-        p[7] = 1;
-        memcpy(p + n, "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x01\x00\x04\x0a\x01\x00", 15);
-        p[n + 15] = server->last_byte;
-        return n + 16;
-}
-
-static bool is_probe(const uint8_t *p)
-{
-        size_t n = 12;
-
-        while (p[n])
-                n += p[n] + 1U;
-        return p[n + 2] == DNS_TYPE_SOA;
-}
-
-static int on_udp(sd_event_source *s, int fd, uint32_t revents, void *userdata)
-{
-        struct server *server = userdata;
-        struct sockaddr_storage from;
-        socklen_t n_from = sizeof(from);
-        uint8_t packet[2048];
-        ssize_t n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &n_from);
-        size_t n_reply;
-
-        (void)s;
-        (void)revents;
-        if (n < 12)
-                return 0;
-        server->n_udp += !is_probe(packet);
-        n_reply = reply(server, server->udp, packet);
-        if (n_reply > 0)
-                (void)sendto(fd, packet, n_reply, 0, (struct sockaddr *)&from, n_from);
-        return 0;
-}
-
-static void hang_up(struct server *server)
-{
-        if (server->peer_fd < 0)
-                return;
-        sd_event_source_set_enabled(server->peer_source, SD_EVENT_OFF);
-        server->peer_source = sd_event_source_unref(server->peer_source);
-        close(server->peer_fd);
-        server->peer_fd = -1;
-}
-
-static int on_peer(sd_event_source *s, int fd, uint32_t revents, void *userdata)
-{
-        struct server *server = userdata;
-        uint8_t frame[2048];
-
-        (void)s;
-        (void)revents;
-        /* Small frames on loopback: what was written at once is there. */
-        if (recv(fd, frame, 2, 0) != 2 || recv(fd, frame + 2, frame[1], MSG_WAITALL) != frame[1] ||
-            server->tcp == HANG_UP) {
-                hang_up(server);
-                return 0;
-        }
-        server->n_tcp += !is_probe(frame + 2);
-        size_t n = reply(server, server->tcp, frame + 2);
-
-        frame[0] = (uint8_t)(n >> 8);
-        frame[1] = (uint8_t)n;
-        if (n > 0)
-                (void)send(fd, frame, n + 2, MSG_NOSIGNAL);
-        return 0;
-}
-
-static int on_tcp(sd_event_source *s, int fd, uint32_t revents, void *userdata)
-{
-        struct server *server = userdata;
-
-        (void)s;
-        (void)revents;
-        hang_up(server);
-        server->peer_fd = accept(fd, NULL, NULL);
-        return sd_event_add_io(event, &server->peer_source, server->peer_fd, EPOLLIN, on_peer, server);
-}
-
-static int open_socket(int type, uint16_t *port)
-{
-        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(*port) };
-        socklen_t n = sizeof(address);
-        int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1;
-
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-            getsockname(fd, (struct sockaddr *)&address, &n) < 0) {
-                close(fd);
-                return -1;
-        }
-        *port = ntohs(address.sin_port);
-        return fd;
-}
-
-static void server_listen_tcp(struct server *server)
-{
-        server->tcp_fd = open_socket(SOCK_STREAM, &server->port);
-        cr_assert_geq(server->tcp_fd, 0);
-        cr_assert_eq(listen(server->tcp_fd, 8), 0);
-        cr_assert_geq(sd_event_add_io(event, &server->tcp_source, server->tcp_fd, EPOLLIN, on_tcp, server), 0);
-}
-
-static void server_listen_udp(struct server *server)
-{
-        server->udp_fd = open_socket(SOCK_DGRAM, &server->port);
-        cr_assert_geq(server->udp_fd, 0);
-        cr_assert_geq(sd_event_add_io(event, &server->udp_source, server->udp_fd, EPOLLIN, on_udp, server), 0);
-}
-
-static void server_close(struct server *server)
-{
-        hang_up(server);
-        server->udp_source = sd_event_source_unref(server->udp_source);
-        server->tcp_source = sd_event_source_unref(server->tcp_source);
-        if (server->udp_fd >= 0)
-                close(server->udp_fd);
-        if (server->tcp_fd >= 0)
-                close(server->tcp_fd);
-        server->udp_fd = server->tcp_fd = -1;
-}
-
-/* Nobody listens yet. */
-static struct server server_open(void)
-{
-        struct server server = { .udp_fd = -1, .tcp_fd = -1, .peer_fd = -1, .last_byte = 1 };
-
-        /* A port that is free for both. */
-        server.udp_fd = open_socket(SOCK_DGRAM, &server.port);
-        cr_assert_geq(server.udp_fd, 0);
-        close(server.udp_fd);
-        server.udp_fd = -1;
-        return server;
-}
 
 static void setup(void)
 {
@@ -240,7 +49,7 @@ static void test_start(const struct server *servers, size_t n_servers, uint8_t t
         };
 
         for (size_t i = 0; i < n_servers; i++)
-                addresses[i] = (struct address){ AF_INET, servers[i].port, { 127, 0, 0, 1 } };
+                addresses[i] = server_address(&servers[i]);
         if (source)
                 cr_assert_eq(source_dns_reconfigure(source, &options), 0);
         else
