@@ -109,9 +109,10 @@ def soa_record(zone=ZONE, ttl=5, minimum=5):
                   struct.pack("!5I", 1, 7200, 1800, 86400, minimum))
 
 
-def message(question, answers=(), authority=(), rcode=NOERROR, truncated=False, ident=None, asked=None, n_answers=None):
+def message(question, answers=(), authority=(), rcode=NOERROR, truncated=False, ident=None, asked=None, n_answers=None,
+            cached=False):
     """A reply to the question; what is given replaces what is right."""
-    flags = 0x8180 | rcode | (0x0200 if truncated else 0)
+    flags = 0x8180 | rcode | (0x0200 if truncated else 0) | (0 if cached else 0x0400)
     header = struct.pack("!6H", question.id if ident is None else ident, flags, 1,
                          len(answers) if n_answers is None else n_answers, len(authority), 0)
     return header + (question.question if asked is None else asked) + b"".join(answers) + b"".join(authority)

@@ -2,8 +2,8 @@
  *     rows     sorted as the addresses are: found by binary search
  *     links    which host has which row's address; unordered and with duplicates until they are put in order:
  *              by row, then by the host's name
- *     hosts    in the order in which they were heard of; found by a hash table with a random key, since a
- *              server may choose their names
+ *     hosts    in the order in which they were heard of; found by binary search in `order`, which has their
+ *              numbers sorted by name
  *     numbers  hosts x ports
  *
  * Memory is bounded: rows by KHS_MAX_ADDRS of each family, hosts by DNS_HOST_MAP_MAX, links by LINKS_MAX.
@@ -18,7 +18,6 @@
 #include "base/address.h"
 #include "base/util.h"
 #include "source/dns/hosts/host-map.h"
-#include "table/siphash.h"
 
 #define NO_HOST    UINT32_MAX
 #define HOSTS_ROOM 16U /* to begin with */
@@ -49,10 +48,9 @@ struct dns_host_map {
         uint32_t n_links, links_room;
         struct link *links;
         bool links_full;
-        uint32_t n_hosts, n_room; /* room is a power of two */
+        uint32_t n_hosts, n_room;
         struct host *hosts;
-        uint32_t *slots; /* 2 x n_room: 1 + host; 0: free */
-        uint8_t key[16];
+        uint32_t *order;
         uint32_t n_ports;
         uint16_t *numbers; /* 0: none */
 };
@@ -71,7 +69,6 @@ int dns_host_map_new(struct dns_host_map **ret, const struct dns_host_addrs addr
                 free(map);
                 return -ENOMEM;
         }
-        (void)random_fill(map->key, sizeof(map->key)); /* without it, slow at worst */
         map->n_rows = n;
         map->n_ports = n_ports;
         for (size_t six = 0; six < 2; six++) {
@@ -95,7 +92,7 @@ struct dns_host_map *dns_host_map_free(struct dns_host_map *map)
                 free(map->rows);
                 free(map->links);
                 free(map->hosts);
-                free(map->slots);
+                free(map->order);
                 free(map->numbers);
                 free(map);
         }
@@ -189,66 +186,67 @@ static int map_add_link(struct dns_host_map *map, struct row *row, uint32_t host
 
 /* ---- hosts ---- */
 
-/* The slot of a name: its own, or the free one where it would be. */
-static uint32_t *map_find_slot(const struct dns_host_map *map, const char *name)
+/* Return: whether there is such a host; *ret_place is where it stands in the order, or would stand. */
+static bool map_find_place(const struct dns_host_map *map, const char *name, uint32_t *ret_place)
 {
-        uint32_t mask = 2 * map->n_room - 1;
-        uint32_t i = (uint32_t)khs_siphash13(map->key, name, strlen(name)) & mask;
+        uint32_t low = 0, high = map->n_hosts;
 
-        while (map->slots[i] && strcmp(map->hosts[map->slots[i] - 1].name, name) != 0)
-                i = (i + 1) & mask;
-        return &map->slots[i];
+        while (low < high) {
+                uint32_t middle = low + (high - low) / 2;
+
+                if (strcmp(map->hosts[map->order[middle]].name, name) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        *ret_place = low;
+        return low < map->n_hosts && strcmp(map->hosts[map->order[low]].name, name) == 0;
 }
 
-/* Twice the room. The old arrays are good until all new ones are there. */
+/* Twice the room. What is there stays good when some of the arrays can't grow. */
 static int map_grow(struct dns_host_map *map)
 {
-        uint32_t n_room = map->n_room ? 2 * map->n_room : HOSTS_ROOM, *slots;
+        uint32_t n_room = map->n_room ? 2 * map->n_room : HOSTS_ROOM, *order;
         struct host *hosts = reallocarray(map->hosts, n_room, sizeof(*hosts));
         uint16_t *numbers;
 
-        if (!hosts)
-                return -ENOMEM;
-        map->hosts = hosts;
+        map->hosts = hosts ? hosts : map->hosts;
+        order = reallocarray(map->order, n_room, sizeof(*order));
+        map->order = order ? order : map->order;
         numbers = reallocarray(map->numbers, (size_t)n_room * (map->n_ports ? map->n_ports : 1), sizeof(*numbers));
-        if (!numbers)
+        map->numbers = numbers ? numbers : map->numbers;
+        if (!hosts || !order || !numbers)
                 return -ENOMEM;
-        map->numbers = numbers;
-        slots = calloc(2 * (size_t)n_room, sizeof(*slots));
-        if (!slots)
-                return -ENOMEM;
-        free(map->slots);
-        map->slots = slots;
         map->n_room = n_room;
-        for (uint32_t i = 0; i < map->n_hosts; i++)
-                *map_find_slot(map, map->hosts[i].name) = i + 1;
         return 0;
 }
 
 static uint32_t map_find_host(const struct dns_host_map *map, const char *name)
 {
-        return map->n_room ? *map_find_slot(map, name) - 1 : NO_HOST; /* a free slot: 0 - 1 is NO_HOST */
+        uint32_t place;
+
+        return map_find_place(map, name, &place) ? map->order[place] : NO_HOST;
 }
 
 static int map_add_host(struct dns_host_map *map, const char *name, uint32_t *ret)
 {
-        int r;
+        uint32_t place, host = map->n_hosts;
 
-        *ret = map_find_host(map, name);
-        if (*ret != NO_HOST)
+        if (map_find_place(map, name, &place)) {
+                *ret = map->order[place];
                 return 0;
-        if (map->n_hosts == DNS_HOST_MAP_MAX)
-                return -E2BIG;
-        if (map->n_hosts == map->n_room) {
-                r = map_grow(map);
-                if (r < 0)
-                        return r;
         }
-        *ret = map->n_hosts++;
-        map->hosts[*ret] = (struct host){ .has = { false, false } };
-        memcpy(map->hosts[*ret].name, name, strlen(name));
-        memset(map->numbers + (size_t)*ret * map->n_ports, 0, map->n_ports * sizeof(*map->numbers));
-        *map_find_slot(map, name) = *ret + 1;
+        if (host == DNS_HOST_MAP_MAX)
+                return -E2BIG;
+        if (host == map->n_room && map_grow(map) < 0)
+                return -ENOMEM;
+        map->hosts[host] = (struct host){ .has = { false, false } };
+        strcpy(map->hosts[host].name, name);
+        memset(map->numbers + (size_t)host * map->n_ports, 0, map->n_ports * sizeof(*map->numbers));
+        memmove(map->order + place + 1, map->order + place, (host - place) * sizeof(*map->order));
+        map->order[place] = host;
+        map->n_hosts++;
+        *ret = host;
         return 0;
 }
 

@@ -76,7 +76,7 @@ struct dns_server {
         uint64_t backoff_usec; /* after the next broken connection */
 };
 
-static const char *const transport_name[] = { [DNS_TCP] = "TCP", [DNS_UDP] = "UDP" };
+static const char *const transport_name[] = { [DNS_TCP] = "tcp", [DNS_UDP] = "udp" };
 
 __attribute__((format(printf, 3, 4))) static void server_log(struct dns_server *server, int priority,
                                                              const char *format, ...)
@@ -103,7 +103,7 @@ static void server_set_down(struct dns_server *server, int error)
         server->error = error;
         server->since_usec = usec_now();
         timer_set(&server->probe_timer, usec_now() + usec_jitter(PROBE_USEC, 5));
-        server_log(server, LOG_WARNING, "no answer (%s), probing once a second", strerror(-error));
+        server_log(server, LOG_WARNING, "no answer, asking once a second: %s", strerror(-error));
         server->context->on_change(server->context->userdata, server);
 }
 
@@ -155,7 +155,7 @@ static void server_way_failed(struct dns_server *server, enum dns_transport tran
                 server_drop(server, 1 - transport, error);
         } else if (server->up && worked && transport == DNS_TCP) {
                 /* UDP, while TCP works, is asked only for what TCP left open: no change. */
-                server_log(server, LOG_NOTICE, "TCP does not work (%s), using UDP", strerror(-error));
+                server_log(server, LOG_NOTICE, "tcp does not work, using udp: %s", strerror(-error));
         }
         server_drop(server, transport, error);
 }
