@@ -21,7 +21,7 @@ def fail_over():
     first, second = Server(udp=False, tcp=False), Server(SECOND)
     with Scene(services(3), first, second) as scene:
         scene.wait(seconds=10)
-        assert not first.log
+        assert not first.asked()
         first.listen()
         sandbox.wait_until(lambda: first.asked("s000.default"), 30, "the first is asked again")
         since = time.monotonic() + 2.5
@@ -58,7 +58,7 @@ def silent_first():
     first.script = scripted.silent
     with Scene(services(3), first, second) as scene:
         tap.comment(f"known after {scene.wait() - scene.begin:.2f} s")
-        before = [q for q in first.asked() if q.at < second.log[0].at]
+        before = [q for q in first.asked() if q.at < second.asked()[0].at]
         assert {q.transport for q in before} == {"tcp"}, "UDP was waited for, too"
         assert_second_alone(scene, first.address, second)
         first.script = None
@@ -89,7 +89,7 @@ def ports():
             server = Server(address, port, tcp=transport == "tcp")
             with Scene(services(1), server) as scene:
                 scene.wait()
-                assert {q.transport for q in server.log} == {transport}
+                assert {q.transport for q in server.asked()} == {transport}
                 scene.assert_quiet("tcp does not work, using udp")
 
 
@@ -101,7 +101,7 @@ def resolv_conf():
     sandbox.resolv_conf(servers=[first.address])
     with Scene(services(2), first, second, local, listed="") as scene:
         scene.wait()
-        assert not second.log and not local.log
+        assert not second.asked() and not local.asked()
         # in place, as an editor or dhclient does
         with open("/etc/resolv.conf", "w") as file:
             file.write(f"nameserver {SECOND}\n")
@@ -186,7 +186,7 @@ def another_place():
         first.close()
         scene.wait_asked(second, 4)
         for servers in [SECOND], [first.address, SECOND], [SECOND]:
-            n_asked = len(second.log)
+            n_asked = len(second.asked())
             second.script = lambda server, question: held.append(question)
             sandbox.wait_until(lambda: held, 30, "a question is held")
             # the file is looked at every second, the question is given up after two

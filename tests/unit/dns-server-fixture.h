@@ -13,7 +13,7 @@
 #include "base/address.h"
 #include "wire/packet.h"
 
-enum mode { ANSWER, SILENT, SERVFAIL, NXDOMAIN, FOREIGN, TRUNCATED, LOWER_CASE, HANG_UP };
+enum mode { ANSWER, SILENT, SERVFAIL, NXDOMAIN, FOREIGN, TRUNCATED, LOWER_CASE, HANG_UP, FORMERR };
 
 struct server;
 
@@ -36,14 +36,15 @@ struct server {
         uint16_t port;
         uint8_t last_byte;                 /* of the address that is answered */
         unsigned int n_udp, n_tcp, n_aaaa; /* questions but for the SOA */
-        unsigned int n_probes, n_opts, n_connections;
+        unsigned int n_probes, n_opts, n_connections, n_malformed;
         sd_event_source *udp_source, *tcp_source;
 };
 
 static sd_event *event;
 
 /* Answers in place. Returns the length of the answer, 0 for none. */
-static inline size_t server_reply(struct server *server, enum mode mode, uint8_t *p, unsigned int *n_asked)
+static inline size_t server_reply(struct server *server, enum mode mode, uint8_t *p, size_t n_question,
+                                  unsigned int *n_asked)
 {
         static const uint8_t soa[] = "\x07"
                                      "cluster\x05"
@@ -52,16 +53,20 @@ static inline size_t server_reply(struct server *server, enum mode mode, uint8_t
         size_t n = 12;
         uint8_t type;
 
-        while (p[n])
+        while (n < n_question && p[n])
                 n += p[n] + 1U;
         type = p[n + 2];
         n += 5;
+        if (n + (has_opt ? 11 : 0) != n_question) {
+                server->n_malformed++;
+                return 0;
+        }
         server->n_aaaa += type == DNS_TYPE_AAAA;
         server->n_probes += type == DNS_TYPE_SOA;
         server->n_opts += has_opt;
         *n_asked += type != DNS_TYPE_SOA;
         p[2] = (uint8_t)(0x81 | (mode == TRUNCATED ? 2 : 0) | (server->cached ? 0 : 4));
-        p[3] = mode == SERVFAIL ? 2 : mode == NXDOMAIN || mode == FOREIGN ? 3 : 0;
+        p[3] = mode == FORMERR ? 1 : mode == SERVFAIL ? 2 : mode == NXDOMAIN || mode == FOREIGN ? 3 : 0;
         memset(p + 6, 0, 6);
         if (mode == SILENT || (type == DNS_TYPE_SOA && server->drops_soa))
                 return 0;
@@ -72,7 +77,7 @@ static inline size_t server_reply(struct server *server, enum mode mode, uint8_t
         }
         for (size_t i = 12; mode == LOWER_CASE && i < n - 4; i++)
                 p[i] |= p[i] >= 'A' && p[i] <= 'Z' ? 0x20 : 0;
-        if (mode == SERVFAIL || mode == FOREIGN || mode == TRUNCATED)
+        if (mode == FORMERR || mode == SERVFAIL || mode == FOREIGN || mode == TRUNCATED)
                 return n;
         if (mode == NXDOMAIN || type == DNS_TYPE_AAAA || (type == DNS_TYPE_SOA && !server->hides_soa)) {
                 bool asked = type == DNS_TYPE_SOA && mode != NXDOMAIN;
@@ -106,7 +111,7 @@ static inline int server_on_udp(sd_event_source *s, int fd, uint32_t revents, vo
         (void)revents;
         if (n < 12)
                 return 0;
-        n_reply = server_reply(server, server->udp, packet, &server->n_udp);
+        n_reply = server_reply(server, server->udp, packet, (size_t)n, &server->n_udp);
         if (n_reply > 0)
                 (void)sendto(fd, packet, n_reply, 0, (struct sockaddr *)&from, n_from);
         return 0;
@@ -142,7 +147,7 @@ static inline int server_on_peer(sd_event_source *s, int fd, uint32_t revents, v
                 peer_close(peer);
                 return 0;
         }
-        n = server_reply(server, server->tcp, frame + 2, &server->n_tcp);
+        n = server_reply(server, server->tcp, frame + 2, frame[1], &server->n_tcp);
         frame[0] = (uint8_t)(n >> 8);
         frame[1] = (uint8_t)n;
         if (n > 0)

@@ -22,12 +22,15 @@
 
 #include <errno.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "source/dns/task.h"
 
 #define ATTEMPTS_MAX 8U
 #define BATCH_MAX    256U /* questions sent in one go, then the loop has its turn */
 #define MEASURE_USEC (60 * USEC_PER_SEC)
+#define LATE_USEC    (5 * USEC_PER_SEC)
+#define ON_TIME_USEC USEC_PER_SEC
 #define RELEASE_USEC USEC_PER_SEC /* after an outage: a random order, not that of the names */
 
 static uint32_t tasks_rate(const struct dns_tasks *tasks)
@@ -213,6 +216,8 @@ static void task_judge(struct dns_task *task, struct dns_answer answer)
                 answer = dns_failure(KHS_REASON_FOREIGN);
         if (answer.kind == FINDING_NEGATIVE && !task->class->hosts)
                 dns_server_show_cluster(server);
+        if (answer.kind == FINDING_ANSWER && !task->class->hosts)
+                dns_server_has_addresses(server);
         if (answer.kind != FINDING_FAILURE) {
                 task_finish(task, &answer);
                 return;
@@ -293,6 +298,17 @@ static enum dns_queue tasks_turn(const struct dns_tasks *tasks, uint64_t now)
         return DNS_N_QUEUES;
 }
 
+/* Where the rate stretches the intervals, every task of a queue is as late as the first. */
+static void tasks_note_lateness(struct dns_tasks *tasks, uint64_t late_usec)
+{
+        if (tasks->late ? late_usec >= ON_TIME_USEC : late_usec <= LATE_USEC || tasks->catching_up)
+                return;
+        tasks->late = !tasks->late;
+        if (tasks->late)
+                log_message(LOG_WARNING, "dns: query-rate = %u cannot keep up: services are asked %llu s late",
+                            tasks->query_rate, (unsigned long long)(late_usec / USEC_PER_SEC));
+}
+
 /* The task whose turn it is, or NULL. It is taken out of its queue. */
 static struct dns_task *tasks_take(struct dns_tasks *tasks, uint64_t now)
 {
@@ -323,6 +339,8 @@ static struct dns_task *tasks_take(struct dns_tasks *tasks, uint64_t now)
                 dns_meter_add(&tasks->meter, now);
         if (!urgent)
                 tasks->hosts_turn = queue == DNS_PACED;
+        if (queue == DNS_PACED)
+                tasks_note_lateness(tasks, now - item->due_usec);
         due_queue_remove(&tasks->queues[queue], item);
         task->server = server;
         task->last = server ? dns_server_bit(server) : 0;

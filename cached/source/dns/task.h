@@ -95,6 +95,7 @@ struct dns_tasks {
         uint64_t recovery_usec; /* when that was set */
         size_t n_tasks, n_flying, n_waiting, n_recovering, n_host_rounds;
         bool catching_up; /* after an outage, until nothing is overdue */
+        bool late;        /* the rate cannot keep up, and that was logged */
         bool blocked;     /* a server has no room; the next reply goes on */
         struct dns_task_stats stats;
         uint8_t addrs[KHS_MAX_ADDRS * 16U]; /* of the answer at hand */

@@ -178,10 +178,11 @@ class Server:
         """Closes the connections that are open; new ones are welcome."""
         self.do(lambda: [self._close(c) for c in list(self._connections)])
 
-    def asked(self, service=None, since=0.0, transport=None, kind=None):
-        """What was asked."""
+    def asked(self, service=None, since=0.0, transport=None, kind=None, probes=False):
+        """What was asked. @probes: also whether the server has the cluster's SOA"""
         return [q for q in list(self.log) if q.at >= since and (service is None or q.service == service) and
-                (transport is None or q.transport == transport) and (kind is None or q.type == kind)]
+                (transport is None or q.transport == transport) and (kind is None or q.type == kind) and
+                (probes or q.type != SOA)]
 
     def answer(self, question):
         """What an honest server with this zone says; scripts fall back on it."""

@@ -273,7 +273,7 @@ static void channel_tick(void *userdata)
         channel_leave(channel);
 }
 
-static int channel_init_ares(struct dns_channel *channel, bool tcp)
+static int channel_init_ares(struct dns_channel *channel, bool tcp, bool edns)
 {
         static char no_file[] = "/dev/null", dns_alone[] = "b";
         /* resolv.conf and its options must not leak in: they are ours to read. */
@@ -302,7 +302,7 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         };
         if (tcp)
                 u.options.flags |= ARES_FLAG_USEVC | ARES_FLAG_STAYOPEN;
-        else
+        else if (edns)
                 u.options.flags |= ARES_FLAG_EDNS; /* else 1.18 cuts answers at 512 bytes */
 #ifdef ARES_OPT_UDP_MAX_QUERIES
         u.options.udp_max_queries = 100; /* a fresh source port now and then */
@@ -345,7 +345,7 @@ static int channel_set_server(struct dns_channel *channel, const struct address 
         return ares_set_servers_ports(channel->ares, &node) == ARES_SUCCESS ? 0 : -ENOMEM;
 }
 
-int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct address *server, bool tcp)
+int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct address *server, bool tcp, bool edns)
 {
         struct dns_channel *channel = calloc(1, sizeof(*channel));
         int r;
@@ -359,7 +359,7 @@ int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct addr
         if (r >= 0)
                 r = sd_event_source_set_priority(channel->timer.source, SD_EVENT_PRIORITY_NORMAL + 10);
         if (r >= 0)
-                r = channel_init_ares(channel, tcp);
+                r = channel_init_ares(channel, tcp, edns);
         if (r >= 0)
                 r = channel_set_server(channel, server);
         if (r < 0) {

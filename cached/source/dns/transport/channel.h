@@ -38,8 +38,12 @@ struct dns_flight;
 typedef void (*dns_flight_fn)(void *userdata, int error, const struct dns_question *question, const uint8_t *packet,
                               size_t n_packet);
 
-/* @tcp: one connection, pipelined, kept open; else UDP, where a truncated answer is handed out as it is. */
-int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct address *server, bool tcp);
+/*
+ * @tcp:  one connection, pipelined, kept open; else UDP, where a truncated answer is handed out as it is
+ * @edns: by UDP, whether the questions have an OPT record. It must be right: where it is set, c-ares 1.18 cuts
+ *        the last eleven bytes from a question that is answered by FORMERR, and asks again.
+ */
+int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct address *server, bool tcp, bool edns);
 
 /* Queries in flight end without a call. Returns NULL. */
 struct dns_channel *dns_channel_free(struct dns_channel *channel);

@@ -134,7 +134,7 @@ static int path_open(struct dns_path *path)
 
         if (path->draining && dns_channel_is_idle(path->draining))
                 path->draining = dns_channel_free(path->draining);
-        if (path->channel && !path->draining && now - path->opened_usec >= age) {
+        if (path->channel && !path->draining && (now - path->opened_usec >= age || path->edns == path->plain)) {
                 path->draining = path->channel;
                 path->channel = NULL;
                 if (dns_channel_is_idle(path->draining))
@@ -143,7 +143,8 @@ static int path_open(struct dns_path *path)
         if (path->channel)
                 return 0;
         path->opened_usec = now;
-        return dns_channel_new(&path->channel, path->event, path->address, path->transport == DNS_TCP);
+        path->edns = !path->plain;
+        return dns_channel_new(&path->channel, path->event, path->address, path->transport == DNS_TCP, path->edns);
 }
 
 int dns_path_send(struct dns_path *path, struct dns_query *query, const struct dns_name *name, uint16_t type)
@@ -160,7 +161,7 @@ int dns_path_send(struct dns_path *path, struct dns_query *query, const struct d
         if (r < 0)
                 return r;
         if (path->transport == DNS_UDP)
-                dress = path->plain ? DNS_MIXED_CASE : DNS_MIXED_CASE | DNS_EDNS;
+                dress = path->edns ? DNS_MIXED_CASE | DNS_EDNS : DNS_MIXED_CASE;
         dns_question_build(&question, name, type, dress, random);
 
         query->path = path;

@@ -63,7 +63,8 @@ struct dns_path {
         size_t window;          /* queries in flight, at most, until window_usec */
         uint64_t window_usec;
         bool from_cache; /* a reply by TCP was no authority's */
-        bool plain;      /* UDP: asked without EDNS */
+        bool plain;      /* UDP: the next channel is to ask without EDNS */
+        bool edns;       /* UDP: this one asks with it */
 };
 
 void dns_path_init(struct dns_path *path, sd_event *event, const struct address *address, enum dns_transport transport);

@@ -22,7 +22,7 @@
  *
  * Probes ask for the SOA of the cluster domain, which tells a server of the cluster from any other resolver.
  * They find out whether a server that is down has come back, and where one that is up stands. The latter
- * never count as silence: a server may drop what it does not know.
+ * count as silence only of a server that has never answered: others may drop what they do not know.
  */
 
 #include <arpa/inet.h>
@@ -42,7 +42,7 @@
 #define SILENT_MAX       2U                     /* time-outs in a row that condemn a path */
 #define PROBE_USEC       (1050 * USEC_PER_MSEC) /* with its jitter never below half of DNS_TIMEOUT_USEC */
 #define STANDING_USEC    (60 * USEC_PER_SEC)
-#define SHOWN_USEC       (300 * USEC_PER_SEC) /* a denial does not count for so long */
+#define SPOKE_USEC       (300 * USEC_PER_SEC) /* a denial does not count for so long */
 #define TCP_AGAIN_USEC   (60 * USEC_PER_SEC)
 #define BACKOFF_MIN_USEC (USEC_PER_SEC / 2)
 #define BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
@@ -65,7 +65,7 @@ struct dns_server {
         struct server_way ways[2]; /* DNS_TCP, DNS_UDP */
         bool up, introduced;
         uint8_t standing;    /* enum dns_standing */
-        uint64_t shown_usec; /* when it last showed the cluster; 0: never */
+        uint64_t spoke_usec; /* when it last said anything of the cluster; 0: never */
         int error;
         struct timer probe_timer;
         uint8_t probe_next;
@@ -188,8 +188,8 @@ static void server_query_ended(struct dns_path *path, struct dns_query *query, i
         struct dns_server *server = path->owner;
         enum dns_transport transport = path->transport;
         struct server_way *way = &server->ways[transport];
-        bool counts = !server->up || (query != &server->ways[DNS_TCP].probe && query != &server->ways[DNS_UDP].probe);
-        bool silent = error == -ETIMEDOUT && counts;
+        bool is_question = query != &server->ways[DNS_TCP].probe && query != &server->ways[DNS_UDP].probe;
+        bool silent = error == -ETIMEDOUT && (is_question || !server->up || !dns_server_has_answered(server));
         bool broken = error == -ECONNREFUSED || error == -EIO || (error == -EBADMSG && path->n_answered == 0);
 
         if (silent && path->answered_usec <= query->sent_usec)
@@ -268,8 +268,9 @@ static void server_tick(void *userdata)
                 server_probe_for_life(server);
         } else if (server->standing != DNS_SHOWN) {
                 enum dns_transport transport = server_choose(server);
+                uint64_t wait = dns_server_has_answered(server) ? STANDING_USEC : DNS_TIMEOUT_USEC + PROBE_USEC;
 
-                timer_set(&server->probe_timer, usec_now() + usec_jitter(STANDING_USEC, 10));
+                timer_set(&server->probe_timer, usec_now() + usec_jitter(wait, 10));
                 dns_query_cancel(&server->ways[transport].probe);
                 server_probe(server, transport, transport);
         }
@@ -289,12 +290,22 @@ enum dns_standing dns_server_standing(const struct dns_server *server)
         return (enum dns_standing)server->standing;
 }
 
-void dns_server_show_cluster(struct dns_server *server)
+static void server_set_standing(struct dns_server *server, enum dns_standing standing)
 {
         if (server->standing == DNS_DENIED)
                 server_log(server, LOG_NOTICE, "serves the cluster domain");
-        server->standing = DNS_SHOWN;
-        server->shown_usec = usec_now();
+        server->standing = (uint8_t)standing;
+        server->spoke_usec = usec_now();
+}
+
+void dns_server_show_cluster(struct dns_server *server)
+{
+        server_set_standing(server, DNS_SHOWN);
+}
+
+void dns_server_has_addresses(struct dns_server *server)
+{
+        server_set_standing(server, server->standing == DNS_SHOWN ? DNS_SHOWN : DNS_UNKNOWN);
 }
 
 /* One name that is refused says nothing against a server that answers for the others. */
@@ -302,7 +313,7 @@ void dns_server_deny_cluster(struct dns_server *server)
 {
         uint64_t now = usec_now();
 
-        if (server->standing == DNS_DENIED || (server->shown_usec > 0 && now - server->shown_usec < SHOWN_USEC))
+        if (server->standing == DNS_DENIED || (server->spoke_usec > 0 && now - server->spoke_usec < SPOKE_USEC))
                 return;
         server_log(server, LOG_WARNING, "does not serve the cluster domain, asked only after all others");
         server->standing = DNS_DENIED;

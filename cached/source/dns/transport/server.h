@@ -42,15 +42,16 @@ bool dns_server_has_answered(const struct dns_server *server);
 int dns_server_error(const struct dns_server *server);
 
 /*
- * Whether a server serves the cluster domain. It has shown that when its reply held the domain's SOA, and has
- * denied it when it refused a name, or denied one without that SOA, and has not shown it for five minutes.
- * A server that is silent on it is asked for the SOA once a minute.
+ * Whether a server serves the cluster domain. It has shown that when its reply held the domain's SOA. It has
+ * denied it when it refused a name, or denied one without that SOA, and has said nothing of the cluster for
+ * five minutes. One that has not shown it is asked for the SOA once a minute.
  */
 enum dns_standing { DNS_SHOWN, DNS_UNKNOWN, DNS_DENIED };
 
 enum dns_standing dns_server_standing(const struct dns_server *server);
-/* What an answer has shown; changes are logged. */
+/* What a reply held: the SOA; addresses that count. */
 void dns_server_show_cluster(struct dns_server *server);
+void dns_server_has_addresses(struct dns_server *server);
 void dns_server_deny_cluster(struct dns_server *server);
 
 /* The first question is about to be asked: find out where the server stands. Later calls do nothing. */

@@ -199,6 +199,10 @@ Test(dns_server, without_the_soa_it_shows_nothing_and_may_deny)
         cr_expect_eq(dns_server_standing(server), DNS_UNKNOWN);
         dns_server_deny_cluster(server);
         cr_expect_eq(dns_server_standing(server), DNS_DENIED);
+        dns_server_has_addresses(server);
+        cr_expect_eq(dns_server_standing(server), DNS_UNKNOWN);
+        dns_server_deny_cluster(server);
+        cr_expect_eq(dns_server_standing(server), DNS_UNKNOWN, "it has answered for another name");
         dns_server_show_cluster(server);
         cr_expect_eq(dns_server_standing(server), DNS_SHOWN);
 }
@@ -208,8 +212,9 @@ Test(dns_server, silence_about_the_soa_is_not_counted)
         server_listen_tcp(&peer);
         server_listen_udp(&peer);
         peer.drops_soa = true;
-        peer.tcp = SILENT;
         begin();
+        ask_all(1, DNS_ANY, SEC);
+        peer.tcp = SILENT;
         dns_server_introduce(server);
         run_for(SEC / 10);
         cr_assert_eq(ask(&asks[0], DNS_ANY), 0); /* one that is lost, beside the probe */
@@ -219,8 +224,24 @@ Test(dns_server, silence_about_the_soa_is_not_counted)
         cr_expect(dns_server_tcp_works(server));
         peer.tcp = ANSWER;
         ask_all(1, DNS_ANY, SEC);
-        cr_expect_eq(peer.n_tcp, 2);
+        cr_expect_eq(peer.n_tcp, 3);
         cr_expect_eq(n_changes, 0);
+}
+
+Test(dns_server, one_that_has_never_answered_is_given_up_by_probes_alone)
+{
+        server_listen_tcp(&peer);
+        server_listen_udp(&peer);
+        peer.tcp = peer.udp = SILENT;
+        begin();
+        dns_server_introduce(server);
+        run_for(12 * SEC);
+        cr_expect_not(dns_server_is_up(server));
+        cr_expect_eq(dns_server_error(server), -ETIMEDOUT);
+        peer.tcp = peer.udp = ANSWER;
+        run_for(5 * SEC / 2);
+        cr_expect(dns_server_is_up(server));
+        cr_expect_eq(dns_server_standing(server), DNS_SHOWN);
 }
 
 /* ---- connections ---- */
@@ -300,6 +321,21 @@ Test(dns_server, formerr_of_a_header_is_found_out_by_probes)
         cr_assert(dns_server_is_up(server));
         ask_all(60, DNS_ANY, SEC);
         cr_expect_eq(n_answered(60), 60);
+}
+
+/* c-ares 1.18 takes eleven bytes from a question that it believes to have an OPT record. */
+Test(dns_server, formerr_without_edns_leaves_questions_whole)
+{
+        server_listen_udp(&peer);
+        peer.udp = FORMERR;
+        context.transport = DNS_UDP;
+        begin();
+        for (unsigned int i = 0; i < 3; i++)
+                ask_all(10, DNS_ANY, SEC);
+        cr_expect_eq(asks[0].error, 0);
+        cr_expect_eq(asks[0].rcode, DNS_RCODE_FORMERR);
+        cr_expect_eq(peer.n_malformed, 0);
+        cr_expect(dns_server_is_up(server));
 }
 
 Test(dns_server, loss_does_not_end_edns)
