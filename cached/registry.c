@@ -33,8 +33,10 @@ struct registry {
         bool sets_changed; /* sources are to be updated */
 };
 
+/* @ret_place: where it is or would be; or NULL. */
 static struct registration *registry_find(const struct registry *r, const char *key, size_t *ret_place)
 {
+        struct registration *found = NULL;
         size_t low = 0, high = r->n_items;
 
         while (low < high) {
@@ -42,7 +44,7 @@ static struct registration *registry_find(const struct registry *r, const char *
                 int order = strcmp(r->items[middle]->service->key, key);
 
                 if (order == 0)
-                        return r->items[middle];
+                        found = r->items[middle];
                 if (order < 0)
                         low = middle + 1;
                 else
@@ -50,7 +52,7 @@ static struct registration *registry_find(const struct registry *r, const char *
         }
         if (ret_place)
                 *ret_place = low;
-        return NULL;
+        return found;
 }
 
 /* ---- sources ---- */
