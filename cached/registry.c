@@ -55,6 +55,11 @@ static struct registration *registry_find(const struct registry *r, const char *
         return found;
 }
 
+static void registry_log_error(const struct config_service *section, const char *key, int error)
+{
+        log_message(LOG_ERR, "%s: %s can't be registered as written: %s", section->origin, key, strerror(-error));
+}
+
 /* ---- sources ---- */
 
 static void registry_report(void *userdata, const char *key, const struct finding *finding)
@@ -252,11 +257,6 @@ static void registry_apply_removals(struct registry *r)
                         registration_remove(item);
         }
         r->n_items = n;
-}
-
-static void registry_log_error(const struct config_service *section, const char *key, int error)
-{
-        log_message(LOG_ERR, "%s: %s can't be registered as written: %s", section->origin, key, strerror(-error));
 }
 
 static int registry_compare(const void *a, const void *b)
