@@ -23,12 +23,13 @@ cached/base             table
 cached/config           table base answer
 cached/model            table base answer/target
 cached/wire             table base answer/target model/finding
-cached/source/source    table base model
+cached/source/source    table base answer/target model
 cached/source/static    table base answer/target model source/source config/config
 cached/source/fallback  table base source/source
 cached/source/dns       table base answer/target model wire source/source
 cached/publish          table base model read write
-cached/registry         table base config source model publish
+cached/registration     table base config source model publish
+cached/registry         table base config source model publish registration
 cached/daemon           table base config source model publish registry
 cached/main             table base config daemon
 ROWS

@@ -18,7 +18,8 @@ check() {
         fi
         n_failed=$((n_failed + 1))
         echo "not ok $n_checks - $title"
-        printf '%s\n' "${found:-status $status}" | sed 's/^/# /'
+        # On stderr, which meson shows.
+        printf '%s\n' "${found:-status $status}" | sed 's/^/# /' >&2
 }
 
 skip() {
