@@ -10,10 +10,11 @@ folders=(README.md .github .ci lib nss cached packaging tests)
 
 # A reader has the repository and nothing else: a page that is named in it is in it.
 named_pages_exist() {
-        local page
-        grep -rIhoE --exclude-dir='corpus-*' '[A-Za-z0-9_:/.-]+\.md\b' "${folders[@]}" | sort -u | grep -v '^https:' |
-                while read -r page; do
-                        [ -n "$(find "${folders[@]}" -path "*${page##*../}" -print -quit)" ] || echo "there is no $page"
+        local file page
+        grep -rIoE --exclude-dir='corpus-*' '[A-Za-z0-9_:/.-]+\.md\b|design[ ]section' "${folders[@]}" | sort -u |
+                while IFS=: read -r file page; do
+                        [[ $page == https:* ]] || [ -n "$(find "${folders[@]}" -path "*${page##*../}" -print -quit)" ] ||
+                                echo "$file: there is no $page"
                 done
 }
 
