@@ -24,7 +24,7 @@ cached/config           table base answer
 cached/model            table base answer/target
 cached/wire             table base answer/target model/finding
 cached/source/source    table base answer/target model
-cached/source/static    table base answer/target model source/source config/config
+cached/source/static    table base answer/target model source/source
 cached/source/fallback  table base source/source
 cached/source/dns       table base answer/target model wire source/source
 cached/publish          table base model read write
