@@ -27,6 +27,7 @@ cached/source/source    table base answer/target model
 cached/source/static    table base answer/target model source/source
 cached/source/fallback  table base source/source
 cached/source/dns       table base answer/target model wire source/source
+cached/source/kube      table base answer/target model wire source/source
 cached/publish          table base model read write
 cached/registration     table base config source model publish
 cached/registry         table base config source model publish registration
