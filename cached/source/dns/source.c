@@ -1,12 +1,12 @@
 /*
  * The dns source.
  *
- *     watch (a service) --> two families (A, AAAA) --> pool --> server --> channel (c-ares)
- *                       '-> hosts (SRV, PTR) ---------'
+ *     a service followed --> two families (A, AAAA) --> pool --> server --> path --> channel (c-ares)
+ *                        '-> hosts (SRV, PTR) ----------'
  *
- * This file owns the watches, the options and the following of resolv.conf; when to ask is task.c's, whom to ask
- * is transport/pool.c's. Watches are sorted by key, as the sets of the registry are: an update walks both lists
- * once, and a watch that stays is not disturbed.
+ * This file owns what is followed, the options and the reading of resolv.conf; when to ask is task.c's, whom to
+ * ask is transport/pool.c's. What is followed is sorted by key, as the sets of the registry are: an update walks
+ * both lists once, and a service that stays is not disturbed.
  */
 
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include "source/dns/source.h"
 #include "source/dns/transport/pool.h"
 
-struct watch {
+struct followed {
         struct source_dns *source;
         struct dns_addresses families[2]; /* A, AAAA */
         struct dns_hosts *hosts;          /* NULL: not wanted */
@@ -38,13 +38,13 @@ struct source_dns {
         struct dns_tasks tasks;
         char *resolv_conf; /* NULL: servers were given */
         struct resolv_conf resolv;
-        int resolv_error;       /* of the last reading; the next heartbeat tries again */
-        struct watch **watches; /* sorted by key */
-        size_t n_watches;
+        int resolv_error;           /* of the last reading; the next heartbeat tries again */
+        struct followed **followed; /* sorted by key */
+        size_t n_followed;
         struct dns_srv srv; /* the answer at hand */
 };
 
-static void on_server_change(void *userdata, struct dns_server *server)
+static void source_server_changed(void *userdata, struct dns_server *server)
 {
         struct source_dns *source = userdata;
 
@@ -118,109 +118,111 @@ int source_dns_reconfigure(struct source_dns *source, const struct source_dns_op
         return 0;
 }
 
-/* ---- watches ---- */
+/* ---- one service ---- */
 
-static void watch_report_family(struct dns_addresses *family, const struct finding *finding)
+static void followed_report_family(struct dns_addresses *family, const struct finding *finding)
 {
         struct dns_addresses *first = family->family == AF_INET ? family : family - 1;
-        struct watch *watch = container_of(first, struct watch, families);
+        struct followed *followed = container_of(first, struct followed, families);
 
-        if (watch->hosts)
-                dns_hosts_addresses(watch->hosts, finding);
-        source_report(&watch->source->source, watch->key, finding);
+        if (followed->hosts)
+                dns_hosts_addresses(followed->hosts, finding);
+        source_report(&followed->source->source, followed->key, finding);
 }
 
-static void watch_report_hosts(void *userdata, const struct finding *finding)
+static void followed_report_hosts(void *userdata, const struct finding *finding)
 {
-        struct watch *watch = userdata;
+        struct followed *followed = userdata;
 
-        source_report(&watch->source->source, watch->key, finding);
+        source_report(&followed->source->source, followed->key, finding);
 }
 
 /* Starts, stops or leaves alone the questions of each family. */
-static int watch_set_family(struct watch *watch, const struct source_service *service, bool has_data)
+static int followed_set_family(struct followed *followed, const struct source_service *service, bool has_data)
 {
         bool wanted[2] = { service->family != KHS_FAMILY_IPV6, service->family != KHS_FAMILY_IPV4 };
         int r = 0;
 
         for (size_t i = 0; i < 2; i++) {
-                struct dns_addresses *family = &watch->families[i];
+                struct dns_addresses *family = &followed->families[i];
 
                 if (dns_addresses_is_running(family) && !wanted[i]) {
                         dns_addresses_stop(family);
-                        if (watch->hosts)
-                                dns_hosts_forget(watch->hosts, i == 0 ? AF_INET : AF_INET6);
+                        if (followed->hosts)
+                                dns_hosts_forget(followed->hosts, i == 0 ? AF_INET : AF_INET6);
                 }
-                family->key = watch->key;
+                family->key = followed->key;
                 family->family = i == 0 ? AF_INET : AF_INET6;
-                family->other = &watch->families[1 - i];
+                family->other = &followed->families[1 - i];
                 family->min_usec = service->refresh_min_usec;
                 family->max_usec = service->refresh_max_usec;
-                family->report = watch_report_family;
+                family->report = followed_report_family;
                 if (r == 0 && wanted[i] && !dns_addresses_is_running(family))
-                        r = dns_addresses_start(family, &watch->source->tasks, has_data);
+                        r = dns_addresses_start(family, &followed->source->tasks, has_data);
         }
         return r;
 }
 
 /* Where not all can be learned for want of memory, what was learned until now goes on being learned. */
-static int watch_set_hosts(struct watch *watch, const struct source_service *service)
+static int followed_set_hosts(struct followed *followed, const struct source_service *service)
 {
-        struct source_dns *source = watch->source;
+        struct source_dns *source = followed->source;
         int r;
 
         if (!service->hosts) {
-                watch->hosts = dns_hosts_free(watch->hosts);
+                followed->hosts = dns_hosts_free(followed->hosts);
                 return 0;
         }
-        if (!watch->hosts) {
-                r = dns_hosts_new(&watch->hosts, &source->tasks, &source->srv, watch->key, watch_report_hosts, watch);
+        if (!followed->hosts) {
+                r = dns_hosts_new(&followed->hosts, &source->tasks, &source->srv, followed->key, followed_report_hosts,
+                                  followed);
                 if (r < 0)
                         return r;
         }
-        return dns_hosts_set_ports(watch->hosts, service->ports, service->n_ports);
+        return dns_hosts_set_ports(followed->hosts, service->ports, service->n_ports);
 }
 
-static int watch_update(struct watch *watch, const struct source_service *service, bool is_new, bool report_again)
+static int followed_update(struct followed *followed, const struct source_service *service, bool is_new,
+                           bool report_again)
 {
-        bool same_limits = watch->families[0].min_usec == service->refresh_min_usec &&
-                           watch->families[0].max_usec == service->refresh_max_usec;
-        int r = watch_set_family(watch, service, is_new && service->has_data);
+        bool same_limits = followed->families[0].min_usec == service->refresh_min_usec &&
+                           followed->families[0].max_usec == service->refresh_max_usec;
+        int r = followed_set_family(followed, service, is_new && service->has_data);
 
         for (size_t i = 0; i < 2 && !same_limits && !is_new; i++)
-                if (dns_addresses_is_running(&watch->families[i]))
-                        dns_addresses_hurry(&watch->families[i]);
+                if (dns_addresses_is_running(&followed->families[i]))
+                        dns_addresses_hurry(&followed->families[i]);
         if (r == 0)
-                r = watch_set_hosts(watch, service);
+                r = followed_set_hosts(followed, service);
         /* Addresses are reported with every answer, but hosts only when they were learned. */
-        for (size_t i = 0; i < 2 && report_again && watch->hosts; i++)
-                dns_hosts_forget(watch->hosts, i == 0 ? AF_INET : AF_INET6);
+        for (size_t i = 0; i < 2 && report_again && followed->hosts; i++)
+                dns_hosts_forget(followed->hosts, i == 0 ? AF_INET : AF_INET6);
         return r;
 }
 
-static int watch_new(struct watch **ret, struct source_dns *source, const char *key)
+static int followed_new(struct followed **ret, struct source_dns *source, const char *key)
 {
         size_t n_key = strlen(key);
         struct dns_name name;
-        struct watch *watch;
+        struct followed *followed;
 
         if (dns_name_of_service(&name, key, &source->tasks.domain) < 0)
                 return -ENAMETOOLONG;
-        watch = calloc(1, sizeof(*watch) + n_key + 1);
-        if (!watch)
+        followed = calloc(1, sizeof(*followed) + n_key + 1);
+        if (!followed)
                 return -ENOMEM;
-        watch->source = source;
-        memcpy(watch->key, key, n_key + 1);
-        *ret = watch;
+        followed->source = source;
+        memcpy(followed->key, key, n_key + 1);
+        *ret = followed;
         return 0;
 }
 
-static void watch_free(struct watch *watch)
+static void followed_free(struct followed *followed)
 {
         for (size_t i = 0; i < 2; i++)
-                dns_addresses_stop(&watch->families[i]);
-        dns_hosts_free(watch->hosts);
-        free(watch);
+                dns_addresses_stop(&followed->families[i]);
+        dns_hosts_free(followed->hosts);
+        free(followed);
 }
 
 /* ---- the source ---- */
@@ -228,37 +230,37 @@ static void watch_free(struct watch *watch)
 static int source_dns_update(struct source *base, const struct source_set *set)
 {
         struct source_dns *source = container_of(base, struct source_dns, source);
-        struct watch **watches = calloc(set->n_services + 1, sizeof(*watches));
+        struct followed **all = calloc(set->n_services + 1, sizeof(*all));
         size_t n = 0, old = 0;
-        int r = watches ? 0 : -ENOMEM;
+        int r = all ? 0 : -ENOMEM;
 
-        for (size_t i = 0; watches && i < set->n_services; i++) {
+        for (size_t i = 0; all && i < set->n_services; i++) {
                 const struct source_service *service = &set->services[i];
                 bool is_new;
                 int error = 0;
 
-                while (old < source->n_watches && strcmp(source->watches[old]->key, service->key) < 0)
-                        watch_free(source->watches[old++]);
-                is_new = old == source->n_watches || strcmp(source->watches[old]->key, service->key) != 0;
+                while (old < source->n_followed && strcmp(source->followed[old]->key, service->key) < 0)
+                        followed_free(source->followed[old++]);
+                is_new = old == source->n_followed || strcmp(source->followed[old]->key, service->key) != 0;
                 if (is_new)
-                        error = watch_new(&watches[n], source, service->key);
+                        error = followed_new(&all[n], source, service->key);
                 else
-                        watches[n] = source->watches[old++];
+                        all[n] = source->followed[old++];
                 if (error == 0)
-                        error = watch_update(watches[n++], service, is_new, set->report_again);
+                        error = followed_update(all[n++], service, is_new, set->report_again);
                 if (error < 0) {
                         log_message(LOG_ERR, "dns: %s can't be followed as registered: %s", service->key,
                                     strerror(-error));
                         r = error;
                 }
         }
-        if (!watches)
+        if (!all)
                 return r;
-        while (old < source->n_watches)
-                watch_free(source->watches[old++]);
-        free(source->watches);
-        source->watches = watches;
-        source->n_watches = n;
+        while (old < source->n_followed)
+                followed_free(source->followed[old++]);
+        free(source->followed);
+        source->followed = all;
+        source->n_followed = n;
         return r;
 }
 
@@ -266,11 +268,11 @@ static void source_dns_free(struct source *base)
 {
         struct source_dns *source = container_of(base, struct source_dns, source);
 
-        for (size_t i = 0; i < source->n_watches; i++)
-                watch_free(source->watches[i]);
+        for (size_t i = 0; i < source->n_followed; i++)
+                followed_free(source->followed[i]);
         dns_pool_deinit(&source->pool);
         dns_tasks_deinit(&source->tasks);
-        free(source->watches);
+        free(source->followed);
         free(source->resolv_conf);
         free(source);
         ares_library_cleanup();
@@ -299,7 +301,7 @@ int source_dns_new(struct source_dns **ret, sd_event *event, const struct source
         source->context = (struct dns_server_context){
                 .event = event,
                 .transport = options->transport,
-                .on_change = on_server_change,
+                .on_change = source_server_changed,
                 .userdata = source,
         };
         dns_pool_init(&source->pool, &source->context);
@@ -323,7 +325,7 @@ void source_dns_get_stats(const struct source_dns *source, struct source_dns_sta
 {
         *ret = (struct source_dns_stats){
                 .tasks = source->tasks.stats,
-                .n_watches = source->n_watches,
+                .n_followed = source->n_followed,
                 .n_flying = source->tasks.n_flying,
                 .n_waiting = source->tasks.n_waiting,
                 .n_servers = source->pool.n_servers,

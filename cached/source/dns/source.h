@@ -60,9 +60,9 @@ size_t source_dns_n_servers(const struct source_dns *source);
 
 struct source_dns_stats {
         struct dns_task_stats tasks;
-        size_t n_watches;
-        size_t n_flying;  /* questions in flight */
-        size_t n_waiting; /* names that wait for a server */
+        size_t n_followed; /* services */
+        size_t n_flying;   /* questions in flight */
+        size_t n_waiting;  /* names that wait for a server */
         size_t n_servers, n_servers_up;
 };
 

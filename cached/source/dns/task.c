@@ -189,22 +189,12 @@ static enum khs_reason task_reason(int error)
         return error == -ECONNREFUSED ? KHS_REASON_REFUSED : KHS_REASON_TIMEOUT;
 }
 
-/*
- * No reply: by UDP where TCP failed, else the next server. One that has never answered and kept
- * silent is not waited for twice while there is another: at a start that is the time to the first answer.
- */
+/* No reply: by UDP where TCP failed, else the next server. */
 static void task_no_reply(struct dns_task *task, int error)
 {
-        const struct dns_pool *pool = task->tasks->pool;
-        const struct dns_server *server = task->server;
-        bool was_tcp = task->query.transport == DNS_TCP;
-        bool give_up = error == -ETIMEDOUT && !dns_server_has_answered(server) &&
-                       dns_pool_choose(pool, task->tried | dns_server_bit(server));
+        bool by_udp = task->query.transport == DNS_TCP && task->transport == DNS_ANY && dns_server_is_up(task->server);
 
-        if (was_tcp && task->transport == DNS_ANY && dns_server_is_up(server) && !give_up)
-                task_next_attempt(task, task_reason(error), DNS_UDP);
-        else
-                task_next_attempt(task, task_reason(error), DNS_ANY);
+        task_next_attempt(task, task_reason(error), by_udp ? DNS_UDP : DNS_ANY);
 }
 
 static void task_judge(struct dns_task *task, struct dns_answer answer)

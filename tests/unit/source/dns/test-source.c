@@ -421,7 +421,7 @@ Test(source_dns, service_that_goes_leaves_nothing_behind)
                 run_until(1, SEC / 4);
                 cr_assert_eq(n_findings, 0, "mode %zu", i);
                 source_dns_get_stats(source, &stats);
-                cr_assert_eq(stats.n_watches + stats.n_flying + stats.n_waiting, 0);
+                cr_assert_eq(stats.n_followed + stats.n_flying + stats.n_waiting, 0);
                 server_close(&server);
         }
 }
@@ -443,7 +443,7 @@ Test(source_dns, name_that_is_too_long_costs_only_itself)
         both[1] = long_service;
         cr_expect_eq(source_start(source_dns_source(source), &reports, &set), -ENAMETOOLONG);
         source_dns_get_stats(source, &stats);
-        cr_expect_eq(stats.n_watches, 1);
+        cr_expect_eq(stats.n_followed, 1);
         server_close(&server);
 }
 
