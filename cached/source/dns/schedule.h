@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What one family of one service has been told so far. Zeroed at first. */
+/* What servers have said of one family of one service so far. Zeroed at first. */
 struct dns_schedule {
         uint32_t n_failures; /* in a row; any answer or negative ends it */
         uint8_t n_negatives; /* in a row, up to DNS_NEGATIVES; failures neither count nor reset */

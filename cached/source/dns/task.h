@@ -25,7 +25,7 @@
 #define DNS_HOST_FLIGHT_MAX 32U  /* of them for host names */
 
 enum dns_queue {
-        DNS_URGENT, /* first tasks and further attempts of a round: no token needed */
+        DNS_URGENT, /* first questions and further attempts of a round: no token needed */
         DNS_PACED,  /* refreshing addresses */
         DNS_HOSTS,  /* host names; where both are due, they take turns */
         DNS_N_QUEUES,

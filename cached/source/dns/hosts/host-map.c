@@ -38,8 +38,8 @@ struct link {
 
 struct host {
         char name[KHS_LABEL_MAX + 1];
-        bool has[2];  /* an address of that family is known, in a row or not */
-        bool told[2]; /* SRV brought its addresses of that family with it */
+        bool has[2];     /* an address of that family is known, in a row or not */
+        bool brought[2]; /* SRV brought its addresses of that family with it */
 };
 
 struct dns_host_map {
@@ -283,7 +283,7 @@ int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, u
 
                 if (r < 0)
                         return r;
-                map->hosts[host].told[addr->family == AF_INET6] = true;
+                map->hosts[host].brought[addr->family == AF_INET6] = true;
         }
         return 0;
 }
@@ -305,12 +305,12 @@ int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct d
         return 0;
 }
 
-static bool host_is_told(const struct host *host)
+static bool host_was_brought(const struct host *host)
 {
-        return host->told[0] || host->told[1];
+        return host->brought[0] || host->brought[1];
 }
 
-/* The old hosts of one row, but for those that are told to be elsewhere now; its links are next in the old order. */
+/* The old hosts of one row, but for those that are known to be elsewhere now; its links are next in the old order. */
 static int map_take_row(struct dns_host_map *map, struct row *row, const struct dns_host_map *old,
                         const struct row *was, uint32_t *cursor, bool any_host)
 {
@@ -326,7 +326,7 @@ static int map_take_row(struct dns_host_map *map, struct row *row, const struct 
                 int r = host == NO_HOST && any_host ? map_add_host(map, name, &host) : 0;
 
                 if (r == 0 && host != NO_HOST &&
-                    (open ? !map->hosts[host].told[six] : !host_is_told(&map->hosts[host])))
+                    (open ? !map->hosts[host].brought[six] : !host_was_brought(&map->hosts[host])))
                         r = dns_host_map_take_addr(map, host, row->family, row->bytes);
                 if (r < 0)
                         return r;
@@ -371,7 +371,7 @@ bool dns_host_map_next_host(const struct dns_host_map *map, uint32_t *cursor, ui
 
                 (*cursor)++;
                 if (map->hosts[host].has[six] ||
-                    (map->n_open[six] == 0 && (host_is_told(&map->hosts[host]) || n_rows[six] == 0)))
+                    (map->n_open[six] == 0 && (host_was_brought(&map->hosts[host]) || n_rows[six] == 0)))
                         continue;
                 *ret_host = host;
                 *ret_family = six ? AF_INET6 : AF_INET;
@@ -404,8 +404,8 @@ void dns_host_findings_deinit(struct dns_host_findings *findings)
 }
 
 /* The ports of one host. Return: how many. */
-static uint32_t map_tell_ports(const struct dns_host_map *map, uint32_t host, const struct khs_port *ports,
-                               struct khs_row_port *ret)
+static uint32_t map_report_ports(const struct dns_host_map *map, uint32_t host, const struct khs_port *ports,
+                                 struct khs_row_port *ret)
 {
         const uint16_t *numbers = map->numbers + (size_t)host * map->n_ports;
         uint32_t n = 0;
@@ -426,8 +426,8 @@ static bool map_has_same_numbers(const struct dns_host_map *map, uint32_t a, uin
                       map->n_ports * sizeof(*map->numbers)) == 0;
 }
 
-int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bool hosts_complete, bool ports_complete,
-                      struct dns_host_findings *ret)
+int dns_host_map_report(struct dns_host_map *map, const struct khs_port *ports, bool hosts_complete,
+                        bool ports_complete, struct dns_host_findings *ret)
 {
         struct dns_host_findings findings = { .n_endpoints = 0 };
         uint32_t n_ports = 0;
@@ -457,7 +457,7 @@ int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bo
                         e->n_ports = e[-1].n_ports;
                 } else {
                         e->ports = findings.ports + n_ports;
-                        e->n_ports = map_tell_ports(map, host, ports, findings.ports + n_ports);
+                        e->n_ports = map_report_ports(map, host, ports, findings.ports + n_ports);
                         n_ports += e->n_ports;
                 }
                 e->ports_unknown = !ports_complete && e->n_ports < map->n_ports;

@@ -80,8 +80,8 @@ static void hosts_report(struct dns_hosts *hosts, bool last)
         struct dns_host_findings findings;
 
         hosts->reported_usec = usec_now();
-        if (dns_host_map_tell(round->map, hosts->ports, last && round->hosts_complete, round->ports_complete,
-                              &findings) < 0) {
+        if (dns_host_map_report(round->map, hosts->ports, last && round->hosts_complete, round->ports_complete,
+                                &findings) < 0) {
                 round->failed = true;
                 return;
         }
