@@ -160,7 +160,7 @@ def provider():
             failed.add(question.service)
             question.reply(message(question, rcode=scripted.SERVFAIL))
         first.script = fail_once
-        sandbox.wait_until(lambda: len(failed) > 3, 30, "all have failed once")
+        sandbox.wait_until(lambda: len(failed) == 3, 30, "all have failed once")
         for _ in range(50):
             scene.wait(seconds=0)
             time.sleep(0.05)

@@ -43,6 +43,7 @@
 #define PROBE_USEC       (1050 * USEC_PER_MSEC) /* with its jitter never below half of DNS_TIMEOUT_USEC */
 #define STANDING_USEC    (60 * USEC_PER_SEC)
 #define SPOKE_USEC       (300 * USEC_PER_SEC) /* a denial does not count for so long */
+#define DENIALS          3U
 #define TCP_AGAIN_USEC   (60 * USEC_PER_SEC)
 #define BACKOFF_MIN_USEC (USEC_PER_SEC / 2)
 #define BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
@@ -65,6 +66,7 @@ struct dns_server {
         struct server_way ways[2]; /* DNS_TCP, DNS_UDP */
         bool up, introduced;
         uint8_t standing;    /* enum dns_standing */
+        uint8_t n_denials;   /* since then */
         uint64_t spoke_usec; /* when it last said anything of the cluster; 0: never */
         int error;
         struct timer probe_timer;
@@ -296,6 +298,7 @@ static void server_set_standing(struct dns_server *server, enum dns_standing sta
                 server_log(server, LOG_NOTICE, "serves the cluster domain");
         server->standing = (uint8_t)standing;
         server->spoke_usec = usec_now();
+        server->n_denials = 0;
 }
 
 void dns_server_show_cluster(struct dns_server *server)
@@ -308,12 +311,14 @@ void dns_server_has_addresses(struct dns_server *server)
         server_set_standing(server, server->standing == DNS_SHOWN ? DNS_SHOWN : DNS_UNKNOWN);
 }
 
-/* One name that is refused says nothing against a server that answers for the others. */
+/* A name or two that are refused say nothing against a server that answers for the others. */
 void dns_server_deny_cluster(struct dns_server *server)
 {
         uint64_t now = usec_now();
 
         if (server->standing == DNS_DENIED || (server->spoke_usec > 0 && now - server->spoke_usec < SPOKE_USEC))
+                return;
+        if (++server->n_denials < DENIALS)
                 return;
         server_log(server, LOG_WARNING, "does not serve the cluster domain, asked only after all others");
         server->standing = DNS_DENIED;

@@ -43,8 +43,8 @@ int dns_server_error(const struct dns_server *server);
 
 /*
  * Whether a server serves the cluster domain. It has shown that when its reply held the domain's SOA. It has
- * denied it when it refused a name, or denied one without that SOA, and has said nothing of the cluster for
- * five minutes. One that has not shown it is asked for the SOA once a minute.
+ * denied it when it has three times refused a name, or denied one without that SOA, and has said nothing of the
+ * cluster in between nor for five minutes. One that has not shown it is asked for the SOA once a minute.
  */
 enum dns_standing { DNS_SHOWN, DNS_UNKNOWN, DNS_DENIED };
 

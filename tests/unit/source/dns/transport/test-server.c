@@ -184,7 +184,8 @@ Test(dns_server, shows_the_cluster_by_its_soa)
         cr_expect_eq(peer.n_probes, 1);
 
         /* A denial counts only where nothing was shown for five minutes. */
-        dns_server_deny_cluster(server);
+        for (unsigned int i = 0; i < 5; i++)
+                dns_server_deny_cluster(server);
         cr_expect_eq(dns_server_standing(server), DNS_SHOWN);
 }
 
@@ -196,12 +197,15 @@ Test(dns_server, without_the_soa_it_shows_nothing_and_may_deny)
         dns_server_introduce(server);
         run_for(SEC / 10);
         cr_expect_eq(peer.n_probes, 1);
-        cr_expect_eq(dns_server_standing(server), DNS_UNKNOWN);
-        dns_server_deny_cluster(server);
+        for (unsigned int i = 0; i < 3; i++) {
+                cr_expect_eq(dns_server_standing(server), DNS_UNKNOWN);
+                dns_server_deny_cluster(server);
+        }
         cr_expect_eq(dns_server_standing(server), DNS_DENIED);
         dns_server_has_addresses(server);
         cr_expect_eq(dns_server_standing(server), DNS_UNKNOWN);
-        dns_server_deny_cluster(server);
+        for (unsigned int i = 0; i < 5; i++)
+                dns_server_deny_cluster(server);
         cr_expect_eq(dns_server_standing(server), DNS_UNKNOWN, "it has answered for another name");
         dns_server_show_cluster(server);
         cr_expect_eq(dns_server_standing(server), DNS_SHOWN);
