@@ -14,6 +14,7 @@ suite = tap.Suite()
 SECOND = "10.96.0.11"
 SERVER6 = "fd00:10:96::53"
 BLACK_HOLE = "10.244.0.66"
+LINK_LOCAL = "fe80::53"
 
 
 @suite.test("the first of two servers is refused: the second answers at once; the first is back: it is asked again")
@@ -94,6 +95,18 @@ def ports():
 
 
 # ---- resolv.conf ----
+
+@suite.each("resolv.conf names a server by its link-local address: {0}", [("tcp",), ("udp",)])
+def scoped(transport):
+    sandbox.ip("address", "replace", f"{LINK_LOCAL}/64", "dev", "eth0", "nodad")
+    server = Server(f"{LINK_LOCAL}%eth0", tcp=transport == "tcp")
+    sandbox.resolv_conf(servers=[server.address])
+    with Scene(services(1), server, listed="") as scene:
+        scene.wait()
+        assert {q.transport for q in server.asked()} == {transport}
+        scene.assert_quiet("tcp does not work, using udp")
+    sandbox.resolv_conf()
+
 
 @suite.test("resolv.conf is followed: written over, replaced, and behind a link; without a server in it nothing changes")
 def resolv_conf():
