@@ -1,0 +1,23 @@
+#pragma once
+
+/*
+ * Which of a service's endpoints are near: of the own node or zone, as the hints or the endpoints say.
+ */
+
+#include <stddef.h>
+
+#include "model/finding.h"
+#include "source/kube/decode/slice.h"
+
+struct kube_view;
+
+/* An endpoint of a slice, and the row that it has become a part of. */
+struct kube_candidate {
+        const struct kube_slice *slice;
+        const struct kube_endpoint *endpoint;
+        uint32_t row;
+};
+
+/* Sets `near` of @endpoints by the @n candidates that they were made of; IPv4 first. */
+void kube_mark_near(struct finding_endpoint *endpoints, const struct kube_candidate *all, size_t n,
+                    const struct kube_view *view);
