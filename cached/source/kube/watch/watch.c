@@ -316,7 +316,7 @@ static void watch_begin(struct kube_watch *w)
 
 static enum khs_reason watch_reason(int error, unsigned int status)
 {
-        if (status == 401)
+        if (status == 401 || error == -EACCES)
                 return KHS_REASON_UNAUTHORIZED;
         if (status == 403)
                 return KHS_REASON_FORBIDDEN;
