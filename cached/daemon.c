@@ -1,4 +1,13 @@
-/* The daemon, see daemon.h. */
+/*
+ * The daemon: what is made in which order, and what happens every second.
+ *
+ *     configuration --> directory and lock --> sources --> table --> registry --> loop
+ *
+ * The table of the previous daemon is answering all the while. Everything that it knew is in ours before ours
+ * gets its name, and nothing is sent to a server before the loop runs. READY is said when every service has an
+ * answer of its source or of the previous daemon, or after READY_USEC. The heartbeat is the first thing that a
+ * second brings, since readers give up a table whose heart stops.
+ */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +23,7 @@
 
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "config/follow/live.h"
 #include "daemon.h"
@@ -21,6 +31,7 @@
 #include "publish/publisher.h"
 #include "registry.h"
 #include "source/dns/source.h"
+#include "source/static.h"
 
 #define RESOLV_CONF     "/etc/resolv.conf"
 #define BEAT_USEC       (1 * USEC_PER_SEC)
@@ -30,12 +41,13 @@
 
 struct daemon {
         sd_event *event;
-        sd_event_source *beat_timer;
+        struct timer beat_timer;
         struct notify *notify;
         struct config_live *config;
         int dir_fd, lock_fd;
         struct publisher *publisher;
         struct source_dns *dns;
+        struct source *fixed; /* static addresses */
         struct registry *registry;
         uint64_t started_usec, alive_usec;
         bool ready;
@@ -75,10 +87,8 @@ static struct source_dns_options dns_options(const struct config *config)
                 .servers = config->dns_servers,
                 .n_servers = config->n_dns_servers,
                 .resolv_conf = RESOLV_CONF,
-                .transport = config->dns_transport,
+                .transport = config->dns_transport == CONFIG_TRANSPORT_TCP ? DNS_TCP : DNS_UDP,
                 .query_rate = config->query_rate,
-                .allow_cidr = config->allow_cidr,
-                .n_allow_cidr = config->n_allow_cidr,
         };
 }
 
@@ -166,14 +176,14 @@ static void on_pulse(void *userdata)
         }
 }
 
-static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
+static void on_beat(void *userdata)
 {
         struct daemon *d = userdata;
-        uint64_t now = usec_now();
 
         if (beat(d) == -ENOTDIR) {
                 log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
-                return sd_event_exit(d->event, EXIT_FAILURE);
+                (void)sd_event_exit(d->event, EXIT_FAILURE);
+                return;
         }
         config_live_beat(d->config);
         source_dns_check_resolv_conf(d->dns);
@@ -181,11 +191,6 @@ static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
         update_status(d);
         notify_beat(d->notify);
         log_beat();
-
-        /* From the last beat's time, so that beats do not drift; from now, after a long sleep. */
-        usec = now - usec > BEAT_USEC ? now : usec;
-        (void)sd_event_source_set_time(source, usec + BEAT_USEC);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 /* In the first round of the loop: with all services known from before, it is ready. */
@@ -324,27 +329,35 @@ static int take_directory(struct daemon *d)
         return d->lock_fd < 0 ? d->lock_fd : 0;
 }
 
-static int start_dns(struct daemon *d)
+static int start_sources(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
         const struct source_dns_options options = dns_options(config);
         int r = source_dns_new(&d->dns, d->event, &options);
 
+        if (r == 0)
+                r = source_static_new(&d->fixed);
         if (r < 0) {
-                log_message(LOG_ERR, "the DNS source can't be started: %s", strerror(-r));
+                log_message(LOG_ERR, "the sources can't be started: %s", strerror(-r));
                 return r;
         }
         return have_servers(d, config) ? 0 : -EDESTADDRREQ;
 }
 
 /*
- * What the daemon before left is taken over in place, or everything that it knew goes into a new file
- * before that gets its name: no lookup meets a gap.
+ * The previous daemon's table is taken over in place, or everything that it knew goes into a new file before
+ * that gets its name: no lookup meets a gap.
  */
 static int start_table(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
         struct khs_table_params params = table_params(config);
+        /* Kubernetes falls back to DNS while it can't reach the API; in this version that is always. */
+        struct source *const sources[] = {
+                [KHS_SOURCE_DNS] = source_dns_source(d->dns),
+                [KHS_SOURCE_KUBERNETES] = source_dns_source(d->dns),
+                [KHS_SOURCE_STATIC] = d->fixed,
+        };
         struct predecessor *predecessor = NULL;
         int r;
 
@@ -352,7 +365,7 @@ static int start_table(struct daemon *d)
         if (r == 0)
                 r = publisher_new(&d->publisher, d->event, d->dir_fd, &params, predecessor_generation(predecessor) + 1);
         if (r == 0)
-                r = registry_new(&d->registry, d->publisher, d->dns);
+                r = registry_new(&d->registry, d->publisher, sources);
         if (r == 0) {
                 registry_apply(d->registry, config, predecessor);
                 publisher_retain(d->publisher, registry_keeps, d->registry);
@@ -369,15 +382,17 @@ static int start_loop(struct daemon *d)
         int r;
 
         d->started_usec = usec_now();
-        r = sd_event_add_time(d->event, &d->beat_timer, CLOCK_BOOTTIME, d->started_usec + BEAT_USEC, BEAT_SLACK_USEC,
-                              on_beat, d);
+        r = timer_init(&d->beat_timer, d->event, BEAT_SLACK_USEC, on_beat, d);
         if (r >= 0)
                 r = sd_event_add_defer(d->event, NULL, on_start, d);
         if (r >= 0)
                 r = sd_event_add_post(d->event, NULL, on_round, d);
-        if (r < 0)
+        if (r < 0) {
                 log_message(LOG_ERR, "the event loop can't be set up: %s", strerror(-r));
-        return r;
+                return r;
+        }
+        timer_set_period(&d->beat_timer, BEAT_USEC);
+        return 0;
 }
 
 static int start(struct daemon *d)
@@ -389,7 +404,7 @@ static int start(struct daemon *d)
         r = take_directory(d);
         notify_status(d->notify, "filling the table");
         if (r == 0)
-                r = start_dns(d);
+                r = start_sources(d);
         if (r == 0)
                 r = start_table(d);
         if (r == 0)
@@ -434,12 +449,13 @@ static int run(struct daemon *d, const struct daemon_options *options)
 
 static void deinit(struct daemon *d)
 {
+        source_free(d->fixed);
+        source_free(source_dns_source(d->dns));
         registry_free(d->registry);
-        source_dns_free(d->dns);
         publisher_free(d->publisher);
         config_live_free(d->config);
         notify_free(d->notify);
-        sd_event_source_unref(d->beat_timer);
+        timer_deinit(&d->beat_timer);
         sd_event_unref(d->event);
         if (d->lock_fd >= 0)
                 (void)close(d->lock_fd);

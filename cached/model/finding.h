@@ -81,3 +81,6 @@ struct finding {
         uint32_t n_endpoints;
         const struct finding_endpoint *endpoints;
 };
+
+/* What a reason means, for people; NULL: it says nothing, or is not known. */
+const char *finding_reason_text(enum khs_reason reason);

@@ -29,6 +29,7 @@ enum source_include { SOURCE_INCLUDE_READY, SOURCE_INCLUDE_SERVING, SOURCE_INCLU
 struct source_service {
         const char *key;       /* "S.N"; of a [namespace] section NULL */
         const char *namespace; /* N */
+        uint8_t source;        /* enum khs_source: the one that the configuration asks for */
         uint8_t family;        /* enum khs_family: which are asked for at all */
         uint8_t include;       /* enum source_include: endpoints that are served */
         uint8_t order;         /* enum khs_order: zone and node need to know what is near */
@@ -82,7 +83,9 @@ struct source_ops {
         int (*update)(struct source *source, const struct source_set *set);
         void (*free)(struct source *source);
 
-        bool knows_hosts;     /* endpoints come with their attributes: `hosts = auto` means yes */
+        /* Whether endpoints come with their attributes: then `hosts = auto` means yes. NULL: they do not. */
+        bool (*knows_hosts)(const struct source *source, const struct source_service *service);
+
         bool serves_sections; /* [pods] and [namespace] */
 };
 

@@ -126,26 +126,30 @@ Test(service, failure_keeps_the_last_good_answer_for_max_stale)
         service_free(s);
 }
 
-/* coredns#6518: 1 in 6 answers a false NXDOMAIN. */
 Test(service, addresses_that_are_not_allowed_any_more_go_at_once)
 {
         static const uint8_t mixed[] = { 10, 0, 0, 1, 10, 0, 0, 2, 192, 0, 2, 1 };
         const struct network ten = { .family = AF_INET, .prefix = 8, .bytes = { 10 } };
         const struct network other = { .family = AF_INET, .prefix = 12, .bytes = { 172, 16 } };
+        struct filter filter = { .n_allow_cidr = 0 };
         struct service *s = make(KHS_FAMILY_ANY);
 
         (void)answer(s, AF_INET, mixed, 3, T0);
         (void)answer(s, AF_INET6, six, 1, T0);
-        cr_expect_eq(service_restrict(s, NULL, 0, T0), SERVICE_UNCHANGED);
-        cr_expect_eq(service_restrict(s, &ten, 1, T0), SERVICE_CONTENT);
+        cr_expect_eq(service_restrict(s, T0), SERVICE_UNCHANGED);
+        s->filter = &filter;
+        cr_expect_eq(service_restrict(s, T0), SERVICE_UNCHANGED);
+        filter = (struct filter){ .allow_cidr = &ten, .n_allow_cidr = 1 };
+        cr_expect_eq(service_restrict(s, T0), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).n4, 2);
         cr_expect_arr_eq(row_of(s).v4, mixed, 8);
         cr_expect_eq(row_of(s).n6, 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
         cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
-        cr_expect_eq(service_restrict(s, &ten, 1, T0), SERVICE_UNCHANGED);
+        cr_expect_eq(service_restrict(s, T0), SERVICE_UNCHANGED);
 
-        cr_expect_eq(service_restrict(s, &other, 1, T0 + SEC), SERVICE_CONTENT);
+        filter.allow_cidr = &other;
+        cr_expect_eq(service_restrict(s, T0 + SEC), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).n4, 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN);
         cr_expect_eq(service_state(s), KHS_SERVICE_PENDING);
@@ -153,6 +157,7 @@ Test(service, addresses_that_are_not_allowed_any_more_go_at_once)
         service_free(s);
 }
 
+/* coredns#6518: 1 in 6 answers a false NXDOMAIN. */
 Test(service, dns_negative_counts_after_three_two_seconds_apart)
 {
         struct service *s = make(KHS_FAMILY_IPV4);
@@ -487,12 +492,12 @@ Test(service, hosts_are_read_back_with_their_addresses)
         const struct khs_row_endpoint rows[] = { { .host = "web-0", .ordinal = 0, .ports = &port, .n_ports = 1 },
                                                  { .host = "web-1", .ordinal = 1 },
                                                  { .host = "web-0", .ordinal = 0 } };
-        const struct khs_row_endpoint with_twins[] = { rows[0],
-                                                       rows[1],
-                                                       rows[2],
-                                                       { .host = "web-2", .ordinal = 2, .ports = &port, .n_ports = 1 },
-                                                       { .host = "web-2", .ordinal = 2 } };
-        const uint16_t twins[] = { 1, 2 };
+        const struct khs_row_endpoint with_shared[] = { rows[0],
+                                                        rows[1],
+                                                        rows[2],
+                                                        { .host = "web-2", .ordinal = 2, .ports = &port, .n_ports = 1 },
+                                                        { .host = "web-2", .ordinal = 2 } };
+        const uint16_t shared[] = { 1, 2 };
         struct khs_row row = {
                 .key = "a.b",
                 .n_key = 3,
@@ -528,21 +533,21 @@ Test(service, hosts_are_read_back_with_their_addresses)
 
         /* Hosts that shared an address. */
         row.flags = KHS_REC_HOSTS_COMPLETE;
-        row.endpoints = with_twins;
-        row.n_twins = 2;
-        row.twins = twins;
+        row.endpoints = with_shared;
+        row.n_shared = 2;
+        row.shared = shared;
         s = make(KHS_FAMILY_ANY);
         (void)configure(s, true, &grpc, 1);
         cr_expect_eq(service_seed(s, &row, T0), 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
-        cr_assert_eq(row_of(s).n_twins, 2);
-        cr_expect_eq(memcmp(row_of(s).twins, twins, sizeof(twins)), 0);
+        cr_assert_eq(row_of(s).n_shared, 2);
+        cr_expect_eq(memcmp(row_of(s).shared, shared, sizeof(shared)), 0);
         cr_expect_str_eq(row_of(s).endpoints[2].host, "web-0");
         cr_expect_str_eq(row_of(s).endpoints[3].host, "web-2");
         cr_expect_eq(row_of(s).endpoints[3].ports[0].number, 9000);
         cr_expect_str_eq(row_of(s).endpoints[4].host, "web-2");
         service_free(s);
-        row.n_twins = 0;
+        row.n_shared = 0;
 
         /* One family is not wanted any more. */
         s = make(KHS_FAMILY_IPV6);
