@@ -185,7 +185,7 @@ struct source_service registration_for_source(const struct registration *item)
         struct source_service ret = section_for_source(item->section, item->service->key);
 
         ret.has_data = item->service->v4.n > 0 || item->service->v6.n > 0;
-        ret.discovered = item->discovered;
+        ret.discovered = item->discovered && !item->section->name;
         return ret;
 }
 

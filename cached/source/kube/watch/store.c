@@ -191,6 +191,13 @@ const struct kube_stored *kube_store_get(const struct kube_store *store, const c
         return store_service(kube_map_get(&store->services, service));
 }
 
+struct kube_fault_log *kube_store_faults(struct kube_store *store, const char *service)
+{
+        struct kube_stored *stored = store_service(kube_map_get(&store->services, service));
+
+        return stored ? &stored->faults : NULL;
+}
+
 void kube_store_touch(struct kube_store *store, const char *service)
 {
         struct kube_stored *stored = store_service(kube_map_get(&store->services, service));

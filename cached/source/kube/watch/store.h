@@ -11,11 +11,18 @@
 #include "source/kube/decode/slice.h"
 #include "source/kube/watch/map.h"
 
+/* Which faults of a service's slices were logged in the current minute. */
+struct kube_fault_log {
+        uint64_t since_usec;
+        unsigned int logged; /* enum kube_fault, bits */
+};
+
 /* A service that has slices, or had some when it was last looked at. */
 struct kube_stored {
         struct kube_map_item item; /* by its name */
         TAILQ_ENTRY(kube_stored) changed_link;
         bool is_changed;
+        struct kube_fault_log faults;
         size_t n_slices, room;
         const struct kube_slice **slices; /* in the order of their names */
 };
@@ -40,6 +47,8 @@ void kube_store_end(struct kube_store *store);
 
 /* NULL where it has none. Valid until it is taken from the changed ones without slices. */
 const struct kube_stored *kube_store_get(const struct kube_store *store, const char *service);
+/* For whoever logs them; NULL where the service is unknown. */
+struct kube_fault_log *kube_store_faults(struct kube_store *store, const char *service);
 void kube_store_touch(struct kube_store *store, const char *service);
 
 /**

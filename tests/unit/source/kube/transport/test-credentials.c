@@ -18,7 +18,7 @@ static char dir[] = "/tmp/k8shsvc-account-XXXXXX";
 
 static void write_file(const char *name, const char *text, size_t n)
 {
-        char path[256];
+        char path[1024];
         int fd;
 
         snprintf(path, sizeof(path), "%s/%s", dir, name);
@@ -34,7 +34,7 @@ static void put(const char *name, const char *text)
 
 static void drop(const char *name)
 {
-        char path[256];
+        char path[1024];
 
         snprintf(path, sizeof(path), "%s/%s", dir, name);
         unlink(path);
