@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,6 +32,10 @@
 #include "publish/publisher.h"
 #include "registry.h"
 #include "source/dns/source.h"
+#include "source/fallback.h"
+#if K8SHSVC_KUBERNETES
+#include "source/kube/source.h"
+#endif
 #include "source/static.h"
 
 #define RESOLV_CONF     "/etc/resolv.conf"
@@ -47,7 +52,9 @@ struct daemon {
         int dir_fd, lock_fd;
         struct publisher *publisher;
         struct source_dns *dns;
-        struct source *fixed; /* static addresses */
+        struct source *fixed;   /* static addresses */
+        struct source *kube;    /* NULL: this daemon was built without */
+        struct source *network; /* dns, and kubernetes where there is one; owns both */
         struct registry *registry;
         uint64_t started_usec, alive_usec;
         bool ready;
@@ -92,22 +99,43 @@ static struct source_dns_options dns_options(const struct config *config)
         };
 }
 
-/* What this version reads but can't do yet is said, not passed over; once, until it changes. */
+#if K8SHSVC_KUBERNETES
+/* The environment is read here and nowhere below. */
+static struct source_kube_options kube_options(const struct config *config, char host[static HOST_NAME_MAX + 1])
+{
+        if (gethostname(host, HOST_NAME_MAX) < 0)
+                host[0] = '\0';
+        host[HOST_NAME_MAX] = '\0';
+        return (struct source_kube_options){
+                .kubeconfig = config->kubeconfig,
+                .api_server = config->api_server,
+                .service_host = getenv("KUBERNETES_SERVICE_HOST"),
+                .service_port = getenv("KUBERNETES_SERVICE_PORT"),
+                .zone = config->zone,
+                .node = getenv("NODE_NAME"),
+                .host = host,
+        };
+}
+#endif
+
+/* Where the Kubernetes source was left out of the build, DNS does what it can; once, until it changes. */
 static void tell_unserved(struct daemon *d, const struct config *config)
 {
         size_t n_services = 0, n_sections = config->n_pods + config->n_namespaces;
 
         for (size_t i = 0; i < config->n_services; i++)
                 n_services += config->services[i].source == KHS_SOURCE_KUBERNETES;
+        if (d->kube)
+                return;
         if (n_services > 0 && n_services != d->n_unserved_services)
-                log_message(LOG_WARNING,
-                            "source = kubernetes: this version has no Kubernetes source, DNS is asked instead (%zu "
-                            "services)",
-                            n_services);
+                log_message(
+                        LOG_WARNING,
+                        "source = kubernetes: built without the Kubernetes source, DNS is asked instead (%zu services)",
+                        n_services);
         if (n_sections > 0 && n_sections != d->n_unserved_sections)
                 log_message(LOG_WARNING,
-                            "[pods] and [namespace] sections need the Kubernetes source, which this version has not "
-                            "(%zu sections)",
+                            "[pods] and [namespace] sections need the Kubernetes source, which this build lacks (%zu "
+                            "sections)",
                             n_sections);
         d->n_unserved_services = n_services;
         d->n_unserved_sections = n_sections;
@@ -211,6 +239,20 @@ static int on_round(sd_event_source *source, void *userdata)
         return d->ready ? sd_event_source_set_enabled(source, SD_EVENT_OFF) : 0;
 }
 
+static void reconfigure_kube(struct daemon *d, const struct config *config)
+{
+#if K8SHSVC_KUBERNETES
+        char host[HOST_NAME_MAX + 1];
+        const struct source_kube_options options = kube_options(config, host);
+        int r = source_kube_reconfigure(d->kube, &options);
+
+        if (r < 0)
+                log_message(LOG_ERR, "the API server stays as it was: %s", strerror(-r));
+#else
+        (void)d, (void)config;
+#endif
+}
+
 /* Each part keeps what it had where the new can't be taken; the rest goes on. */
 static void apply_config(struct daemon *d)
 {
@@ -228,6 +270,7 @@ static void apply_config(struct daemon *d)
         if (r < 0)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
         (void)have_servers(d, config);
+        reconfigure_kube(d, config);
         registry_apply(d->registry, config, NULL);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
                     config_live_n_errors(d->config));
@@ -329,6 +372,27 @@ static int take_directory(struct daemon *d)
         return d->lock_fd < 0 ? d->lock_fd : 0;
 }
 
+/* The Kubernetes API, else DNS; DNS alone where that is all there is. */
+static int start_network(struct daemon *d, const struct config *config)
+{
+#if K8SHSVC_KUBERNETES
+        char host[HOST_NAME_MAX + 1];
+        const struct source_kube_options options = kube_options(config, host);
+        int r = source_kube_new(&d->kube, d->event, &options);
+
+        if (r == 0)
+                r = source_fallback_new(&d->network, d->event, d->kube, source_dns_source(d->dns),
+                                        KHS_SOURCE_KUBERNETES, FALLBACK_GRACE_USEC);
+        if (r < 0 && d->kube)
+                d->kube = source_free(d->kube);
+        return r;
+#else
+        (void)config;
+        d->network = source_dns_source(d->dns);
+        return 0;
+#endif
+}
+
 static int start_sources(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
@@ -337,10 +401,13 @@ static int start_sources(struct daemon *d)
 
         if (r == 0)
                 r = source_static_new(&d->fixed);
+        if (r == 0)
+                r = start_network(d, config);
         if (r < 0) {
                 log_message(LOG_ERR, "the sources can't be started: %s", strerror(-r));
                 return r;
         }
+        tell_unserved(d, config);
         return have_servers(d, config) ? 0 : -EDESTADDRREQ;
 }
 
@@ -352,10 +419,9 @@ static int start_table(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
         struct khs_table_params params = table_params(config);
-        /* Kubernetes falls back to DNS while it can't reach the API; in this version that is always. */
         struct source *const sources[] = {
-                [KHS_SOURCE_DNS] = source_dns_source(d->dns),
-                [KHS_SOURCE_KUBERNETES] = source_dns_source(d->dns),
+                [KHS_SOURCE_DNS] = d->network,
+                [KHS_SOURCE_KUBERNETES] = d->network,
                 [KHS_SOURCE_STATIC] = d->fixed,
         };
         struct predecessor *predecessor = NULL;
@@ -400,7 +466,6 @@ static int start(struct daemon *d)
         int r;
 
         log_set_level(config_live_get(d->config)->log_level);
-        tell_unserved(d, config_live_get(d->config));
         r = take_directory(d);
         notify_status(d->notify, "filling the table");
         if (r == 0)
@@ -450,7 +515,9 @@ static int run(struct daemon *d, const struct daemon_options *options)
 static void deinit(struct daemon *d)
 {
         source_free(d->fixed);
-        source_free(source_dns_source(d->dns));
+        if (!d->network && d->dns)
+                source_free(source_dns_source(d->dns));
+        source_free(d->network);
         registry_free(d->registry);
         publisher_free(d->publisher);
         config_live_free(d->config);
