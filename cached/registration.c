@@ -80,18 +80,6 @@ void registration_report(struct registration *item, const struct finding *findin
 
 /* ---- aliases ---- */
 
-struct registration *registration_free(struct registration *item)
-{
-        if (item) {
-                service_free(item->service);
-                for (size_t i = 0; i < item->n_aliases; i++)
-                        free(item->aliases[i]);
-                free(item->aliases);
-                free(item);
-        }
-        return NULL;
-}
-
 static bool has_alias(char *const *aliases, size_t n_aliases, const char *alias)
 {
         for (size_t i = 0; i < n_aliases; i++) {
@@ -149,6 +137,8 @@ static int registration_add_aliases(struct registration *item)
         }
         return r;
 }
+
+/* ---- the section ---- */
 
 static bool section_needs_hosts(const struct config_service *section)
 {
@@ -216,6 +206,20 @@ static int registration_configure(struct registration *item)
         };
 
         return service_configure(item->service, &options);
+}
+
+/* ---- its life ---- */
+
+struct registration *registration_free(struct registration *item)
+{
+        if (item) {
+                service_free(item->service);
+                for (size_t i = 0; i < item->n_aliases; i++)
+                        free(item->aliases[i]);
+                free(item->aliases);
+                free(item);
+        }
+        return NULL;
 }
 
 int registration_new(struct registration **ret, struct registrar *r, const struct config_service *section,

@@ -33,8 +33,10 @@ struct registry {
         bool sets_changed; /* sources are to be updated */
 };
 
+/* @ret_place: where it is or would be; or NULL. */
 static struct registration *registry_find(const struct registry *r, const char *key, size_t *ret_place)
 {
+        struct registration *found = NULL;
         size_t low = 0, high = r->n_items;
 
         while (low < high) {
@@ -42,7 +44,7 @@ static struct registration *registry_find(const struct registry *r, const char *
                 int order = strcmp(r->items[middle]->service->key, key);
 
                 if (order == 0)
-                        return r->items[middle];
+                        found = r->items[middle];
                 if (order < 0)
                         low = middle + 1;
                 else
@@ -50,7 +52,12 @@ static struct registration *registry_find(const struct registry *r, const char *
         }
         if (ret_place)
                 *ret_place = low;
-        return NULL;
+        return found;
+}
+
+static void registry_log_error(const struct config_service *section, const char *key, int error)
+{
+        log_message(LOG_ERR, "%s: %s can't be registered as written: %s", section->origin, key, strerror(-error));
 }
 
 /* ---- sources ---- */
@@ -160,10 +167,13 @@ static void registry_discovered(void *userdata, const char *namespace, const cha
         if (item || !present)
                 return;
         error = registration_new(&item, &r->registrar, section, key, NULL);
-        if (error == 0)
+        if (error == 0) {
                 error = registry_insert(r, item, place);
+                if (error < 0)
+                        registration_remove(item);
+        }
         if (error < 0) {
-                log_message(LOG_ERR, "%s can't be registered: %s", key, strerror(-error));
+                registry_log_error(section, key, error);
                 return;
         }
         item->discovered = r->sets_changed = true;
@@ -249,12 +259,6 @@ static void registry_apply_removals(struct registry *r)
         r->n_items = n;
 }
 
-static void registry_log_error(const struct config_service *section, int error)
-{
-        log_message(LOG_ERR, "%s: [service %s] can't be registered as written: %s", section->origin, section->key,
-                    strerror(-error));
-}
-
 static int registry_compare(const void *a, const void *b)
 {
         return strcmp((*(struct registration *const *)a)->service->key,
@@ -280,7 +284,7 @@ static void registry_apply_sections(struct registry *r, const struct config_serv
                         continue;
                 error = registration_new(&items[n], &r->registrar, &sections[i], sections[i].key, predecessor);
                 if (error < 0)
-                        registry_log_error(&sections[i], error);
+                        registry_log_error(&sections[i], sections[i].key, error);
                 else
                         n++;
         }
@@ -292,7 +296,6 @@ static void registry_apply_sections(struct registry *r, const struct config_serv
 /* Step 3: what a source may not say any more is not served any longer either; what a file says, is. */
 static void registry_apply_filter(struct registry *r)
 {
-        r->registrar.report_again = r->started;
         for (size_t i = 0; i < r->n_items; i++)
                 registration_changed(r->items[i], service_restrict(r->items[i]->service, usec_now()));
 }
@@ -302,6 +305,8 @@ void registry_apply(struct registry *r, const struct config *config, struct pred
         bool filter_changed = registry_set_filter(r, config);
 
         r->config = config;
+        /* What the old filter dropped may pass the new one, and sources do not know that it was dropped. */
+        r->registrar.report_again = r->registrar.report_again || (filter_changed && r->started);
         if (predecessor_version(predecessor) > r->registrar.version)
                 r->registrar.version = predecessor_version(predecessor);
         registry_apply_removals(r);
@@ -312,10 +317,9 @@ void registry_apply(struct registry *r, const struct config *config, struct pred
                 int error = registration_follow(r->items[i]);
 
                 if (error < 0)
-                        registry_log_error(r->items[i]->section, error);
+                        registry_log_error(r->items[i]->section, r->items[i]->service->key, error);
         }
-        if (filter_changed)
-                registry_apply_filter(r);
+        registry_apply_filter(r);
         registry_update_sources(r);
 }
 

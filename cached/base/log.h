@@ -1,23 +1,23 @@
 #pragma once
 
 /*
- * The daemon's log: lines to stderr with the priorities of sd-daemon(3), see base/log.c.
+ * The daemon's log: lines to stderr, with the priorities of sd-daemon(3), that never block.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <syslog.h> /* LOG_ERR ... LOG_DEBUG */
 
-/* @priority: of syslog(3). Never blocks; a line that can't be written is dropped and counted. */
+/* @priority: of syslog(3). A line that can't be written at once is dropped and counted. */
 __attribute__((format(printf, 2, 3))) void log_message(int priority, const char *format, ...);
 
-/* Messages of a priority above this (less urgent) are not written. LOG_INFO to begin with. */
+/* Less urgent messages are not written. LOG_INFO initially. */
 void log_set_level(int priority);
 
-/* From now on not more lines than somebody could read; those left out are counted. */
+/* Limits the rate of lines from now on; those left out are counted. */
 void log_limit(void);
 
-/* To be called every second: tells how many lines were dropped, once something can be told again. */
+/* For every second: logs how many lines were dropped or left out, once a line gets through. */
 void log_beat(void);
 
 /*

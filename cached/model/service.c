@@ -356,9 +356,12 @@ static bool plan_commit_family(struct plan *plan, struct service *s, const struc
         }
         same = service_family_has(f, families[i], plan->families[i].addrs, plan->families[i].n);
         free(f->addrs);
-        f->addrs = plan->families[i].addrs;
+        f->addrs = NULL;
         f->n = plan->families[i].n;
-        plan->families[i].addrs = NULL;
+        if (f->n > 0) {
+                f->addrs = plan->families[i].addrs;
+                plan->families[i].addrs = NULL;
+        }
         /* "None is ready" is said of the service, not of the family that it never had. */
         if (f->n == 0 && finding->n_endpoints > 0)
                 reason = KHS_REASON_NODATA;

@@ -26,10 +26,11 @@ cached/config           table base answer
 cached/model            table base answer/target.h
 cached/wire             table base answer/target.h model/finding.h
 cached/source           table base answer/target.h model wire source/source.h
-cached/source/static.c  table base answer/target.h model source/source.h config/config.h
 cached/source/fallback.c  base source/source.h
 cached/publish          table base model read write
-cached/registry.c       table base config source model publish registry.h
+cached/registration.c   table base config source model publish
+cached/registration.h   table base config source model publish
+cached/registry.c       table base config source model publish registration.h
 cached/registry.h       table base config source model publish
 cached/main.c           table read write answer base config source model publish daemon.h registry.h
 cached/daemon.c         table read write answer base config source model publish daemon.h registry.h
