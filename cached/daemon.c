@@ -25,9 +25,9 @@
 #include "base/notify.h"
 #include "base/timer.h"
 #include "base/util.h"
+#include "cluster.h"
 #include "config/follow/live.h"
 #include "daemon.h"
-#include "network.h"
 #include "publish/predecessor.h"
 #include "publish/publisher.h"
 #include "registry.h"
@@ -48,7 +48,7 @@ struct daemon {
         int dir_fd, lock_fd;
         struct publisher *publisher;
         struct source_dns *dns;
-        struct network *network;
+        struct cluster *cluster;
         struct source *fixed; /* static addresses */
         struct registry *registry;
         uint64_t started_usec, alive_usec;
@@ -207,7 +207,7 @@ static void daemon_apply_config(struct daemon *d)
         if (r < 0)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
         (void)daemon_has_servers(d, config);
-        network_reconfigure(d->network, config);
+        cluster_reconfigure(d->cluster, config);
         registry_apply(d->registry, config, NULL);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
                     config_live_n_errors(d->config));
@@ -318,7 +318,7 @@ static int daemon_start_sources(struct daemon *d)
         if (r == 0)
                 r = source_static_new(&d->fixed);
         if (r == 0)
-                r = network_new(&d->network, d->event, source_dns_source(d->dns), config);
+                r = cluster_new(&d->cluster, d->event, source_dns_source(d->dns), config);
         if (r < 0) {
                 log_message(LOG_ERR, "the sources can't be started: %s", strerror(-r));
                 return r;
@@ -335,8 +335,8 @@ static int daemon_start_table(struct daemon *d)
         const struct config *config = config_live_get(d->config);
         struct khs_table_params params = daemon_table_params(config);
         struct source *const sources[] = {
-                [KHS_SOURCE_DNS] = network_source(d->network),
-                [KHS_SOURCE_KUBERNETES] = network_source(d->network),
+                [KHS_SOURCE_DNS] = cluster_source(d->cluster),
+                [KHS_SOURCE_KUBERNETES] = cluster_source(d->cluster),
                 [KHS_SOURCE_STATIC] = d->fixed,
         };
         struct predecessor *predecessor = NULL;
@@ -430,9 +430,9 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
 static void daemon_deinit(struct daemon *d)
 {
         source_free(d->fixed);
-        if (!d->network && d->dns)
+        if (!d->cluster && d->dns)
                 source_free(source_dns_source(d->dns));
-        network_free(d->network);
+        cluster_free(d->cluster);
         registry_free(d->registry);
         publisher_free(d->publisher);
         config_live_free(d->config);

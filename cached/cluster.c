@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "network.h"
+#include "cluster.h"
 #include "source/fallback.h"
 #if K8SHSVC_KUBERNETES
 #include "source/kube/source.h"
 #endif
 
-struct network {
+struct cluster {
         struct source *source;
         struct source *kube;           /* NULL where it was left out of the build; the fallback's */
         size_t n_services, n_sections; /* that need it, as logged last */
@@ -26,7 +26,7 @@ struct network {
 
 #if K8SHSVC_KUBERNETES
 
-static struct source_kube_options network_kube_options(const struct config *config, char host[static HOST_NAME_MAX + 1])
+static struct source_kube_options cluster_kube_options(const struct config *config, char host[static HOST_NAME_MAX + 1])
 {
         if (gethostname(host, HOST_NAME_MAX) < 0)
                 host[0] = '\0';
@@ -42,10 +42,10 @@ static struct source_kube_options network_kube_options(const struct config *conf
         };
 }
 
-static int network_make(struct network *n, sd_event *event, struct source *dns, const struct config *config)
+static int cluster_make(struct cluster *n, sd_event *event, struct source *dns, const struct config *config)
 {
         char host[HOST_NAME_MAX + 1];
-        const struct source_kube_options options = network_kube_options(config, host);
+        const struct source_kube_options options = cluster_kube_options(config, host);
         int r = source_kube_new(&n->kube, event, &options);
 
         if (r < 0)
@@ -56,10 +56,10 @@ static int network_make(struct network *n, sd_event *event, struct source *dns, 
         return r;
 }
 
-void network_reconfigure(struct network *n, const struct config *config)
+void cluster_reconfigure(struct cluster *n, const struct config *config)
 {
         char host[HOST_NAME_MAX + 1];
-        const struct source_kube_options options = network_kube_options(config, host);
+        const struct source_kube_options options = cluster_kube_options(config, host);
         int r = source_kube_reconfigure(n->kube, &options);
 
         if (r < 0)
@@ -68,16 +68,16 @@ void network_reconfigure(struct network *n, const struct config *config)
 
 #else
 
-static int network_make(struct network *n, sd_event *event, struct source *dns, const struct config *config)
+static int cluster_make(struct cluster *n, sd_event *event, struct source *dns, const struct config *config)
 {
         (void)event;
         n->source = dns;
-        network_reconfigure(n, config);
+        cluster_reconfigure(n, config);
         return 0;
 }
 
 /* What this build lacks is logged, once, until it changes. */
-void network_reconfigure(struct network *n, const struct config *config)
+void cluster_reconfigure(struct cluster *n, const struct config *config)
 {
         size_t n_services = 0, n_sections = config->n_pods + config->n_namespaces;
 
@@ -99,14 +99,14 @@ void network_reconfigure(struct network *n, const struct config *config)
 
 #endif
 
-int network_new(struct network **ret, sd_event *event, struct source *dns, const struct config *config)
+int cluster_new(struct cluster **ret, sd_event *event, struct source *dns, const struct config *config)
 {
-        struct network *n = calloc(1, sizeof(*n));
+        struct cluster *n = calloc(1, sizeof(*n));
         int r;
 
         if (!n)
                 return -ENOMEM;
-        r = network_make(n, event, dns, config);
+        r = cluster_make(n, event, dns, config);
         if (r < 0) {
                 free(n);
                 return r;
@@ -115,7 +115,7 @@ int network_new(struct network **ret, sd_event *event, struct source *dns, const
         return 0;
 }
 
-struct network *network_free(struct network *n)
+struct cluster *cluster_free(struct cluster *n)
 {
         if (n) {
                 source_free(n->source);
@@ -124,7 +124,7 @@ struct network *network_free(struct network *n)
         return NULL;
 }
 
-struct source *network_source(const struct network *n)
+struct source *cluster_source(const struct cluster *n)
 {
         return n->source;
 }
