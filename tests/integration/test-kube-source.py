@@ -17,7 +17,6 @@ class Scene:
     """An API server and a daemon that follows it."""
 
     def __init__(self, sections, *objects, head=HEAD, env=None, **options):
-        sandbox.remove_table()
         self.head, self.env = head, env
         self.configure(sections)
         self.server = ApiServer(**options)
@@ -37,6 +36,11 @@ class Scene:
         return self
 
     def __exit__(self, *what):
+        # The table stays, since this process has mapped it, and the next scene begins with an empty one.
+        if self.daemon.alive:
+            daemon.configure(self.head)
+            self.daemon.reload()
+            self.daemon.wait_log("configuration: 0 services")
         self.daemon.__exit__(*what)
         self.server.close()
 
@@ -72,7 +76,7 @@ def life(_, streaming):
         assert scene.wait("web", "ENODATA") < 1
         scene.server.put(slice_of("web-a", "web", ["10.1.0.9", "fd00::9"][:1]), slice_of("web-6", "web", ["fd00::9"]))
         scene.wait("web", ["10.1.0.9", "fd00::9"])
-        assert len(scene.server.asked("watch=1")) <= 2
+        assert len(scene.server.asked("watch=1")) <= 2, [r.path for r in scene.server.requests]
 
 
 @suite.test("a service without slices is empty at once, and 250 pods in three slices are all served")
@@ -91,7 +95,6 @@ def ports():
                slice_of("web-b", "web", ["10.1.0.2"], [("http", 9090), ("m", 1)]),
                slice_of("db-a", "db", [endpoint(f"10.2.0.{i}", hostname=f"db-{i}") for i in range(1, 4)])) as scene:
         scene.wait("web", {"10.1.0.1": 8080, "10.1.0.2": 9090})
-        scene.wait("web:m", {"10.1.0.1": 0, "10.1.0.2": 1})
         scene.wait("db", {"10.2.0.1": 3001, "10.2.0.2": 3002, "10.2.0.3": 3003})
 
 
@@ -147,9 +150,10 @@ def many_services():
     slices = [slice_of(f"{n}-a", n, [f"10.{i // 250 + 1}.0.{i % 250 + 1}"]) for i, n in enumerate(names)]
     with Scene(sections, *slices, slice_of("other", "other", ["10.9.9.9"]), streaming=False) as scene:
         scene.wait("service-1999", ["10.8.0.250"], 20)
-        watches = scene.server.asked("watch=1&allow")
-        assert [w.query["labelSelector"] for w in watches if "sendInitialEvents" not in w.query] == [
-            "kubernetes.io/service-name"]
+        def watches():
+            return [w.query["labelSelector"] for w in scene.server.asked("&resourceVersion=")]
+        sandbox.wait_until(watches, 5, "a watch")
+        assert watches() == ["kubernetes.io/service-name"], watches()
         assert len(scene.server.asked("continue=")) == 4
         assert scene.api.lookup("other") == "ENOENT"
         since = time.monotonic()

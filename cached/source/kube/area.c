@@ -143,21 +143,14 @@ static int group_watch(struct kube_group *group, const char *selector)
         };
 
         group->next = kube_feed_free(group->next);
-        if (!group->area->context->transport)
-                return 0;
         return kube_feed_new(&group->next, group->area->context->event, group->area->context->transport, &options,
                              &events);
 }
 
 static int group_watch_names(struct kube_group *group, const struct kube_selector *names)
 {
-        _cleanup_(cleanup_free) char *selector = NULL;
+        _cleanup_(cleanup_free) char *selector = kube_selector_text(names);
 
-        if (names->n_names == 0) {
-                group_clear(group);
-                return 0;
-        }
-        selector = kube_selector_text(names);
         return selector ? group_watch(group, selector) : -ENOMEM;
 }
 
@@ -258,8 +251,8 @@ static int area_put_pods(struct kube_area *area, struct kube_member *member, boo
                 r = area_add_pods(area, member);
                 changed = true;
         }
-        if (r == 0 && member_is_pods(member) && (changed || (!member->group->feed && !member->group->next)))
-                r = group_watch_pods(member->group);
+        if (r == 0 && member_is_pods(member) && changed)
+                member->group->is_old = true;
         return r;
 }
 
@@ -367,55 +360,69 @@ static int area_select(struct kube_area *area)
         return r < 0 ? r : (int)changed;
 }
 
-static int area_follow_headless(struct kube_area *area)
+static int group_connect(struct kube_group *group)
 {
-        if (!area->is_discovering) {
-                group_clear(&area->headless);
+        struct kube_area *area = group->area;
+        int r;
+
+        if (!area->context->transport || (!group->is_old && (group->feed || group->next)))
                 return 0;
+        if (group->pods)
+                r = group_watch_pods(group);
+        else if (group == &area->headless)
+                r = group_watch(group, KUBE_LABEL_HEADLESS "," KUBE_LABEL_SERVICE);
+        else
+                r = group_watch_names(group, &area->selectors.groups[group - area->groups]);
+        group->is_old = r < 0;
+        return r;
+}
+
+int kube_area_connect(struct kube_area *area)
+{
+        int e, r = area->is_discovering ? group_connect(&area->headless) : 0;
+        struct kube_group *group;
+
+        for (size_t i = 0; i < KUBE_SELECTORS_MAX; i++) {
+                e = area->selectors.groups[i].n_names > 0 ? group_connect(&area->groups[i]) : 0;
+                r = r < 0 ? r : e;
         }
-        if (area->headless.feed || area->headless.next)
-                return 0;
-        return group_watch(&area->headless, KUBE_LABEL_HEADLESS "," KUBE_LABEL_SERVICE);
+        TAILQ_FOREACH(group, &area->pods, link)
+        {
+                e = group_connect(group);
+                r = r < 0 ? r : e;
+        }
+        return r;
 }
 
 int kube_area_follow(struct kube_area *area)
 {
-        int changed, r;
+        int changed;
 
         area_remove_members(area);
         changed = area_select(area);
         if (changed < 0)
                 return changed;
         area_assign(area);
-        r = area_follow_headless(area);
+        if (!area->is_discovering)
+                group_clear(&area->headless);
         for (size_t i = 0; i < KUBE_SELECTORS_MAX; i++) {
-                struct kube_group *group = &area->groups[i];
-                bool missing = area->selectors.groups[i].n_names > 0 && !group->feed && !group->next;
-
-                if (changed & 1 << i || missing) {
-                        int e = group_watch_names(group, &area->selectors.groups[i]);
-
-                        r = r < 0 ? r : e;
-                }
+                if (area->selectors.groups[i].n_names == 0)
+                        group_clear(&area->groups[i]);
+                else if (changed & 1 << i)
+                        area->groups[i].is_old = true;
         }
-        return r;
+        return kube_area_connect(area);
 }
 
-int kube_area_reconnect(struct kube_area *area)
+void kube_area_disconnect(struct kube_area *area)
 {
         struct kube_group *group;
-        int r = 0;
 
         group_clear(&area->headless);
         for (size_t i = 0; i < KUBE_SELECTORS_MAX; i++)
                 group_clear(&area->groups[i]);
         TAILQ_FOREACH(group, &area->pods, link)
-        {
-                group_clear(group);
-                if (r == 0)
-                        r = group_watch_pods(group);
-        }
-        return r;
+        group_clear(group);
 }
 
 struct kube_area *kube_area_get(struct kube_area_context *context, const char *namespace)

@@ -35,6 +35,7 @@ struct kube_group {
         struct kube_feed *feed;       /* what is reported comes from here; NULL: none has listed yet */
         struct kube_feed *next;       /* takes its place when it has listed */
         struct kube_member *pods;     /* the one member of a [pods] section; NULL */
+        bool is_old;                  /* its watch follows something else than it is to */
         TAILQ_ENTRY(kube_group) link; /* of pods */
 };
 
@@ -73,8 +74,10 @@ void kube_area_discover(struct kube_area *area, const struct source_service *sec
 
 /* All is put: what was not goes, and the watches follow. Return: 0 or -ENOMEM. */
 int kube_area_follow(struct kube_area *area);
-/* Another server, or another way to it: each watch begins anew, and what is known stays until it has listed. */
-int kube_area_reconnect(struct kube_area *area);
+/* Begins all watches that there are to be and are not. Return: 0 or -ENOMEM. */
+int kube_area_connect(struct kube_area *area);
+/* Ends all watches; nothing is reported. */
+void kube_area_disconnect(struct kube_area *area);
 
 struct kube_member *kube_area_find(const struct kube_area *area, const char *name);
 void kube_member_due(struct kube_member *member);

@@ -334,7 +334,7 @@ static void kube_disconnect(struct source_kube *k)
         kube_place_disconnect(&k->place);
         k->context.transport = NULL;
         for (struct kube_area *area = kube_next_area(k, NULL); area; area = kube_next_area(k, area))
-                (void)kube_area_reconnect(area);
+                kube_area_disconnect(area);
         k->http = kube_http_free(k->http);
 }
 
@@ -444,12 +444,9 @@ static void kube_on_retry(void *userdata)
         kube_connect(k);
         for (struct kube_area *area = kube_next_area(k, NULL); area && k->context.transport;
              area = kube_next_area(k, area)) {
-                struct kube_map_item *i;
-
-                for (i = kube_map_next(&area->members, NULL); i; i = kube_map_next(&area->members, i))
-                        container_of(i, struct kube_member, item)->is_kept = true;
-                (void)kube_area_reconnect(area);
-                (void)kube_area_follow(area);
+                if (kube_area_connect(area) < 0)
+                        log_message(LOG_ERR, "kubernetes: out of memory; not all of namespace %s is followed",
+                                    area->item.name);
         }
         if (k->place.is_wanted && k->context.transport)
                 kube_place_want(&k->place, k->context.transport);

@@ -11,6 +11,7 @@ import socketserver
 import ssl
 import threading
 import time
+import types
 import urllib.parse
 
 from . import sandbox
@@ -88,7 +89,9 @@ class Request(http.server.BaseHTTPRequestHandler):
         self.is_watch = self.query.get("watch") == "1"
         api = self.server.api
         with api.changed:
-            api.requests.append(self)
+            # A connection's requests share one object.
+            api.requests.append(types.SimpleNamespace(path=self.path, query=self.query, token=self.token, at=self.at,
+                                                      is_watch=self.is_watch, body=body, headers=self.headers))
         try:
             if api.script and api.script(api, self):
                 return
@@ -124,7 +127,7 @@ class Request(http.server.BaseHTTPRequestHandler):
         data = data if isinstance(data, bytes) else json.dumps(data).encode() + b"\n"
         self.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
 
-    def finish(self):
+    def end(self):
         self.wfile.write(b"0\r\n\r\n")
 
     def abort(self):
@@ -300,7 +303,7 @@ class ApiServer:
             if time.monotonic() >= bookmark:
                 self.bookmark(request, version)
                 bookmark = time.monotonic() + self.bookmark_s
-        request.finish()
+        request.end()
 
 
 def mount_account(token="token-1", ca=b"", namespace="default"):

@@ -99,12 +99,16 @@ static int call_set_blob(CURL *easy, CURLoption option, const struct kube_blob *
         return curl_easy_setopt(easy, option, &value) == CURLE_OK ? 0 : -ENOMEM;
 }
 
-/* A CA alone counts where one is given, not those of the system as well. */
+/*
+ * A CA alone counts where one is given, not those of the system as well. A request waits until it is known whether
+ * it can share a connection; without TLS nothing tells libcurl in time that it can't.
+ */
 static int call_set_tls(struct kube_call *call, const struct kube_credentials *c)
 {
         CURL *easy = call->easy;
         int r = 0;
 
+        curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
         curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -169,7 +173,6 @@ static void call_set_rules(CURL *easy)
         curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
         curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
         curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-        curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
         curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, call_on_connection);
         curl_easy_setopt(easy, CURLOPT_USERAGENT, USER_AGENT);
