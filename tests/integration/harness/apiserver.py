@@ -6,6 +6,7 @@ function of (server, request), may answer a request in its own way: it returns T
 
 import http.server
 import json
+import os
 import re
 import socketserver
 import ssl
@@ -139,6 +140,9 @@ class _Threads(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 128
+
+    def handle_error(self, *_):
+        pass  # connections end in every way here
 
 
 class ApiServer:
@@ -307,7 +311,11 @@ class ApiServer:
 
 
 def mount_account(token="token-1", ca=b"", namespace="default"):
-    """The service account as the kubelet projects it: links, and one that is swapped."""
-    sandbox.write(f"{ACCOUNT}/..data/token", token)
-    sandbox.write(f"{ACCOUNT}/..data/ca.crt", ca)
-    sandbox.write(f"{ACCOUNT}/..data/namespace", namespace)
+    """The service account as the kubelet projects it: links through ..data, which is swapped in one step."""
+    directory = f"..{time.monotonic_ns()}"
+    for name, content in (("token", token), ("ca.crt", ca), ("namespace", namespace)):
+        sandbox.write(f"{ACCOUNT}/{directory}/{name}", content)
+        if not os.path.lexists(f"{ACCOUNT}/{name}"):
+            os.symlink(f"..data/{name}", f"{ACCOUNT}/{name}")
+    os.symlink(directory, f"{ACCOUNT}/..new")
+    os.rename(f"{ACCOUNT}/..new", f"{ACCOUNT}/..data")
