@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "source/kube/decode/endpoint-slice.h"
 #include "source/kube/decode/field.h"
 #include "source/kube/decode/join.h"
 #include "source/kube/decode/pod.h"

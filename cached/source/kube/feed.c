@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "source/kube/decode/endpoint-slice.h"
 #include "source/kube/decode/field.h"
 #include "source/kube/decode/pod.h"
 #include "source/kube/feed.h"

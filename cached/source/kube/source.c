@@ -19,25 +19,18 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "source/kube/area.h"
+#include "source/kube/connection.h"
 #include "source/kube/decode/join.h"
 #include "source/kube/place.h"
 #include "source/kube/source.h"
-#include "source/kube/transport/http.h"
-#include "source/kube/transport/kubeconfig.h"
 
-#define TURN_USEC        (20 * USEC_PER_MSEC)
-#define CREDENTIALS_USEC (30 * USEC_PER_SEC)
-
-enum { OPTION_KUBECONFIG, OPTION_API_SERVER, OPTION_DIR, OPTION_HOST, OPTION_PORT, OPTIONS_N };
+#define TURN_USEC (20 * USEC_PER_MSEC)
 
 struct source_kube {
         struct source source;
         sd_event *event;
         sd_event_source *flush;
-        struct timer retry; /* of credentials */
-        char *options[OPTIONS_N];
-        char *error; /* why there are no credentials, as logged last */
-        struct kube_http *http;
+        struct kube_connection connection;
         struct kube_place place;
         struct kube_area_context context;
 };
@@ -280,53 +273,11 @@ static void kube_want_place(struct source_kube *k)
 
 /* ---- the server ---- */
 
-static int kube_read_credentials(struct source_kube *k, struct kube_credentials **ret, char **ret_error)
-{
-        const char *dir = k->options[OPTION_DIR] ? k->options[OPTION_DIR] : KUBE_ACCOUNT_DIR;
-
-        if (k->options[OPTION_KUBECONFIG])
-                return kube_credentials_kubeconfig(ret, k->options[OPTION_KUBECONFIG], ret_error);
-        if (k->options[OPTION_API_SERVER])
-                return kube_credentials_at(ret, k->options[OPTION_API_SERVER], dir, ret_error);
-        return kube_credentials_in_cluster(ret, dir, k->options[OPTION_HOST], k->options[OPTION_PORT], ret_error);
-}
-
-static void kube_log_error(struct source_kube *k, char *error)
-{
-        if (!k->error || !error || strcmp(k->error, error) != 0)
-                log_message(LOG_ERR, "kubernetes: %s", error ? error : strerror(ENOMEM));
-        free(k->error);
-        k->error = error;
-}
-
-static bool kube_is_empty(const struct source_kube *k)
-{
-        return !kube_next_area(k, NULL);
-}
-
 /* Nothing is asked of the machine before something is to be followed. */
 static void kube_connect(struct source_kube *k)
 {
-        struct kube_credentials *credentials;
-        char *error = NULL;
-        int r;
-
-        if (k->http || kube_is_empty(k))
-                return;
-        r = kube_read_credentials(k, &credentials, &error);
-        if (r == 0) {
-                r = kube_http_new(&k->http, k->event, credentials);
-                if (r < 0)
-                        kube_credentials_free(credentials);
-        }
-        if (r < 0) {
-                kube_log_error(k, error);
-                timer_set(&k->retry, usec_now() + CREDENTIALS_USEC);
-                return;
-        }
-        k->context.transport = kube_http_transport(k->http);
-        free(k->error);
-        k->error = NULL;
+        if (kube_next_area(k, NULL))
+                k->context.transport = kube_connection_open(&k->connection);
 }
 
 static void kube_disconnect(struct source_kube *k)
@@ -335,7 +286,6 @@ static void kube_disconnect(struct source_kube *k)
         k->context.transport = NULL;
         for (struct kube_area *area = kube_next_area(k, NULL); area; area = kube_next_area(k, area))
                 kube_area_disconnect(area);
-        k->http = kube_http_free(k->http);
 }
 
 static void kube_fail_all(struct source_kube *k)
@@ -461,41 +411,12 @@ static void kube_free(struct source *source)
                 kube_area_free(area);
         kube_map_deinit(&k->context.areas);
         kube_place_deinit(&k->place);
-        kube_http_free(k->http);
-        timer_deinit(&k->retry);
+        kube_connection_deinit(&k->connection);
         if (k->flush)
                 (void)sd_event_source_set_enabled(k->flush, SD_EVENT_OFF);
         sd_event_source_unref(k->flush);
         sd_event_unref(k->event);
-        for (size_t i = 0; i < OPTIONS_N; i++)
-                free(k->options[i]);
-        free(k->error);
         free(k);
-}
-
-/* Return: 1 when one is another than before, 0, or -ENOMEM. */
-static int kube_set_options(struct source_kube *k, const struct source_kube_options *options)
-{
-        const char *const texts[OPTIONS_N] = {
-                [OPTION_KUBECONFIG] = options->kubeconfig, [OPTION_API_SERVER] = options->api_server,
-                [OPTION_DIR] = options->account_dir,       [OPTION_HOST] = options->service_host,
-                [OPTION_PORT] = options->service_port,
-        };
-        int changed = 0;
-
-        for (size_t i = 0; i < OPTIONS_N; i++) {
-                char *copy = NULL;
-
-                if ((!texts[i] && !k->options[i]) ||
-                    (texts[i] && k->options[i] && strcmp(texts[i], k->options[i]) == 0))
-                        continue;
-                if (texts[i] && !(copy = strdup(texts[i])))
-                        return -ENOMEM;
-                free(k->options[i]);
-                k->options[i] = copy;
-                changed = 1;
-        }
-        return changed;
 }
 
 static bool kube_knows_hosts(const struct source *source, const struct source_service *service)
@@ -524,13 +445,13 @@ int source_kube_new(struct source **ret, sd_event *event, const struct source_ku
                 .event = event, .wake = kube_wake, .failed = kube_report_failure, .seen = kube_on_seen, .userdata = k
         };
         TAILQ_INIT(&k->context.due);
-        r = kube_set_options(k, options);
+        r = kube_connection_init(&k->connection, event, kube_on_retry, k);
+        if (r >= 0)
+                r = kube_connection_configure(&k->connection, options);
         if (r >= 0)
                 r = kube_place_init(&k->place, event, kube_on_place, k);
         if (r >= 0)
                 r = kube_place_configure(&k->place, options->zone, options->node, options->host);
-        if (r >= 0)
-                r = timer_init(&k->retry, event, USEC_PER_SEC, kube_on_retry, k);
         if (r >= 0)
                 r = sd_event_add_defer(event, &k->flush, kube_on_flush, k);
         if (r >= 0)
@@ -547,11 +468,11 @@ int source_kube_new(struct source **ret, sd_event *event, const struct source_ku
 int source_kube_reconfigure(struct source *source, const struct source_kube_options *options)
 {
         struct source_kube *k = kube_of(source);
-        int r = kube_set_options(k, options);
+        int r = 0;
 
-        if (r > 0) {
+        if (!kube_connection_is_same(&k->connection, options)) {
                 kube_disconnect(k);
-                timer_set(&k->retry, usec_now());
+                r = kube_connection_configure(&k->connection, options);
         }
         return r < 0 ? r : kube_place_configure(&k->place, options->zone, options->node, options->host);
 }

@@ -167,9 +167,3 @@ int kube_builder_finish(struct kube_builder *b, const char *name, const char *se
         *ret = slice;
         return 0;
 }
-
-struct kube_slice *kube_slice_free(struct kube_slice *slice)
-{
-        free(slice);
-        return NULL;
-}

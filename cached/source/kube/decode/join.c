@@ -16,7 +16,6 @@
 
 #include "base/util.h"
 #include "source/kube/decode/join.h"
-#include "source/kube/decode/near.h"
 
 struct joiner {
         struct kube_candidate *all;

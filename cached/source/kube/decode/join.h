@@ -6,16 +6,7 @@
  */
 
 #include "model/finding.h"
-#include "source/kube/decode/slice.h"
-#include "source/source.h" /* enum source_include */
-
-/* What of the endpoints is wanted, and from where. */
-struct kube_view {
-        enum source_include include;
-        enum khs_family family;
-        enum khs_order order;
-        const char *zone, *node; /* our own; NULL: unknown */
-};
+#include "source/kube/decode/near.h" /* struct kube_view */
 
 struct kube_joined {
         struct finding_endpoint *endpoints; /* as FINDING_WHOLE wants them; their strings lie in the slices */

@@ -13,7 +13,6 @@
 
 #include <string.h>
 
-#include "source/kube/decode/join.h"
 #include "source/kube/decode/near.h"
 
 typedef bool (*near_fn)(const struct kube_candidate *c, const char *own);

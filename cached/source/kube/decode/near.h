@@ -1,15 +1,23 @@
 #pragma once
 
 /*
- * Which of a service's endpoints are near: of the own node or zone, as the hints or the endpoints say.
+ * What of a service's endpoints is wanted; and which of them are near: of the own node or zone, as the hints or the
+ * endpoints say.
  */
 
 #include <stddef.h>
 
 #include "model/finding.h"
 #include "source/kube/decode/slice.h"
+#include "source/source.h" /* enum source_include */
 
-struct kube_view;
+/* What of the endpoints is wanted, and from where. */
+struct kube_view {
+        enum source_include include;
+        enum khs_family family;
+        enum khs_order order;
+        const char *zone, *node; /* our own; NULL: unknown */
+};
 
 /* An endpoint of a slice, and the row that it has become a part of. */
 struct kube_candidate {

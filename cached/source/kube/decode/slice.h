@@ -52,17 +52,6 @@ enum kube_fault {
 /* For a log line: the text of the lowest bit. */
 const char *kube_fault_text(unsigned int faults);
 
-/**
- * kube_slice_decode() - read an EndpointSlice
- * @namespace:  the one that was asked for
- * @ret_faults: enum kube_fault, bits; also on failure
- *
- * One bad endpoint costs that endpoint, one bad port that port. Addresses of type FQDN have no meaning:
- * such a slice has no endpoint.
- *
- * Return: 0; -EBADMSG: refused; -ENOMEM.
- */
-int kube_slice_decode(struct kube_slice **ret, const json_t *object, const char *namespace, unsigned int *ret_faults);
 struct kube_slice *kube_slice_free(struct kube_slice *slice);
 
 /* The text at an offset; NULL for 0. */

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "source/kube/decode/endpoint-slice.h"
 #include "source/kube/decode/join.h"
 
 #define N_MAX 8U

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "source/kube/decode/slice.h"
+#include "source/kube/decode/endpoint-slice.h"
 
 #define META "'metadata':{'name':'web-x1','namespace':'default','labels':{'kubernetes.io/service-name':'web'}}"
 
