@@ -37,7 +37,7 @@ struct daemon {
         struct publisher *publisher;
         struct source_dns *dns;
         struct registry *registry;
-        uint64_t started_usec, alive_usec;
+        uint64_t started_usec;
         bool ready;
         size_t n_unserved_services, n_unserved_sections; /* as told */
         bool asked;                                      /* SIGHUP has come and is not answered yet */
@@ -144,38 +144,15 @@ static void update_status(struct daemon *d)
 
 /* ---- what the loop asks for ---- */
 
-static int beat(struct daemon *d)
-{
-        d->alive_usec = usec_now();
-        return publisher_beat(d->publisher);
-}
-
-/* Files of megabytes take seconds: those who read the table, and the service manager, hear of us meanwhile. */
-static void on_pulse(void *userdata)
-{
-        struct daemon *d = userdata;
-
-        if (usec_now() - d->alive_usec < BEAT_USEC)
-                return;
-        if (d->publisher) {
-                notify_alive(d->notify);
-                (void)beat(d);
-        } else {
-                notify_starting(d->notify);
-                d->alive_usec = usec_now();
-        }
-}
-
 static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct daemon *d = userdata;
         uint64_t now = usec_now();
 
-        if (beat(d) == -ENOTDIR) {
+        if (publisher_beat(d->publisher) == -ENOTDIR) {
                 log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
                 return sd_event_exit(d->event, EXIT_FAILURE);
         }
-        config_live_beat(d->config);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
         update_status(d);
@@ -420,7 +397,7 @@ static int run(struct daemon *d, const struct daemon_options *options)
         if (r < 0)
                 return EXIT_FAILURE;
         notify_status(d->notify, "reading the configuration");
-        r = config_live_new(&d->config, d->event, &live, on_config, on_pulse, d);
+        r = config_live_new(&d->config, d->event, &live, on_config, d);
         if (r == -EINVAL)
                 return EXIT_USAGE;
         /* All that a person has to know of the files is said. */
@@ -463,7 +440,7 @@ int daemon_check_config(const struct daemon_options *options)
         bool clean;
         int r;
 
-        r = config_live_new(&config, NULL, &live, NULL, NULL, NULL);
+        r = config_live_new(&config, NULL, &live, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
         config_live_free(config);
         if (r == -EINVAL)
