@@ -112,69 +112,53 @@ static int loader_merge(const struct config_loader *loader, struct config_slots 
 
 /* ---- what is reported ---- */
 
-__attribute__((format(printf, 3, 4))) static int loader_report(const struct config_loader *loader, int priority,
-                                                               const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void loader_report(const struct config_loader *loader, int priority,
+                                                                const char *format, ...)
 {
         _cleanup_(cleanup_free) char *message = NULL;
         va_list args;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&message, format, args);
-        va_end(args);
-        if (r < 0) {
+        if (vasprintf(&message, format, args) < 0)
                 message = NULL;
-                return -ENOMEM;
-        }
-        if (loader->report)
+        va_end(args);
+        if (message && loader->report)
                 loader->report(loader->userdata, priority, message);
-        return 0;
 }
 
-static int loader_report_findings(const struct config_loader *loader, const char *path,
-                                  struct config_findings *findings, size_t *n_errors)
+/* Return: the number of errors. */
+static size_t loader_report_findings(const struct config_loader *loader, const char *path,
+                                     struct config_findings *findings)
 {
         size_t n_hidden = findings->n_errors;
-        int r = findings->no_memory ? -ENOMEM : 0;
 
         config_findings_sort(findings);
-        for (size_t i = 0; i < findings->n_items && r == 0; i++) {
-                r = loader_report(loader, findings->items[i].priority, "%s", findings->items[i].message);
+        for (size_t i = 0; i < findings->n_items; i++) {
+                loader_report(loader, findings->items[i].priority, "%s", findings->items[i].message);
                 n_hidden -= findings->items[i].priority <= LOG_ERR;
         }
-        if (r == 0 && n_hidden > 0)
-                r = loader_report(loader, LOG_ERR, "%s: found %zu more errors", path, n_hidden);
-        *n_errors += findings->n_errors;
-        return r;
+        if (n_hidden > 0)
+                loader_report(loader, LOG_ERR, "%s: found %zu more errors", path, n_hidden);
+        return findings->n_errors;
 }
 
-static int loader_report_slot(const struct config_loader *loader, const struct config_slot *slot, size_t *n_errors)
+static size_t loader_report_all(const struct config_loader *loader, struct config_slots *slots)
 {
-        int r;
+        size_t n_errors = loader_report_findings(loader, "configuration", &slots->findings);
 
-        if (!slot->fresh)
-                return 0;
-        r = loader_report_findings(loader, slot->path, &slot->fresh->reading, n_errors);
-        if (r >= 0)
-                r = loader_report_findings(loader, slot->path, &slot->fresh->merging, n_errors);
-        if (r < 0 || slot->used == slot->fresh || !loader->started)
-                return r;
-        return loader_report(loader, LOG_WARNING, "%s: %s", slot->path,
-                             slot->used ? "its last good version stays in use"
-                                        : "left out as a whole until it is mended");
-}
+        for (size_t i = 0; i < slots->n_items; i++) {
+                const struct config_slot *slot = &slots->items[i];
 
-static int loader_report_all(const struct config_loader *loader, struct config_slots *slots, size_t *ret_n_errors)
-{
-        size_t n_errors = 0;
-        int r;
-
-        r = loader_report_findings(loader, "configuration", &slots->findings, &n_errors);
-        for (size_t i = 0; i < slots->n_items && r >= 0; i++)
-                r = loader_report_slot(loader, &slots->items[i], &n_errors);
-        if (r >= 0)
-                *ret_n_errors = n_errors;
-        return r;
+                if (!slot->fresh)
+                        continue;
+                n_errors += loader_report_findings(loader, slot->path, &slot->fresh->reading);
+                n_errors += loader_report_findings(loader, slot->path, &slot->fresh->merging);
+                if (slot->used != slot->fresh && loader->started)
+                        loader_report(loader, LOG_WARNING, "%s: %s", slot->path,
+                                      slot->used ? "its last good version stays in use"
+                                                 : "left out as a whole until it is mended");
+        }
+        return n_errors;
 }
 
 /* ---- what is remembered ---- */
@@ -249,17 +233,17 @@ int config_load(struct config_loader *loader, struct config **ret, size_t *ret_e
 {
         _cleanup_(config_slots_deinit) struct config_slots slots = { 0 };
         _cleanup_(config_freep) struct config *config = NULL;
-        size_t n_errors = 0;
-        int r, r_report;
+        size_t n_errors;
+        int r;
 
         r = config_files_read(&slots, loader->origin, &loader->taken, loader->started);
         if (r >= 0)
                 r = loader_merge(loader, &slots, &config);
         if (r == -ENOMEM)
                 return r;
-        r_report = loader_report_all(loader, &slots, &n_errors);
-        if (r < 0 || r_report < 0)
-                return r < 0 ? r : r_report;
+        n_errors = loader_report_all(loader, &slots);
+        if (r < 0)
+                return r;
         if (!loader->started && has_target_errors(&slots))
                 return -EINVAL;
 

@@ -4,6 +4,8 @@
  *
  * What a file says is quoted with care: it goes to a terminal or a journal, and a no-break space or
  * an escape sequence that looks like nothing must be seen.
+ *
+ * Without memory for its message a finding still counts, like those beyond the limit.
  */
 
 #include <stdarg.h>
@@ -80,21 +82,20 @@ void config_findings_add(struct config_findings *findings, int priority, const s
         if (findings->n_items >= CONFIG_FINDINGS_MAX)
                 return;
         items = reallocarray(findings->items, findings->n_items + 1, sizeof(*items));
-        findings->no_memory |= !items;
         if (!items)
                 return;
         findings->items = items;
         message = open_memstream(&finding.message, &n_message);
-        findings->no_memory |= !message;
         if (!message)
                 return;
         place_write(message, place);
         va_start(args, format);
         (void)vfprintf(message, format, args);
         va_end(args);
-        findings->no_memory |= fclose(message) != 0;
-        if (finding.message)
+        if (fclose(message) == 0)
                 items[findings->n_items++] = finding;
+        else
+                free(finding.message);
 }
 
 /* Insertion sort: at most CONFIG_FINDINGS_MAX, nearly sorted, and it is stable. */
