@@ -108,18 +108,6 @@ void notify_beat(struct notify *n)
         flush(n);
 }
 
-void notify_alive(struct notify *n)
-{
-        if (n->watchdog)
-                (void)try_send(n, "WATCHDOG=1");
-}
-
-void notify_starting(struct notify *n)
-{
-        if (n->fd >= 0)
-                (void)try_send(n, "EXTEND_TIMEOUT_USEC=30000000");
-}
-
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct notify *n = userdata;

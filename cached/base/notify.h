@@ -27,11 +27,5 @@ void notify_stopping(struct notify *n);
 /* A line for people; only the last one counts. */
 void notify_status(struct notify *n, const char *status);
 
-/* In the middle of long work: the loop, which says so by itself, waits for it. */
-void notify_alive(struct notify *n);
-
-/* The same before READY: it is worth waiting for. */
-void notify_starting(struct notify *n);
-
 /* To be called every second: tells what could not be told. */
 void notify_beat(struct notify *n);
