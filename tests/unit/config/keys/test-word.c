@@ -19,7 +19,7 @@ Test(config_word, the_nearest_is_offered_and_only_if_it_is_near)
                 { "rotate", "; did you mean rotate?" },
                 { "ROTATE", "; did you mean rotate?" },
                 { "rotaet", "; did you mean rotate?" },
-                { "rotat", "; did you mean rotate?" },
+                { "rotatxe", "; did you mean rotate?" },
                 { "dsn", "; did you mean dns?" },
                 { "queryrat", "; did you mean query-rate?" },
                 { "query_rates", "; did you mean query-rate?" },
