@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "config/follow/live.h"
-#include "table/siphash.h"
 
 #define MAIN_FILE       "k8shsvc.conf"
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -30,40 +29,34 @@ struct config_live {
         struct config_follower *follower;
         struct config *config;
         size_t n_errors, n_findings;
-        bool repeat;            /* log also what was logged before */
-        bool behind;            /* what was read last is not in use */
-        unsigned int n_put_off; /* loads that met a change under way, in a row */
-        /* The lines of this load and of the last one: tsearch(3) over their hashes, which are the nodes' keys. */
-        void *logged, *logged_before;
+        bool repeat;                  /* log also what was logged before */
+        bool behind;                  /* what was read last is not in use */
+        unsigned int n_put_off;       /* loads that met a change under way, in a row */
+        void *logged, *logged_before; /* the lines of this load and of the last one: trees of tsearch(3) */
 };
 
 /* ---- what is logged ---- */
 
-static int compare_hashes(const void *a, const void *b)
+static int compare_lines(const void *a, const void *b)
 {
-        return (uintptr_t)a < (uintptr_t)b ? -1 : (uintptr_t)a > (uintptr_t)b;
-}
-
-static void keep(void *hash)
-{
-        (void)hash;
+        return strcmp(a, b);
 }
 
 static void logged_clear(void **logged)
 {
-        tdestroy(*logged, keep);
+        tdestroy(*logged, free);
         *logged = NULL;
 }
 
 static void on_finding(void *userdata, int priority, const char *message)
 {
-        static const uint8_t key[16] = { 0 }; /* whoever writes a file gains nothing by a collision */
         struct config_live *l = userdata;
-        const void *hash = (const void *)(uintptr_t)khs_siphash13(key, message, strlen(message));
+        char *line = l->n_findings++ < LOGGED_MAX ? strdup(message) : NULL;
+        char *const *kept = line ? tsearch(line, &l->logged, compare_lines) : NULL;
 
-        if (l->n_findings++ < LOGGED_MAX)
-                (void)tsearch(hash, &l->logged, compare_hashes);
-        if (l->repeat || !tfind(hash, &l->logged_before, compare_hashes))
+        if (!kept || *kept != line)
+                free(line);
+        if (l->repeat || !tfind(message, &l->logged_before, compare_lines))
                 log_message(priority, "%s", message);
 }
 
