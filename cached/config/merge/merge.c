@@ -128,8 +128,8 @@ static void walk_warn_of_number(const struct walk *walk, const struct config_nam
                 text = name->service;
         if (inet_aton(text, &address) != 0)
                 config_mark_report(&walk->at, NULL, LOG_WARNING,
-                                   "found '%s', which getaddrinfo() reads as an address, expected another name: "
-                                   "programs must write %s.svc.%s",
+                                   "found '%s', which getaddrinfo() reads as an address, expected a name that "
+                                   "programs can look up: only longer ones work, such as %s.svc.%s",
                                    text, name->key, walk->drafts->config->cluster_domain);
 }
 

@@ -173,15 +173,13 @@ static const struct {
           "@/main:1: [pods a]: found a name that is registered as [service] (@/main:3), expected another\n" },
         /* warnings */
         { "[service 1.2]\n",
-          "W @/main:1: [service 1.2]: found '1.2', which getaddrinfo() reads as an address, expected "
-          "another name: programs must write 1.2.svc.cluster.local\n" },
+          "W @/main:1: [service 1.2]: found '1.2', which getaddrinfo() reads as an address, expected a name that "
+          "programs can look up: only longer ones work, such as 1.2.svc.cluster.local\n" },
         { "[service 0x7f.1]\n[service 0x7f.1.svc]\n[service 8.x]\n[service x.8]\n[namespace 9]\n",
-          "W @/main:1: [service 0x7f.1]: found '0x7f.1', which getaddrinfo() reads as an address, expected another "
-          "name: "
-          "programs must write 0x7f.1.svc.cluster.local\n"
-          "W @/main:3: [service 8.x]: found '8', which getaddrinfo() reads as an address, expected another name: "
-          "programs "
-          "must write 8.x.svc.cluster.local\n" },
+          "W @/main:1: [service 0x7f.1]: found '0x7f.1', which getaddrinfo() reads as an address, expected a name that "
+          "programs can look up: only longer ones work, such as 0x7f.1.svc.cluster.local\n"
+          "W @/main:3: [service 8.x]: found '8', which getaddrinfo() reads as an address, expected a name that "
+          "programs can look up: only longer ones work, such as 8.x.svc.cluster.local\n" },
         { "[daemon]\nrefresh-min = 10s\n",
           "W @/main:2: [daemon] refresh-min: found 10s, expected at most refresh-max: lowered to 5s\n" },
         { "[service a]\nrefresh-max = 500ms\n",
