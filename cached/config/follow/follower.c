@@ -36,6 +36,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/timer.h"
 #include "base/util.h"
 #include "config/files.h"
 #include "config/follow/follower.h"
@@ -52,7 +53,8 @@
 #define MASK (IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ATTRIB | IN_ONLYDIR)
 
 struct config_follower {
-        sd_event_source *io, *timer;
+        sd_event_source *io;
+        struct timer timer; /* the next look */
         config_follower_fn fn;
         void *userdata;
         const char *paths[N_PATHS]; /* the main file, then directories; NULL: none */
@@ -130,8 +132,7 @@ static void follower_renew_watches(struct config_follower *f)
 static void follower_set_due(struct config_follower *f, uint64_t due)
 {
         f->due_usec = due;
-        (void)sd_event_source_set_time(f->timer, due);
-        (void)sd_event_source_set_enabled(f->timer, SD_EVENT_ONESHOT);
+        timer_set(&f->timer, due);
 }
 
 /* Brings the next look forward. One that is due already keeps its turn. */
@@ -176,23 +177,20 @@ static void follower_take(struct config_follower *f)
 }
 
 /* Half of the time at most is spent here, whatever happens to the files. */
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static void follower_on_timer(void *userdata)
 {
         struct config_follower *f = userdata;
         uint64_t start = usec_now(), end, pause;
 
-        (void)source;
-        (void)usec;
         if (follower_look(f, start) || f->asked)
                 follower_take(f);
         end = usec_now();
         pause = end - start < JOIN_USEC ? JOIN_USEC : end - start;
         f->not_before_usec = end + (pause < LOOK_USEC ? pause : LOOK_USEC);
         follower_set_due(f, f->changing_usec || f->asked ? f->not_before_usec : end + LOOK_USEC);
-        return 0;
 }
 
-static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int follower_on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         (void)source;
         (void)fd;
@@ -221,7 +219,7 @@ static int follower_open_inotify(struct config_follower *f, sd_event *event)
         f->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
         if (f->fd < 0)
                 return 0;
-        r = sd_event_add_io(event, &f->io, f->fd, EPOLLIN, on_events, f);
+        r = sd_event_add_io(event, &f->io, f->fd, EPOLLIN, follower_on_events, f);
         return r < 0 ? r : 0;
 }
 
@@ -243,7 +241,7 @@ int config_follower_new(struct config_follower **ret, sd_event *event, const str
                 f->watches[i] = -1;
         r = follower_open_inotify(f, event);
         if (r >= 0)
-                r = sd_event_add_time(event, &f->timer, CLOCK_BOOTTIME, 0, USEC_PER_MSEC, on_timer, f);
+                r = timer_init(&f->timer, event, USEC_PER_MSEC, follower_on_timer, f);
         if (r < 0) {
                 config_follower_free(f);
                 return r;
@@ -260,7 +258,7 @@ struct config_follower *config_follower_free(struct config_follower *f)
         if (!f)
                 return NULL;
         sd_event_source_unref(f->io);
-        sd_event_source_unref(f->timer);
+        timer_deinit(&f->timer);
         if (f->fd >= 0)
                 (void)close(f->fd);
         free(f->main_directory);
