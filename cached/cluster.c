@@ -37,7 +37,7 @@ static struct source_kube_options cluster_kube_options(const struct config *conf
                 .service_host = getenv("KUBERNETES_SERVICE_HOST"),
                 .service_port = getenv("KUBERNETES_SERVICE_PORT"),
                 .zone = config->zone,
-                .node = getenv("NODE_NAME"),
+                .node = config->node ? config->node : getenv("NODE_NAME"),
                 .host = host,
         };
 }

@@ -51,7 +51,7 @@ struct daemon {
         struct cluster *cluster;
         struct source *fixed; /* static addresses */
         struct registry *registry;
-        uint64_t started_usec, alive_usec;
+        uint64_t started_usec;
         bool ready;
         bool asked; /* SIGHUP has come and is not answered yet */
 };
@@ -134,38 +134,15 @@ static void daemon_update_status(struct daemon *d)
 
 /* ---- handlers of the loop ---- */
 
-static int daemon_beat(struct daemon *d)
-{
-        d->alive_usec = usec_now();
-        return publisher_beat(d->publisher);
-}
-
-/* Files of megabytes take seconds to read. Meanwhile the heart beats, and the service manager sees that we live. */
-static void daemon_on_pulse(void *userdata)
-{
-        struct daemon *d = userdata;
-
-        if (usec_now() - d->alive_usec < BEAT_USEC)
-                return;
-        if (d->publisher) {
-                notify_alive(d->notify);
-                (void)daemon_beat(d);
-        } else {
-                notify_starting(d->notify);
-                d->alive_usec = usec_now();
-        }
-}
-
 static void daemon_on_beat(void *userdata)
 {
         struct daemon *d = userdata;
 
-        if (daemon_beat(d) == -ENOTDIR) {
+        if (publisher_beat(d->publisher) == -ENOTDIR) {
                 log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
                 (void)sd_event_exit(d->event, EXIT_FAILURE);
                 return;
         }
-        config_live_beat(d->config);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
         daemon_update_status(d);
@@ -415,7 +392,7 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
         if (r < 0)
                 return EXIT_FAILURE;
         notify_status(d->notify, "reading the configuration");
-        r = config_live_new(&d->config, d->event, &live, daemon_on_config, daemon_on_pulse, d);
+        r = config_live_new(&d->config, d->event, &live, daemon_on_config, d);
         if (r == -EINVAL)
                 return EXIT_USAGE;
         /* Every error in the files has been logged. */
@@ -461,7 +438,7 @@ int daemon_check_config(const struct daemon_options *options)
         bool clean;
         int r;
 
-        r = config_live_new(&config, NULL, &live, NULL, NULL, NULL);
+        r = config_live_new(&config, NULL, &live, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
         config_live_free(config);
         if (r == -EINVAL)
