@@ -48,5 +48,8 @@ class Scene:
         def right():
             found = self.api.lookup(name)
             return found == wanted or (isinstance(found, dict) and sorted(found) == wanted)
-        sandbox.wait_until(right, seconds, f"{name} is {wanted}, not {self.api.lookup(name)};\n{self.daemon.log()}")
+        try:
+            sandbox.wait_until(right, seconds, "")
+        except AssertionError:
+            raise AssertionError(f"{name} is {wanted}, not {self.api.lookup(name)};\n{self.daemon.log()}") from None
         return time.monotonic() - begun
