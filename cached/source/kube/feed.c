@@ -36,6 +36,7 @@ static void feed_log_faults(struct kube_feed *f, const json_t *object, unsigned 
         const char *service = f->service ? f->service : kube_object_label(object, KUBE_LABEL_SERVICE);
         const char *name = kube_object_name(object);
         struct kube_fault_log *log = service ? kube_store_faults(&f->store, service) : NULL;
+        char own_service[64], own_name[254];
         uint64_t now = usec_now();
 
         if (!log)
@@ -44,10 +45,11 @@ static void feed_log_faults(struct kube_feed *f, const json_t *object, unsigned 
                 *log = (struct kube_fault_log){ .since_usec = now };
         faults &= ~log->logged;
         log->logged |= faults;
+        (void)kube_printable(service ? service : "?", own_service, sizeof(own_service));
+        (void)kube_printable(name ? name : "?", own_name, sizeof(own_name));
         for (; faults > 0; faults &= faults - 1)
-                log_message(LOG_WARNING, "kubernetes: service %.63s.%s, %s %.253s: left out: %s",
-                            service ? service : "?", f->namespace, f->service ? "pod" : "slice", name ? name : "?",
-                            kube_fault_text(faults));
+                log_message(LOG_WARNING, "kubernetes: service %s.%s, %s %s: left out: %s", own_service, f->namespace,
+                            f->service ? "pod" : "slice", own_name, kube_fault_text(faults));
 }
 
 /* ---- what the watch reports ---- */

@@ -103,3 +103,13 @@ bool kube_is_name(const char *text)
                         return true;
         }
 }
+
+const char *kube_printable(const char *text, char *ret, size_t n_ret)
+{
+        size_t n = 0;
+
+        for (; text[n] && n + 1 < n_ret; n++)
+                ret[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+        ret[n] = '\0';
+        return ret;
+}

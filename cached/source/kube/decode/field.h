@@ -26,3 +26,7 @@ const char *kube_object_version(const json_t *object);
 bool kube_is_label(const char *text);
 /* Labels with dots between them, 1..253 bytes. */
 bool kube_is_name(const char *text);
+
+/* For the log: at most @n_ret - 1 bytes of what a server sent, without any that a terminal would act on. Returns @ret.
+ */
+const char *kube_printable(const char *text, char *ret, size_t n_ret);

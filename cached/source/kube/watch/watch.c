@@ -164,7 +164,7 @@ static int watch_error_event(struct kube_watch *w, const json_t *object)
         json_int_t code = json_integer_value(kube_field(object, "code", JSON_INTEGER, NULL));
 
         w->error_status = code >= 400 && code < 600 ? (unsigned int)code : 500;
-        (void)snprintf(w->error_text, sizeof(w->error_text), "%s", message ? message : "an ERROR event");
+        (void)kube_printable(message ? message : "an ERROR event", w->error_text, sizeof(w->error_text));
         return -EREMOTEIO;
 }
 
