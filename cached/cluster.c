@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/util.h"
 #include "cluster.h"
 #include "source/fallback.h"
 #if K8SHSVC_KUBERNETES
+#include "source/kube/access.h"
 #include "source/kube/source.h"
 #endif
 
@@ -66,7 +68,47 @@ void cluster_reconfigure(struct cluster *n, const struct config *config)
                 log_message(LOG_ERR, "the API server stays as it was: %s", strerror(-r));
 }
 
+static struct source_service cluster_section(const struct config_service *section)
+{
+        return (struct source_service){ .namespace = section->namespace,
+                                        .order = section->order,
+                                        .selector = section->selector,
+                                        .go_micro = section->go_micro };
+}
+
+int cluster_check_access(const struct config *config, FILE *to)
+{
+        size_t n = config->n_services + config->n_pods + config->n_namespaces;
+        _cleanup_(cleanup_free) struct source_service *all = calloc(n + 1, sizeof(*all));
+        char host[HOST_NAME_MAX + 1];
+        const struct source_kube_options options = cluster_kube_options(config, host);
+        struct source_set set = { .services = all };
+
+        if (!all)
+                return -ENOMEM;
+        for (size_t i = 0; i < config->n_services; i++) {
+                if (config->services[i].source == KHS_SOURCE_KUBERNETES)
+                        all[set.n_services++] = cluster_section(&config->services[i]);
+        }
+        for (size_t i = 0; i < config->n_pods; i++)
+                all[set.n_services++] = cluster_section(&config->pods[i]);
+        set.namespaces = all + set.n_services;
+        for (size_t i = 0; i < config->n_namespaces; i++)
+                all[set.n_services + set.n_namespaces++] = cluster_section(&config->namespaces[i]);
+        if (set.n_services + set.n_namespaces == 0)
+                return 0;
+        return kube_access_check(&options, &set, to);
+}
+
 #else
+
+int cluster_check_access(const struct config *config, FILE *to)
+{
+        (void)config;
+        (void)to;
+        log_message(LOG_ERR, "this build lacks the Kubernetes source");
+        return -ENOTSUP;
+}
 
 static int cluster_make(struct cluster *n, sd_event *event, struct source *dns, const struct config *config)
 {

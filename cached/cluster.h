@@ -5,6 +5,7 @@
  * the build.
  */
 
+#include <stdio.h>
 #include <systemd/sd-event.h>
 
 #include "config/config.h"
@@ -20,3 +21,9 @@ struct cluster *cluster_free(struct cluster *n);
 struct source *cluster_source(const struct cluster *n);
 /* Server, credentials, zone and node are those of the configuration from now on. */
 void cluster_reconfigure(struct cluster *n, const struct config *config);
+
+/*
+ * Asks the API server for each right that the configuration needs: lines and missing Roles go to @to, as YAML. Return:
+ * 0: all are there, or none is needed; 1: some are not; a negative errno: they can't be asked for, which was logged.
+ */
+int cluster_check_access(const struct config *config, FILE *to);

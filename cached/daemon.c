@@ -431,15 +431,17 @@ int daemon_run(const struct daemon_options *options)
         return status;
 }
 
-int daemon_check_config(const struct daemon_options *options)
+int daemon_check_config(const struct daemon_options *options, bool live)
 {
-        const struct config_live_options live = daemon_live_options(options);
+        const struct config_live_options live_options = daemon_live_options(options);
         struct config_live *config = NULL;
         bool clean;
         int r;
 
-        r = config_live_new(&config, NULL, &live, NULL, NULL);
+        r = config_live_new(&config, NULL, &live_options, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
+        if (r == 0 && live)
+                clean = cluster_check_access(config_live_get(config), stdout) == 0 && clean;
         config_live_free(config);
         if (r == -EINVAL)
                 return EXIT_USAGE;

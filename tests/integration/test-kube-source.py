@@ -4,8 +4,8 @@ import json
 import sys
 import time
 
-from harness import sandbox, tap
-from harness.apiserver import HEADLESS_LABEL, endpoint, pod, slice_of
+from harness import daemon, sandbox, tap
+from harness.apiserver import ApiServer, HEADLESS_LABEL, endpoint, pod, slice_of
 from harness.kubescene import Scene
 
 suite = tap.Suite()
@@ -183,6 +183,72 @@ def bad_slices():
         scene.wait("web", ["10.1.0.1", "10.1.0.2", "10.1.0.4"])
         assert scene.daemon.log().count("slice web-b: left out") == 1, scene.daemon.log()
         assert scene.daemon.log().count("slice web-a: left out") == 1, scene.daemon.log()
+
+
+LIVE = """[daemon]
+source = kubernetes
+namespace = default
+api-server = http://127.0.0.1:8001
+[service web]
+[service db]
+order = zone
+[service web.shop]
+[service local]
+source = static
+endpoints = 10.0.0.1
+[pods worker]
+selector = app=worker
+"""
+
+
+@suite.test("--check-config --live: a line for each right, and the Roles that are missing")
+def live():
+    def ended(allows, *arguments):
+        with ApiServer() as server:
+            server.allows = allows
+            daemon.configure(LIVE)
+            return daemon.Ended("--check-config", "--live", *arguments), server
+
+    end, server = ended(lambda a: True)
+    assert end.status == 0 and not end.stderr, end
+    assert end.stdout.splitlines() == [
+        "# default: list on endpointslices.discovery.k8s.io: allowed", "# default: watch on endpointslices.discovery.k8s.io: allowed",
+        "# shop: list on endpointslices.discovery.k8s.io: allowed", "# shop: watch on endpointslices.discovery.k8s.io: allowed",
+        "# default: list on pods: allowed", "# default: watch on pods: allowed", "# get on nodes: allowed"], end
+    end, server = ended(lambda a: a["resource"] != "nodes")
+    assert end.status == 0 and "# get on nodes: missing, but not needed" in end.stdout, end
+    end, server = ended(lambda a: a.get("namespace") != "shop" or a["verb"] != "watch")
+    assert end.status == 1 and "# shop: watch on endpointslices.discovery.k8s.io: MISSING" in end.stdout, end
+    role = end.stdout[end.stdout.index("---"):end.stdout.index("# default: list on pods")]
+    assert role == """---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: k8shsvc
+  namespace: shop
+rules:
+  - apiGroups: ["discovery.k8s.io"]
+    resources: [endpointslices]
+    verbs: [list, watch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: k8shsvc
+  namespace: shop
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: k8shsvc
+subjects:
+  - kind: ServiceAccount
+    namespace: k8shsvc
+    name: k8shsvc
+""", role
+    daemon.configure(LIVE)
+    end = daemon.Ended("--check-config", "--live")
+    assert end.status == 1 and len(end.lines()) == 1 and "kubernetes: " in end.lines()[0], end
+    assert daemon.Ended("--live").status == 2
 
 
 if __name__ == "__main__":

@@ -171,11 +171,12 @@ static int place_copy(char **ret, const char *text)
 }
 
 /* It becomes a part of a path. */
-static void place_check(char **name)
+static void place_check(char **name, bool is_configured)
 {
         if (!*name || kube_is_name(*name))
                 return;
-        log_message(LOG_WARNING, "kubernetes: %s is no name that a node may have", *name);
+        if (is_configured)
+                log_message(LOG_WARNING, "kubernetes: %s is no name that a node may have", *name);
         free(*name);
         *name = NULL;
 }
@@ -200,8 +201,8 @@ int kube_place_configure(struct kube_place *p, const char *zone, const char *nod
                 r = place_copy(&p->candidate, host);
         for (char *c = p->candidate; c && *c; c++)
                 *c = (char)tolower((unsigned char)*c);
-        place_check(&p->node);
-        place_check(&p->candidate);
+        place_check(&p->node, true);
+        place_check(&p->candidate, false);
         p->zone_is_set = p->zone != NULL;
         p->zone_is_api = false;
         p->changed(p->userdata);

@@ -150,6 +150,8 @@ class ApiServer:
         """@tls: (certificate, key) files; @streaming: it has WatchList; @token: the only good one"""
         self.address, self.port, self.streaming, self.bookmark_s, self.token = address, port, streaming, bookmark_s, token
         self.tls = tls
+        self.user = "system:serviceaccount:k8shsvc:k8shsvc"
+        self.allows = lambda attributes: True
         self.script = None
         self.changed = threading.Condition(threading.RLock())
         self.requests = []
@@ -233,6 +235,11 @@ class ApiServer:
     def answer(self, request):
         if self.token is not None and request.token != self.token:
             return request.refuse(401, "Unauthorized")
+        if request.route.endswith("/selfsubjectreviews"):
+            return request.reply(201, {"status": {"userInfo": {"username": self.user}}})
+        if request.route.endswith("/selfsubjectaccessreviews"):
+            wanted = request.body["spec"]["resourceAttributes"]
+            return request.reply(201, {"status": {"allowed": self.allows(wanted)}})
         node = re.fullmatch(r"/api/v1/nodes/([^/]+)", request.route)
         match = re.fullmatch(r"/(?:apis/discovery.k8s.io|api)/v1/namespaces/([^/]+)/(endpointslices|pods)", request.route)
         if node:
