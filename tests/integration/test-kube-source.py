@@ -185,6 +185,25 @@ def bad_slices():
         assert scene.daemon.log().count("slice web-a: left out") == 1, scene.daemon.log()
 
 
+@suite.test("[namespace]: after a restart with the API away all is still served; what is gone meanwhile leaves when it is back")
+def restart():
+    gone = slice_of("db-a", "db", ["10.2.0.1"])
+    with Scene("[namespace default]\nservices = headless\n", slice_of("web-a", "web", ["10.1.0.1"]), gone) as scene:
+        scene.wait("web", ["10.1.0.1"])
+        scene.wait("db", ["10.2.0.1"])
+        scene.daemon.kill()
+        scene.server.close()
+        scene.daemon = daemon.Daemon()
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            assert scene.api.lookup("web") == {"10.1.0.1": 0} and scene.api.lookup("db") == {"10.2.0.1": 0}
+            time.sleep(0.02)
+        scene.server.listen()
+        scene.server.delete(gone)
+        scene.wait("db", "ENOENT", 15)
+        scene.wait("web", ["10.1.0.1"])
+
+
 LIVE = """[daemon]
 source = kubernetes
 namespace = default
