@@ -27,9 +27,12 @@ static void file_close(int *fd)
 /* Makes room for one byte more than @max, which tells that there is one, and for the NUL. */
 static int file_grow(char **text, size_t *n_allocated, size_t wanted, size_t max)
 {
-        size_t n = wanted < max ? wanted + 2 : max + 2;
-        char *larger = realloc(*text, n);
+        char *larger;
+        size_t n;
 
+        if (__builtin_add_overflow(wanted < max ? wanted : max, 2U, &n))
+                return -ENOMEM;
+        larger = realloc(*text, n);
         if (!larger)
                 return -ENOMEM;
         *text = larger;
