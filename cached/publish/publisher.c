@@ -19,7 +19,7 @@
 struct publisher {
         struct khs_writer *writer;
         bool open; /* the file has its name: readers look at it */
-        sd_event_source *timer, *wake_timer, *slice;
+        sd_event_source *timer, *wake_timer;
         uint64_t last_wake;
         struct khs_table_params params; /* strings owned */
 
@@ -33,24 +33,6 @@ struct publisher {
 static uint32_t now_ds(void)
 {
         return khs_clock_ds(CLOCK_BOOTTIME);
-}
-
-/* ---- the next file, a slice whenever there is nothing else to do ---- */
-
-static void take_step(struct publisher *p)
-{
-        int r = khs_writer_step(p->writer, now_ds());
-
-        if (r < 0)
-                log_message(LOG_WARNING, "the table can't be made larger or smaller ahead of need: %s", strerror(-r));
-        (void)sd_event_source_set_enabled(p->slice, r > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-}
-
-static int on_slice(sd_event_source *source, void *userdata)
-{
-        (void)source;
-        take_step(userdata);
-        return 0;
 }
 
 /* ---- telling sleeping readers ---- */
@@ -70,8 +52,6 @@ static void commit(struct publisher *p)
 {
         uint64_t now = usec_now();
 
-        if (khs_writer_wants_step(p->writer))
-                (void)sd_event_source_set_enabled(p->slice, SD_EVENT_ONESHOT);
         khs_writer_commit(p->writer);
         if (now - p->last_wake >= WAKE_USEC) {
                 p->last_wake = now;
@@ -298,8 +278,10 @@ static int new_writer(struct publisher *p, int dir_fd, const struct khs_table_pa
                 return r;
         if (r != -ENOENT)
                 log_message(r == -EBADMSG ? LOG_WARNING : LOG_INFO,
-                            "the table of the daemon before is %s; making a new one",
-                            r == -EBADMSG ? "damaged" : "of another boot or configuration");
+                            "the previous daemon's table is %s; making a new one",
+                            r == -EBADMSG ? "damaged"
+                            : r == -EFBIG ? "nearly empty"
+                                          : "of another boot or configuration");
         return khs_writer_new(&p->writer, dir_fd, params, generation);
 }
 
@@ -323,12 +305,6 @@ int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const str
                 r = sd_event_add_time(event, &p->wake_timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, on_wake_timer, p);
         if (r >= 0)
                 r = sd_event_source_set_enabled(p->wake_timer, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_add_defer(event, &p->slice, on_slice, p);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(p->slice, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_source_set_priority(p->slice, SD_EVENT_PRIORITY_IDLE);
         if (r < 0) {
                 publisher_free(p);
                 return r;
@@ -342,7 +318,6 @@ struct publisher *publisher_free(struct publisher *p)
         if (p) {
                 sd_event_source_unref(p->timer);
                 sd_event_source_unref(p->wake_timer);
-                sd_event_source_unref(p->slice);
                 khs_writer_free(p->writer);
                 params_deinit(&p->params);
                 free(p);
@@ -385,6 +360,14 @@ int publisher_set_params(struct publisher *p, const struct khs_table_params *par
         return 0;
 }
 
+static void publisher_tend(struct publisher *p)
+{
+        int r = khs_writer_tend(p->writer, now_ds());
+
+        if (r < 0)
+                log_message(LOG_WARNING, "the table is three quarters full and cannot grow: %s", strerror(-r));
+}
+
 int publisher_beat(struct publisher *p)
 {
         int r;
@@ -392,7 +375,7 @@ int publisher_beat(struct publisher *p)
         khs_writer_beat(p->writer);
         r = khs_writer_check(p->writer);
         if (r == 0)
-                take_step(p);
+                publisher_tend(p);
         if (r != -ESTALE)
                 return r;
         r = khs_writer_renew(p->writer, NULL, now_ds());

@@ -179,7 +179,6 @@ int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_sta
 
         if (!file)
                 return -ENOMEM;
-        file->fd = -1;
         r = map_existing(file, dir_fd, max_bytes);
         if (r == 0)
                 r = khs_view_init(&view, file->map, -1, file->size);

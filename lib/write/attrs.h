@@ -2,13 +2,13 @@
 
 /*
  * Putting a record's attributes together, as table/format.h draws them. Pure: private memory in,
- * private memory out. write/record.c's.
+ * private memory out.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "write/writer.h" /* struct khs_row */
+#include "table/row.h"
 
 struct khs_attrs_scratch;
 

@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * One table file as the writer holds it: made, filled, published. write/writer.c's.
+ * One table file as the writer holds it: made, filled, published.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -21,9 +22,7 @@ struct khs_file {
         uint32_t *map; /* the whole file, writable; all words through table/atomic.h once published */
         uint64_t size;
         uint64_t device, inode;
-        const char *unfinished_name; /* until it gets its own; NULL: it was adopted */
-        int fd;                      /* while it is allocated, else -1 */
-        uint64_t n_allocated;
+        const char *unfinished_name; /* until it gets its own, else NULL */
         uint8_t hash_key[16];
         struct khs_geometry geometry;
         uint32_t idx_word, n_buckets;
@@ -36,26 +35,15 @@ struct khs_file {
 };
 
 /**
- * khs_file_begin() - begin a file without its name
- * @beside: a file that may have no name yet, too, and keeps what it has; or NULL
+ * khs_file_new() - make an empty table without its name
+ * @fixed:  static header; geometry, hash key, boot id and checksum are filled in
+ * @beside: a file that may have no name yet either, and keeps what it has; or NULL
  *
- * Nothing of it is allocated, and it has no map, before khs_file_allocate() and khs_file_finish().
+ * Return: 0; -ENOSPC no room on the file system; -ENOMEM; other errors of making a file. Nothing is left
+ * behind on failure.
  */
-int khs_file_begin(struct khs_file **ret, int dir_fd, const struct khs_geometry *geometry, uint64_t max_bytes,
-                   const struct khs_file *beside);
-
-/* Allocates another @n_bytes of it. Return: 1 there is more; 0 that was the last; a negative errno. */
-int khs_file_allocate(struct khs_file *file, uint64_t n_bytes);
-
-/**
- * khs_file_finish() - map the allocated file and fill its header: it is an empty table
- * @fixed: static header; geometry, hash key, boot id and checksum are filled in
- */
-int khs_file_finish(struct khs_file *file, const struct khs_table_static *fixed);
-
-/* All of that. */
 int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
-                 const struct khs_geometry *geometry, uint64_t max_bytes);
+                 const struct khs_geometry *geometry, const struct khs_file *beside);
 
 /* Maps a whole file for writing and notes which one it is. @fd may be closed afterwards. */
 int khs_file_map(struct khs_file *file, int fd, const struct stat *stat);
@@ -69,23 +57,19 @@ int khs_file_map(struct khs_file *file, int fd, const struct stat *stat);
 int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed, uint64_t max_bytes,
                    uint32_t now_ds);
 
-/* Unmaps it; takes away the unfinished file, if it never got its name. */
+/* Unmaps it; removes the unfinished file if it never got its name. Accepts NULL, returns NULL. */
 struct khs_file *khs_file_free(struct khs_file *file, int dir_fd);
-
-/**
- * khs_file_unmap() - a part of khs_file_free(), for a file that is not written any more
- *
- * Return: 1 there is more to unmap; 0 only khs_file_free() is left to do.
- */
-int khs_file_unmap(struct khs_file *file, uint64_t n_bytes);
 
 /* Removes the files that a writer was making when it ended. */
 void khs_file_discard_unfinished(int dir_fd);
 
+/* Whether it is the file that has this name in the directory. */
+bool khs_file_has_name(const struct khs_file *file, int dir_fd, const char *name);
+
 /* Gives it its name and marks the file that had it superseded. */
 int khs_file_publish(struct khs_file *file, int dir_fd);
 
-/* Tells readers of a file that was published that there is a newer one. */
+/* Tells readers of a published file that there is a newer one. */
 void khs_file_supersede(struct khs_file *file);
 
 void khs_file_beat(struct khs_file *file);

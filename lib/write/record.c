@@ -295,43 +295,35 @@ int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32
         return 0;
 }
 
-static int copy_record(struct khs_file *to, const struct khs_file *from, uint32_t ref, struct khs_image *image,
+static int record_copy(struct khs_file *to, const struct khs_file *from, uint32_t ref, struct khs_image *image,
                        uint32_t now_ds)
 {
         struct khs_record *record = (struct khs_record *)image->words;
-        const char *key = (const char *)(record + 1);
         uint32_t *entry;
         uint64_t hash;
         bool found;
 
         memcpy(image->words, block_at(from, ref), (size_t)record_at(from, ref)->units * KHS_UNIT);
-        hash = khs_siphash13(to->hash_key, key, record->key & KHS_KEY_LEN_MASK);
-        entry = entry_find(to, hash, key, record->key & KHS_KEY_LEN_MASK, &found);
+        hash = khs_siphash13(to->hash_key, record + 1, record->key & KHS_KEY_LEN_MASK);
+        entry = entry_find(to, hash, (const char *)(record + 1), record->key & KHS_KEY_LEN_MASK, &found);
         if (!entry)
                 return -EXFULL;
-        if (found)
-                return 0;
         record->tag = (uint32_t)(hash >> 32) | 1;
         record->crc = khs_record_crc(record);
-        return place(to, entry, false, image->words, now_ds);
+        return place(to, entry, found, image->words, now_ds);
 }
 
-int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *entry, uint32_t n_words,
-                  struct khs_image *image, uint32_t now_ds)
+int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds)
 {
-        for (uint32_t seen = 0; *entry < from->n_buckets * KHS_BUCKET_ENTRIES && seen < n_words; ++*entry) {
-                uint32_t ref = from->map[from->idx_word + (size_t)*entry * 2 + 1];
-                int r;
+        int r = 0;
 
-                seen += 2;
-                if (ref == 0)
-                        continue;
-                seen += record_at(from, ref)->units * KHS_UNIT_WORDS;
-                r = copy_record(to, from, ref, image, now_ds);
-                if (r < 0)
-                        return r;
+        for (uint32_t i = 0; r == 0 && i < from->n_buckets * KHS_BUCKET_ENTRIES; i++) {
+                uint32_t ref = from->map[from->idx_word + (size_t)i * 2 + 1];
+
+                if (ref > 0)
+                        r = record_copy(to, from, ref, image, now_ds);
         }
-        return *entry < from->n_buckets * KHS_BUCKET_ENTRIES;
+        return r;
 }
 
 /* The key of a record, and its target's, NUL-terminated. */

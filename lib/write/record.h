@@ -2,16 +2,16 @@
 
 /*
  * Putting records into one table file: index entries and blocks. Knows nothing of names of files,
- * growth or daemons; write/writer.c's.
+ * growth or daemons.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "table/row.h"
 #include "write/attrs.h"
 #include "write/file.h"
-#include "write/writer.h" /* struct khs_row */
 
 #define KHS_IMAGE_WORDS (KHS_MAX_UNITS * KHS_UNIT_WORDS)
 
@@ -41,16 +41,13 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_im
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds);
 
 /**
- * khs_file_copy() - copy what one file says into another
- * @entry:   number of the index entry of @from to begin at; moved on
- * @n_words: stops when it has looked at so many
+ * khs_file_copy() - copy what one file says into another, which is empty
  *
- * Versions and times stay what they are. Keys that @to has are passed over.
+ * Versions and times stay what they are.
  *
- * Return: 1 there are more; 0; as khs_file_put().
+ * Return: as khs_file_put().
  */
-int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *entry, uint32_t n_words,
-                  struct khs_image *image, uint32_t now_ds);
+int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds);
 
 /* As khs_writer_retain(). */
 void khs_file_retain(struct khs_file *file, bool (*keep)(void *userdata, const char *key, const char *target),

@@ -8,8 +8,8 @@
  * that a reader may find by its key, but for a few single words.
  *
  * A table that is full, or whose index has no room near a key's bucket, is copied into a larger
- * file which then takes its name; ahead of need and in slices, if khs_writer_step() is called. Callers
- * see -ENOSPC only when the limit or the file system is full.
+ * file, which then takes its name; ahead of need in khs_writer_tend(). Callers see -ENOSPC only when the
+ * limit or the file system is full. Copying takes some 50 ms for 100,000 services; readers notice nothing.
  *
  * One thread. No logging; errors are returned.
  */
@@ -47,7 +47,7 @@ int khs_writer_lock(int dir_fd);
 /**
  * khs_writer_new() - make a writer with an empty table that has no name yet
  * @dir_fd:     the directory, borrowed for the writer's life; locked by the caller
- * @generation: of the first file: one more than its predecessor's
+ * @generation: of the first file; one more than that of the file it is to replace
  *
  * Removes what an earlier writer left unfinished.
  *
@@ -65,7 +65,8 @@ int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_p
  * again after the grace time. Beats at once.
  *
  * Return: 0; -ENOENT there is none; -ESTALE it is of another boot, format or header, or superseded;
- * -EBADMSG damaged; -ENOMEM. Then khs_writer_new() is the way.
+ * -EFBIG it is nearly empty, and a new one would be much smaller; -EBADMSG damaged; -ENOMEM. Then
+ * khs_writer_new() is the way.
  */
 int khs_writer_adopt(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t now_ds);
 struct khs_writer *khs_writer_free(struct khs_writer *w);
@@ -116,23 +117,17 @@ int khs_writer_publish(struct khs_writer *w);
 int khs_writer_renew(struct khs_writer *w, const struct khs_table_params *params, uint32_t now_ds);
 
 /**
- * khs_writer_step() - a slice of the work on a new file that is made ahead of need
+ * khs_writer_tend() - grow ahead of need, and let go of the file before
  * @now_ds: CLOCK_BOOTTIME
  *
- * When three quarters of the arena or of an index are used, and puts go on to use more, a larger file is
- * made in slices of some hundred microseconds, while the one in use is read and written; then it takes
- * the name. So is a smaller one when less than a quarter has been used for ten minutes. A put that finds
- * the file full meanwhile waits for the rest. One that is not larger than the one before is followed by
- * no other for ten minutes, and so is a failure.
+ * To be called with every heartbeat. Grows when three quarters of the arena or of an index are in use,
+ * ten minutes after the last new file at the earliest. A superseded file is held for a minute, until its
+ * readers have left it.
  *
- * To be called as long as it returns 1, other work in between, and with every heartbeat.
- *
- * Return: 1 there is more to do; 0; a negative errno: given up for ten minutes. The table is what it was.
+ * Return: 0; a negative errno: no larger file can be made, and none is tried for ten minutes. The table is
+ * what it was.
  */
-int khs_writer_step(struct khs_writer *w, uint32_t now_ds);
-
-/* Whether khs_writer_step() has something to do now. */
-bool khs_writer_wants_step(const struct khs_writer *w);
+int khs_writer_tend(struct khs_writer *w, uint32_t now_ds);
 
 /* The heartbeat: to be called every KHS_BEAT_DS. */
 void khs_writer_beat(struct khs_writer *w);

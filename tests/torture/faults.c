@@ -1272,6 +1272,45 @@ static void directory_removed(void)
 
 /* ---- limits of the format ---- */
 
+/* A process that looks up all the time, until it is killed. */
+static pid_t start_reader(void)
+{
+        uint32_t version;
+        pid_t pid = torture_fork();
+
+        for (uint32_t i = 0; pid == 0; i++) {
+                int r = lookup(i % N, &version);
+
+                expect(r == 0, "service %u while the table grows: %d", i % N, r);
+        }
+        return pid;
+}
+
+static void growth_under_readers(void)
+{
+        pid_t readers[8];
+        uint64_t size;
+
+        begin();
+        for (size_t k = 0; k < 8; k++)
+                readers[k] = start_reader();
+        (void)usleep(100000);
+        for (unsigned int n = 0, i = N; n < 4;
+             n++) { /* twice ahead of need, twice when full; a reader's look between */
+                for (size = khs_writer_size(writer); khs_writer_size(writer) < size * 3 / 2; i++) {
+                        must(torture_put(writer, i, 1, torture_now()), "put");
+                        if (n % 2)
+                                must(khs_writer_tend(writer, torture_now() + n * 6000), "heartbeat");
+                        khs_writer_beat(writer);
+                }
+                (void)usleep(1200000);
+        }
+        for (size_t k = 0; k < 8; k++) {
+                (void)kill(readers[k], SIGKILL);
+                (void)waitpid(readers[k], NULL, 0);
+        }
+}
+
 static void hash_flooding(void)
 {
         static uint32_t names[2000];
@@ -1426,6 +1465,7 @@ static const struct fault {
         { "34", "user namespace without a mapping", user_namespace },
         { "35", "odd mounts, access denied", odd_mounts_and_denial },
         { "35", "seccomp filters", seccomp_filters },
+        { "37", "growth under eight readers", growth_under_readers },
         { "38", "hash flooding", hash_flooding },
         { "39", "1.2 million publishes", many_publishes },
         { "40", "seq wraps", seq_wraps },
