@@ -5,7 +5,7 @@
  * old table, and those that the source speaks of; and of one address, two: its hosts that were known, and
  * those that are told.
  *
- *     rows     n endpoints: of the addresses, then twins; host points into strings, ports into ports
+ *     rows     n endpoints: of the addresses, then shared ones; host points into strings, ports into ports
  *     strings  each host with its final zero, in the order of the rows
  *     ports    the sets that differ, each of as many as its endpoints point at
  */
@@ -87,23 +87,23 @@ struct known {
 struct walk {
         const struct host_table *old;
         const struct host_addrs *old_addrs;
-        const struct finding *news; /* or NULL */
-        uint32_t old_row, old_twin; /* the old address's; its twins begin there */
-        uint32_t n_old;             /* its endpoints: it and its twins; 0: it is new */
+        const struct finding *news;   /* or NULL */
+        uint32_t old_row, old_shared; /* the old address's; its shared rows begin there */
+        uint32_t n_old;               /* its endpoints: its own row and its shared ones; 0: it is new */
         uint32_t first_news, n_news;
 };
 
 static void walk_old(struct walk *w, struct address address)
 {
-        uint32_t n_addrs = w->old->n - w->old->n_twins;
+        uint32_t n_addrs = w->old->n - w->old->n_shared;
 
         while (w->old_row < n_addrs && compare(address_at(w->old_addrs, w->old_row), address) < 0)
                 w->old_row++;
-        while (w->old_twin < w->old->n_twins && w->old->twins[w->old_twin] < w->old_row)
-                w->old_twin++;
+        while (w->old_shared < w->old->n_shared && w->old->shared[w->old_shared] < w->old_row)
+                w->old_shared++;
         w->n_old = w->old_row < n_addrs && compare(address_at(w->old_addrs, w->old_row), address) == 0;
-        while (w->n_old > 0 && w->old_twin + w->n_old - 1 < w->old->n_twins &&
-               w->old->twins[w->old_twin + w->n_old - 1] == w->old_row)
+        while (w->n_old > 0 && w->old_shared + w->n_old - 1 < w->old->n_shared &&
+               w->old->shared[w->old_shared + w->n_old - 1] == w->old_row)
                 w->n_old++;
 }
 
@@ -128,7 +128,7 @@ static void walk_news(struct walk *w, struct address address)
 
 static const struct khs_row_endpoint *old_at(const struct walk *w, uint32_t i)
 {
-        return &w->old->rows[i == 0 ? w->old_row : w->old->n - w->old->n_twins + w->old_twin + i - 1];
+        return &w->old->rows[i == 0 ? w->old_row : w->old->n - w->old->n_shared + w->old_shared + i - 1];
 }
 
 static const struct finding_endpoint *news_at(const struct walk *w, uint32_t i)
@@ -282,21 +282,21 @@ static int place_ports(struct host_table *table, const struct sets *sets, const 
 void host_table_deinit(struct host_table *table)
 {
         free(table->rows);
-        free(table->twins);
+        free(table->shared);
         free(table->others_unknown);
         free(table->strings);
         free(table->ports);
         *table = (struct host_table){ .n = 0 };
 }
 
-/* Room for the rows of @n_addrs addresses, and as many twins as there can be. */
-static int table_alloc(struct host_table *table, uint32_t n_addrs, uint32_t n_twins)
+/* Room for the rows of @n_addrs addresses, and as many shared rows as there can be. */
+static int table_alloc(struct host_table *table, uint32_t n_addrs, uint32_t n_shared)
 {
         table->n = n_addrs;
-        table->rows = calloc((size_t)n_addrs + n_twins, sizeof(*table->rows));
-        table->twins = calloc(n_twins ? n_twins : 1, sizeof(*table->twins));
+        table->rows = calloc((size_t)n_addrs + n_shared, sizeof(*table->rows));
+        table->shared = calloc(n_shared ? n_shared : 1, sizeof(*table->shared));
         table->others_unknown = calloc(n_addrs, sizeof(*table->others_unknown));
-        return table->rows && table->twins && table->others_unknown ? 0 : -ENOMEM;
+        return table->rows && table->shared && table->others_unknown ? 0 : -ENOMEM;
 }
 
 /* Rows are given strings of their own instead of those that they were made of. */
@@ -338,7 +338,7 @@ struct making {
         struct walk walk;
         struct sets sets;
         uint32_t *set_of_row;
-        uint32_t n_addrs, max_twins;
+        uint32_t n_addrs, max_shared;
         bool any; /* it says something */
 };
 
@@ -348,11 +348,11 @@ static void add_endpoint(struct making *m, uint32_t i, struct address address, b
         uint32_t row = i;
 
         if (!first) {
-                if (m->table.n_twins == m->max_twins) {
+                if (m->table.n_shared == m->max_shared) {
                         m->table.complete = false;
                         return;
                 }
-                m->table.twins[m->table.n_twins++] = (uint16_t)i;
+                m->table.shared[m->table.n_shared++] = (uint16_t)i;
                 row = m->table.n++;
         }
         m->table.rows[row] = (struct khs_row_endpoint){
@@ -419,19 +419,19 @@ static void fill_rows(struct making *m, const struct host_addrs *addrs)
         }
 }
 
-/* The room for twins that there are not; where it can't be given back it stays. */
+/* The room for shared rows that there are not; where it can't be given back it stays. */
 static void table_shrink(struct host_table *table)
 {
         void *rows = reallocarray(table->rows, table->n, sizeof(*table->rows));
-        void *twins = reallocarray(table->twins, table->n_twins ? table->n_twins : 1, sizeof(*table->twins));
+        void *shared = reallocarray(table->shared, table->n_shared ? table->n_shared : 1, sizeof(*table->shared));
 
         table->rows = rows ? rows : table->rows;
-        table->twins = twins ? twins : table->twins;
+        table->shared = shared ? shared : table->shared;
 }
 
-static uint32_t most_twins(uint32_t n_addrs, const struct host_table *old, const struct finding *news)
+static uint32_t most_shared(uint32_t n_addrs, const struct host_table *old, const struct finding *news)
 {
-        uint64_t n = (uint64_t)old->n_twins + (news ? news->n_endpoints : 0);
+        uint64_t n = (uint64_t)old->n_shared + (news ? news->n_endpoints : 0);
 
         return n < 2 * KHS_MAX_ADDRS - n_addrs ? (uint32_t)n : 2 * KHS_MAX_ADDRS - n_addrs;
 }
@@ -449,11 +449,11 @@ int host_table_make(struct host_table *ret, const struct host_addrs *addrs, cons
         *ret = m.table;
         if (m.n_addrs == 0 || (old->n == 0 && !news))
                 return 0;
-        m.max_twins = most_twins(m.n_addrs, old, news);
-        m.set_of_row = calloc((size_t)m.n_addrs + m.max_twins, sizeof(*m.set_of_row));
+        m.max_shared = most_shared(m.n_addrs, old, news);
+        m.set_of_row = calloc((size_t)m.n_addrs + m.max_shared, sizeof(*m.set_of_row));
         r = sets_init(&m.sets, ports, n_ports);
         if (r == 0)
-                r = m.set_of_row ? table_alloc(&m.table, m.n_addrs, m.max_twins) : -ENOMEM;
+                r = m.set_of_row ? table_alloc(&m.table, m.n_addrs, m.max_shared) : -ENOMEM;
         if (r == 0)
                 fill_rows(&m, addrs);
         if (r == 0 && m.any) {
@@ -489,13 +489,13 @@ static bool same_ports(const struct khs_row_endpoint *a, const struct khs_row_en
 
 bool host_table_equal(const struct host_table *a, const struct host_table *b)
 {
-        if (a->n != b->n || a->n_twins != b->n_twins || a->complete != b->complete)
+        if (a->n != b->n || a->n_shared != b->n_shared || a->complete != b->complete)
                 return false;
-        for (uint32_t i = 0; i < a->n - a->n_twins; i++)
+        for (uint32_t i = 0; i < a->n - a->n_shared; i++)
                 if (a->others_unknown[i] != b->others_unknown[i])
                         return false;
-        for (uint32_t i = 0; i < a->n_twins; i++)
-                if (a->twins[i] != b->twins[i])
+        for (uint32_t i = 0; i < a->n_shared; i++)
+                if (a->shared[i] != b->shared[i])
                         return false;
         for (uint32_t i = 0; i < a->n; i++)
                 if (!same_string(a->rows[i].host, b->rows[i].host) || !same_ports(&a->rows[i], &b->rows[i]))

@@ -3,11 +3,11 @@
 /*
  * What a service knows of its endpoints besides their addresses: host names, ordinals, ports.
  *
- * Pure. One row for each address, then one for each twin, in the order of a table's row, so that they can
+ * Pure. One row for each address, then one for each shared row, in the order of a table's row, so that they can
  * be handed on as they are: where an address has several hosts, the first of them by name (bytewise) has
- * its row, and the others are twins. A table is never changed: another one is made out of it, of the addresses that
- * there are now, and of what a source has said. What an address was told to be stays as long as the address does, until
- * a source says otherwise.
+ * its row, and the others are shared rows. A table is never changed: another one is made out of it, of the addresses
+ * that there are now, and of what a source has said. What an address was told to be stays as long as the address does,
+ * until a source says otherwise.
  */
 
 #include <stdbool.h>
@@ -26,11 +26,11 @@ struct host_addrs {
 };
 
 struct host_table {
-        uint32_t n; /* rows: n4 + n6 + n_twins, or 0: nothing is known of any address */
+        uint32_t n; /* rows: n4 + n6 + n_shared, or 0: nothing is known of any address */
         struct khs_row_endpoint *rows;
-        uint32_t n_twins;
-        uint16_t *twins; /* for each the number of its address, never falling */
-        bool complete;   /* every address has a host name, and none that is not known */
+        uint32_t n_shared;
+        uint16_t *shared; /* for each the number of its address, never falling */
+        bool complete;    /* every address has a host name, and none that is not known */
 
         uint8_t *others_unknown; /* for each address, as in struct finding_endpoint */
         char *strings;
@@ -48,7 +48,7 @@ struct host_table {
  *           those that are known of it, in this order; where the first has a name and is not known,
  *           it stands there with the number 0. "3000+" is left to the ordinal.
  *
- * Twins for which a record has no room (2 * KHS_MAX_ADDRS rows) are left out; then it is not complete.
+ * Shared rows for which a record has no room (2 * KHS_MAX_ADDRS rows) are left out; then it is not complete.
  *
  * Return: 0; -ENOMEM.
  */

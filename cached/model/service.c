@@ -304,8 +304,8 @@ static struct finding_endpoint seed_endpoint(const struct khs_row *row, uint32_t
  */
 static int seed_endpoints(struct service *s, const struct khs_row *row)
 {
-        uint32_t n_addrs = row->n4 + row->n6, twin = 0;
-        struct finding_endpoint *endpoints = calloc((size_t)n_addrs + row->n_twins + 1, sizeof(*endpoints));
+        uint32_t n_addrs = row->n4 + row->n6, shared = 0;
+        struct finding_endpoint *endpoints = calloc((size_t)n_addrs + row->n_shared + 1, sizeof(*endpoints));
         struct finding result = { .kind = FINDING_ENDPOINTS, .endpoints = endpoints };
         int r;
 
@@ -313,8 +313,8 @@ static int seed_endpoints(struct service *s, const struct khs_row *row)
                 return -ENOMEM;
         for (uint32_t i = 0; i < n_addrs; i++) {
                 endpoints[result.n_endpoints++] = seed_endpoint(row, i, &row->endpoints[i]);
-                for (; twin < row->n_twins && row->twins[twin] == i; twin++)
-                        endpoints[result.n_endpoints++] = seed_endpoint(row, i, &row->endpoints[n_addrs + twin]);
+                for (; shared < row->n_shared && row->shared[shared] == i; shared++)
+                        endpoints[result.n_endpoints++] = seed_endpoint(row, i, &row->endpoints[n_addrs + shared]);
         }
         r = apply_endpoints(s, &result);
         free(endpoints);
@@ -544,8 +544,8 @@ void service_row(const struct service *s, struct khs_row *ret)
                 .v4 = s->v4.addrs,
                 .v6 = s->v6.addrs,
                 .endpoints = s->table.n > 0 ? s->table.rows : NULL,
-                .n_twins = s->table.n_twins,
-                .twins = s->table.twins,
+                .n_shared = s->table.n_shared,
+                .shared = s->table.shared,
                 .port_base = s->table.n > 0 && kind == KHS_PORT_BASE ? s->ports[0].number : 0,
                 .policy = s->policy,
                 .version = s->version,

@@ -175,21 +175,21 @@ Test(host_table, attributes_live_as_long_as_their_addresses)
         host_table_deinit(&b);
 }
 
-/* "web-1@0 web-2@0": twins with the number of their address. */
-static const char *twins(const struct host_table *table)
+/* "web-1@0 web-2@0": shared rows with the number of their address. */
+static const char *shared(const struct host_table *table)
 {
         static char text[1024];
         size_t n = 0;
 
         text[0] = '\0';
-        for (uint32_t i = 0; i < table->n_twins; i++)
+        for (uint32_t i = 0; i < table->n_shared; i++)
                 n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s@%u", i ? " " : "",
-                                      table->rows[table->n - table->n_twins + i].host, table->twins[i]);
+                                      table->rows[table->n - table->n_shared + i].host, table->shared[i]);
         return text;
 }
 
 /* Pods in the network of their node: the first by name has the row of the address. */
-Test(host_table, hosts_of_one_address_are_twins)
+Test(host_table, hosts_of_one_address_are_shared_rows)
 {
         const struct finding_endpoint news[] = {
                 endpoint(false, 1, "web-0"), endpoint(false, 1, "web-10"), endpoint(false, 1, "web-2"),
@@ -202,29 +202,29 @@ Test(host_table, hosts_of_one_address_are_twins)
 
         a = make(pods(&p, "123", "1"), NULL, NULL, news, 6, NULL, 0);
         cr_expect_str_eq(hosts(&a), "web-0 web-1 - web-0 web-10 web-2 web-2");
-        cr_expect_str_eq(twins(&a), "web-10@0 web-2@0 web-2@3");
+        cr_expect_str_eq(shared(&a), "web-10@0 web-2@0 web-2@3");
         cr_expect_eq(a.rows[4].ordinal, 10);
         cr_expect_not(a.complete);
         b = make(pods(&q, "12", "1"), &a, &p.addrs, NULL, 0, NULL, 0);
-        cr_expect_str_eq(twins(&b), "web-10@0 web-2@0 web-2@2");
+        cr_expect_str_eq(shared(&b), "web-10@0 web-2@0 web-2@2");
         cr_expect(b.complete, "sharing is no gap");
         cr_expect_not(host_table_equal(&a, &b));
 
         /* What is told of an address is all there is. */
         c = make(&q.addrs, &b, &q.addrs, later, 3, NULL, 0);
         cr_expect_str_eq(hosts(&c), "web-2 web-1 web-0 web-9 web-2");
-        cr_expect_str_eq(twins(&c), "web-9@1 web-2@2");
+        cr_expect_str_eq(shared(&c), "web-9@1 web-2@2");
         host_table_deinit(&a);
         a = make(pods(&p, "2", ""), &c, &q.addrs, NULL, 0, NULL, 0);
         cr_expect_str_eq(hosts(&a), "web-1 web-9");
-        cr_expect_str_eq(twins(&a), "web-9@0");
+        cr_expect_str_eq(shared(&a), "web-9@0");
         host_table_deinit(&a);
         host_table_deinit(&b);
         host_table_deinit(&c);
 }
 
 /* The same hosts in the same order of rows, and one of them is elsewhere. */
-Test(host_table, twin_that_moves_makes_another_table)
+Test(host_table, shared_row_that_moves_makes_another_table)
 {
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"),
                                            endpoint(false, 2, "web-1") };
@@ -237,13 +237,13 @@ Test(host_table, twin_that_moves_makes_another_table)
         b = make(&p.addrs, &a, &p.addrs, news, 3, NULL, 0);
         cr_expect_str_eq(hosts(&a), "web-0 web-1 web-2");
         cr_expect_str_eq(hosts(&b), "web-0 web-1 web-2");
-        cr_expect_str_eq(twins(&b), "web-2@1");
+        cr_expect_str_eq(shared(&b), "web-2@1");
         cr_expect_not(host_table_equal(&a, &b));
         host_table_deinit(&a);
         host_table_deinit(&b);
 }
 
-Test(host_table, twins_have_ports_of_their_own)
+Test(host_table, shared_rows_have_ports_of_their_own)
 {
         const struct khs_row_port first[] = { { "grpc", 9000, IPPROTO_TCP } },
                                   second[] = { { "grpc", 9001, IPPROTO_TCP } };
@@ -309,7 +309,7 @@ Test(host_table, part_of_the_hosts_is_no_reason_to_forget_the_others)
         host_table_deinit(&b);
 }
 
-Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
+Test(host_table, more_shared_rows_than_a_record_has_room_for_cost_the_last_ones)
 {
         const uint32_t n = 2 * KHS_MAX_ADDRS + 5;
         struct finding_endpoint *news = calloc(n, sizeof(*news));
@@ -323,9 +323,9 @@ Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
         }
         a = make(pods(&p, "12", ""), NULL, NULL, news, n, NULL, 0);
         cr_expect_eq(a.n, 2 * KHS_MAX_ADDRS);
-        cr_expect_eq(a.n_twins, a.n - 2);
+        cr_expect_eq(a.n_shared, a.n - 2);
         cr_expect_str_eq(a.rows[1].host, names[n - 1], "addresses come first");
-        cr_expect_str_eq(a.rows[a.n - 1].host, names[a.n_twins]);
+        cr_expect_str_eq(a.rows[a.n - 1].host, names[a.n_shared]);
         cr_expect_not(a.complete);
         b = make(&p.addrs, &a, &p.addrs, news + n - 1, 1, NULL, 0);
         cr_expect_eq(b.n, a.n);

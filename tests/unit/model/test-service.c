@@ -487,12 +487,12 @@ Test(service, hosts_are_read_back_with_their_addresses)
         const struct khs_row_endpoint rows[] = { { .host = "web-0", .ordinal = 0, .ports = &port, .n_ports = 1 },
                                                  { .host = "web-1", .ordinal = 1 },
                                                  { .host = "web-0", .ordinal = 0 } };
-        const struct khs_row_endpoint with_twins[] = { rows[0],
-                                                       rows[1],
-                                                       rows[2],
-                                                       { .host = "web-2", .ordinal = 2, .ports = &port, .n_ports = 1 },
-                                                       { .host = "web-2", .ordinal = 2 } };
-        const uint16_t twins[] = { 1, 2 };
+        const struct khs_row_endpoint with_shared[] = { rows[0],
+                                                        rows[1],
+                                                        rows[2],
+                                                        { .host = "web-2", .ordinal = 2, .ports = &port, .n_ports = 1 },
+                                                        { .host = "web-2", .ordinal = 2 } };
+        const uint16_t shared[] = { 1, 2 };
         struct khs_row row = {
                 .key = "a.b",
                 .n_key = 3,
@@ -528,21 +528,21 @@ Test(service, hosts_are_read_back_with_their_addresses)
 
         /* Hosts that shared an address. */
         row.flags = KHS_REC_HOSTS_COMPLETE;
-        row.endpoints = with_twins;
-        row.n_twins = 2;
-        row.twins = twins;
+        row.endpoints = with_shared;
+        row.n_shared = 2;
+        row.shared = shared;
         s = make(KHS_FAMILY_ANY);
         (void)configure(s, true, &grpc, 1);
         cr_expect_eq(service_seed(s, &row, T0), 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
-        cr_assert_eq(row_of(s).n_twins, 2);
-        cr_expect_eq(memcmp(row_of(s).twins, twins, sizeof(twins)), 0);
+        cr_assert_eq(row_of(s).n_shared, 2);
+        cr_expect_eq(memcmp(row_of(s).shared, shared, sizeof(shared)), 0);
         cr_expect_str_eq(row_of(s).endpoints[2].host, "web-0");
         cr_expect_str_eq(row_of(s).endpoints[3].host, "web-2");
         cr_expect_eq(row_of(s).endpoints[3].ports[0].number, 9000);
         cr_expect_str_eq(row_of(s).endpoints[4].host, "web-2");
         service_free(s);
-        row.n_twins = 0;
+        row.n_shared = 0;
 
         /* One family is not wanted any more. */
         s = make(KHS_FAMILY_IPV6);
