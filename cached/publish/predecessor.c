@@ -36,7 +36,7 @@ struct predecessor {
         size_t n_strings;
 };
 
-static bool of_this_boot(const struct khs_view *view)
+static bool predecessor_is_of_this_boot(const struct khs_view *view)
 {
         uint32_t theirs[4];
         uint8_t boot_id[16];
@@ -45,7 +45,7 @@ static bool of_this_boot(const struct khs_view *view)
         return khs_boot_id(boot_id) && memcmp(boot_id, theirs, sizeof(boot_id)) == 0;
 }
 
-static bool is_zone(const struct khs_view *view, const char *zone)
+static bool predecessor_is_of_zone(const struct khs_view *view, const char *zone)
 {
         char theirs[256];
 
@@ -53,7 +53,7 @@ static bool is_zone(const struct khs_view *view, const char *zone)
         return strlen(zone) == view->n_zone && memcmp(theirs, zone, view->n_zone) == 0;
 }
 
-static uint32_t highest_version(const struct khs_view *view)
+static uint32_t predecessor_highest_version(const struct khs_view *view)
 {
         struct khs_found found;
         uint32_t cursor = 0, version = 0;
@@ -82,13 +82,13 @@ int predecessor_open(struct predecessor **ret, const char *dir, const char *zone
                 free(p);
                 return 0;
         }
-        if (!of_this_boot(&p->file.view) || !is_zone(&p->file.view, zone)) {
+        if (!predecessor_is_of_this_boot(&p->file.view) || !predecessor_is_of_zone(&p->file.view, zone)) {
                 log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; beginning anew",
                             dir);
                 predecessor_close(p);
                 return 0;
         }
-        p->version = highest_version(&p->file.view);
+        p->version = predecessor_highest_version(&p->file.view);
         *ret = p;
         return 0;
 }
@@ -112,7 +112,7 @@ uint32_t predecessor_version(const struct predecessor *p)
         return p ? p->version : 0;
 }
 
-static const char *load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
+static const char *predecessor_load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
 {
         char *ret = p->strings + p->n_strings;
         size_t n = khs_attrs_string(&p->file.view, attrs, offset, ret);
@@ -121,8 +121,8 @@ static const char *load_string(struct predecessor *p, const struct khs_attrs_at 
         return n > 0 ? ret : NULL;
 }
 
-static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
-                       struct khs_row_endpoint *ret)
+static void predecessor_load_ports(struct predecessor *p, const struct khs_attrs_at *attrs,
+                                   const struct khs_attr_row *row, struct khs_row_endpoint *ret)
 {
         struct khs_attr_port port;
 
@@ -132,7 +132,7 @@ static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, 
 
                 while (p->n_ports < MAX_PORTS && khs_attrs_port_at(&p->file.view, attrs, row, n, &port)) {
                         p->ports[p->n_ports++] = (struct khs_row_port){
-                                .name = load_string(p, attrs, port.name),
+                                .name = predecessor_load_string(p, attrs, port.name),
                                 .number = port.number,
                                 .protocol = port.protocol,
                         };
@@ -146,7 +146,7 @@ static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, 
 }
 
 /* Whose address each shared row has. Return: false if they are not in order. */
-static bool load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
+static bool predecessor_load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
 {
         uint32_t n_addrs = khs_attrs_n_addresses(attrs);
 
@@ -161,11 +161,11 @@ static bool load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
 }
 
 /* Host names and ports. Where a pod runs is not what a daemon that speaks DNS could say again. */
-static void load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
+static void predecessor_load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
 {
         struct khs_attrs_at attrs;
 
-        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !load_shared(p, &attrs))
+        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !predecessor_load_shared(p, &attrs))
                 return;
         p->n_strings = 0;
         p->n_ports = 0;
@@ -175,11 +175,11 @@ static void load_endpoints(struct predecessor *p, const struct khs_found *found,
 
                 khs_attrs_row(&p->file.view, &attrs, i, &row);
                 p->endpoints[i] = (struct khs_row_endpoint){
-                        .host = load_string(p, &attrs, row.host),
+                        .host = predecessor_load_string(p, &attrs, row.host),
                         .flags = khs_attr_flags(&row),
                         .ordinal = khs_attr_ordinal(&row),
                 };
-                load_ports(p, &attrs, &row, &p->endpoints[i]);
+                predecessor_load_ports(p, &attrs, &row, &p->endpoints[i]);
         }
         ret->endpoints = p->endpoints;
         ret->n_shared = attrs.head.n_shared;
@@ -187,7 +187,7 @@ static void load_endpoints(struct predecessor *p, const struct khs_found *found,
 }
 
 /* A consistent copy of the key's record, or an error. Its daemon is dead: it does not change. */
-static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
+static int predecessor_load_row(struct predecessor *p, const char *key, struct khs_row *ret)
 {
         const struct khs_view *view = &p->file.view;
         struct khs_found found;
@@ -216,7 +216,7 @@ static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
                 .status = found.record.status,
                 .ttl_s = found.record.ttl_s,
         };
-        load_endpoints(p, &found, ret);
+        predecessor_load_endpoints(p, &found, ret);
         return 0;
 }
 
@@ -227,7 +227,7 @@ int predecessor_seed(struct predecessor *p, struct service *service, uint64_t no
 
         if (!p)
                 return 0;
-        r = load_row(p, service->key, &row);
+        r = predecessor_load_row(p, service->key, &row);
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {

@@ -30,14 +30,14 @@ struct publisher {
         size_t n_refused;
 };
 
-static uint32_t now_ds(void)
+static uint32_t publisher_now_ds(void)
 {
         return khs_clock_ds(CLOCK_BOOTTIME);
 }
 
 /* ---- telling sleeping readers ---- */
 
-static int on_wake_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int publisher_on_wake_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct publisher *p = userdata;
 
@@ -48,7 +48,7 @@ static int on_wake_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static void commit(struct publisher *p)
+static void publisher_commit(struct publisher *p)
 {
         uint64_t now = usec_now();
 
@@ -64,25 +64,25 @@ static void commit(struct publisher *p)
 
 /* ---- parameters ---- */
 
-static void params_deinit(struct khs_table_params *params)
+static void publisher_params_deinit(struct khs_table_params *params)
 {
         free((char *)params->zone);
         free((char *)params->namespace);
         *params = (struct khs_table_params){ 0 };
 }
 
-static int params_copy(struct khs_table_params *ret, const struct khs_table_params *params)
+static int publisher_params_copy(struct khs_table_params *ret, const struct khs_table_params *params)
 {
         *ret = *params;
         ret->zone = strdup(params->zone);
         ret->namespace = strdup(params->namespace ? params->namespace : "");
         if (ret->zone && ret->namespace)
                 return 0;
-        params_deinit(ret);
+        publisher_params_deinit(ret);
         return -ENOMEM;
 }
 
-static bool params_equal(const struct khs_table_params *a, const struct khs_table_params *b)
+static bool publisher_params_equal(const struct khs_table_params *a, const struct khs_table_params *b)
 {
         return strcmp(a->zone, b->zone) == 0 && strcmp(a->namespace, b->namespace ? b->namespace : "") == 0 &&
                a->orphan_max_ds == b->orphan_max_ds && a->reverse == b->reverse && a->max_bytes == b->max_bytes;
@@ -90,7 +90,7 @@ static bool params_equal(const struct khs_table_params *a, const struct khs_tabl
 
 /* ---- the queue ---- */
 
-static void queue_push(struct publisher *p, struct publication *pub)
+static void publisher_push(struct publisher *p, struct publication *pub)
 {
         if (pub->queued)
                 return;
@@ -100,7 +100,7 @@ static void queue_push(struct publisher *p, struct publication *pub)
         p->queue_end = &pub->next;
 }
 
-static void queue_remove(struct publisher *p, struct publication *pub)
+static void publisher_unqueue(struct publisher *p, struct publication *pub)
 {
         if (!pub->queued)
                 return;
@@ -115,7 +115,7 @@ static void queue_remove(struct publisher *p, struct publication *pub)
         pub->queued = false;
 }
 
-static void arm(struct publisher *p, uint64_t usec)
+static void publisher_arm(struct publisher *p, uint64_t usec)
 {
         (void)sd_event_source_set_time(p->timer, usec);
         (void)sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
@@ -123,7 +123,7 @@ static void arm(struct publisher *p, uint64_t usec)
 
 /* ---- no room ---- */
 
-static void set_refused(struct publisher *p, struct publication *pub, bool refused)
+static void publisher_set_refused(struct publisher *p, struct publication *pub, bool refused)
 {
         if (pub->refused == refused)
                 return;
@@ -135,7 +135,7 @@ static void set_refused(struct publisher *p, struct publication *pub, bool refus
 }
 
 /* One line for the first; the count is in the status. */
-static void refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
+static void publisher_refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
 {
         if (p->n_refused == 0)
                 log_message(LOG_ERR,
@@ -143,27 +143,27 @@ static void refuse(struct publisher *p, struct publication *pub, int error, uint
                             "what it says stays, the rest is tried again",
                             pub->service->key, strerror(-error), (unsigned long long)p->params.max_bytes,
                             (unsigned long long)khs_writer_size(p->writer));
-        set_refused(p, pub, true);
+        publisher_set_refused(p, pub, true);
         p->hold_usec = p->hold_usec ? p->hold_usec * 2 : HOLD_MIN_USEC;
         if (p->hold_usec > HOLD_MAX_USEC)
                 p->hold_usec = HOLD_MAX_USEC;
         p->hold_until = now + p->hold_usec;
-        queue_push(p, pub);
-        arm(p, p->hold_until);
+        publisher_push(p, pub);
+        publisher_arm(p, p->hold_until);
 }
 
 /* ---- putting ---- */
 
-static int put(struct publisher *p, struct publication *pub)
+static int publisher_put(struct publisher *p, struct publication *pub)
 {
         struct khs_row row;
 
         service_row(pub->service, &row);
-        return khs_writer_put(p->writer, &row, now_ds());
+        return khs_writer_put(p->writer, &row, publisher_now_ds());
 }
 
 /* A file without a name has no readers, and must have all that is known before it gets one. */
-static bool window_has_room(struct publisher *p, uint64_t now)
+static bool publisher_window_has_room(struct publisher *p, uint64_t now)
 {
         if (!p->open)
                 return true;
@@ -175,22 +175,22 @@ static bool window_has_room(struct publisher *p, uint64_t now)
 }
 
 /* Return: whether the service is in the table as it is now. */
-static bool publish(struct publisher *p, struct publication *pub, uint64_t now)
+static bool publisher_publish(struct publisher *p, struct publication *pub, uint64_t now)
 {
-        int r = put(p, pub);
+        int r = publisher_put(p, pub);
 
         p->n_window++;
         if (r < 0) {
-                refuse(p, pub, r, now);
+                publisher_refuse(p, pub, r, now);
                 return false;
         }
         pub->last_usec = now;
         p->hold_usec = 0;
-        set_refused(p, pub, false);
+        publisher_set_refused(p, pub, false);
         return true;
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int publisher_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct publisher *p = userdata;
         uint64_t now = usec_now(), again = now + JOIN_USEC;
@@ -198,17 +198,17 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
-        while (p->queue && now >= p->hold_until && window_has_room(p, now)) {
+        while (p->queue && now >= p->hold_until && publisher_window_has_room(p, now)) {
                 struct publication *pub = p->queue;
 
-                queue_remove(p, pub);
-                if (publish(p, pub, now))
+                publisher_unqueue(p, pub);
+                if (publisher_publish(p, pub, now))
                         n_published++;
         }
         if (n_published > 0)
-                commit(p);
+                publisher_commit(p);
         if (p->queue)
-                arm(p, p->hold_until > again ? p->hold_until : again);
+                publisher_arm(p, p->hold_until > again ? p->hold_until : again);
         return 0;
 }
 
@@ -218,30 +218,30 @@ void publisher_update(struct publisher *p, struct publication *pub)
 
         if (pub->queued)
                 return;
-        if (now < p->hold_until || !window_has_room(p, now) ||
+        if (now < p->hold_until || !publisher_window_has_room(p, now) ||
             (p->open && pub->last_usec && now - pub->last_usec < JOIN_USEC)) {
                 if (!p->queue)
-                        arm(p, now < p->hold_until ? p->hold_until : now + JOIN_USEC);
-                queue_push(p, pub);
+                        publisher_arm(p, now < p->hold_until ? p->hold_until : now + JOIN_USEC);
+                publisher_push(p, pub);
                 return;
         }
-        if (publish(p, pub, now))
-                commit(p);
+        if (publisher_publish(p, pub, now))
+                publisher_commit(p);
 }
 
 void publisher_touch(struct publisher *p, struct publication *pub)
 {
         /* A service that waits for its publish brings its times with it. */
-        if (!pub->queued && put(p, pub) < 0)
+        if (!pub->queued && publisher_put(p, pub) < 0)
                 publisher_update(p, pub);
 }
 
 void publisher_remove(struct publisher *p, struct publication *pub)
 {
-        queue_remove(p, pub);
-        set_refused(p, pub, false);
-        if (khs_writer_delete(p->writer, pub->service->key, strlen(pub->service->key), now_ds()) == 0)
-                commit(p);
+        publisher_unqueue(p, pub);
+        publisher_set_refused(p, pub, false);
+        if (khs_writer_delete(p->writer, pub->service->key, strlen(pub->service->key), publisher_now_ds()) == 0)
+                publisher_commit(p);
         pub->last_usec = 0;
 }
 
@@ -253,25 +253,26 @@ int publisher_put_alias(struct publisher *p, const char *alias, const char *targ
                 .target = target,
                 .n_target = strlen(target),
         };
-        int r = khs_writer_put(p->writer, &row, now_ds());
+        int r = khs_writer_put(p->writer, &row, publisher_now_ds());
 
         if (r == 0)
-                commit(p);
+                publisher_commit(p);
         return r;
 }
 
 void publisher_remove_alias(struct publisher *p, const char *alias)
 {
-        if (khs_writer_delete(p->writer, alias, strlen(alias), now_ds()) == 0)
-                commit(p);
+        if (khs_writer_delete(p->writer, alias, strlen(alias), publisher_now_ds()) == 0)
+                publisher_commit(p);
 }
 
 /* ---- the table as a whole ---- */
 
 /* In place if possible: then no reader has to look for another file. */
-static int new_writer(struct publisher *p, int dir_fd, const struct khs_table_params *params, uint32_t generation)
+static int publisher_new_writer(struct publisher *p, int dir_fd, const struct khs_table_params *params,
+                                uint32_t generation)
 {
-        int r = khs_writer_adopt(&p->writer, dir_fd, params, now_ds());
+        int r = khs_writer_adopt(&p->writer, dir_fd, params, publisher_now_ds());
 
         p->open = r == 0;
         if (r == 0 || r == -ENOMEM)
@@ -294,15 +295,16 @@ int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const str
         if (!p)
                 return -ENOMEM;
         p->queue_end = &p->queue;
-        r = params_copy(&p->params, params);
+        r = publisher_params_copy(&p->params, params);
         if (r == 0)
-                r = new_writer(p, dir_fd, params, generation);
+                r = publisher_new_writer(p, dir_fd, params, generation);
         if (r == 0)
-                r = sd_event_add_time(event, &p->timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, on_timer, p);
+                r = sd_event_add_time(event, &p->timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, publisher_on_timer, p);
         if (r >= 0)
                 r = sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_time(event, &p->wake_timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, on_wake_timer, p);
+                r = sd_event_add_time(event, &p->wake_timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, publisher_on_wake_timer,
+                                      p);
         if (r >= 0)
                 r = sd_event_source_set_enabled(p->wake_timer, SD_EVENT_OFF);
         if (r < 0) {
@@ -319,7 +321,7 @@ struct publisher *publisher_free(struct publisher *p)
                 sd_event_source_unref(p->timer);
                 sd_event_source_unref(p->wake_timer);
                 khs_writer_free(p->writer);
-                params_deinit(&p->params);
+                publisher_params_deinit(&p->params);
                 free(p);
         }
         return NULL;
@@ -328,8 +330,8 @@ struct publisher *publisher_free(struct publisher *p)
 void publisher_retain(struct publisher *p, bool (*keep)(void *userdata, const char *key, const char *target),
                       void *userdata)
 {
-        khs_writer_retain(p->writer, keep, userdata, now_ds());
-        commit(p);
+        khs_writer_retain(p->writer, keep, userdata, publisher_now_ds());
+        publisher_commit(p);
 }
 
 int publisher_open(struct publisher *p)
@@ -345,24 +347,24 @@ int publisher_set_params(struct publisher *p, const struct khs_table_params *par
         struct khs_table_params copy;
         int r;
 
-        if (params_equal(&p->params, params))
+        if (publisher_params_equal(&p->params, params))
                 return 0;
-        r = params_copy(&copy, params);
+        r = publisher_params_copy(&copy, params);
         if (r < 0)
                 return r;
-        r = khs_writer_renew(p->writer, params, now_ds());
+        r = khs_writer_renew(p->writer, params, publisher_now_ds());
         if (r < 0) {
-                params_deinit(&copy);
+                publisher_params_deinit(&copy);
                 return r;
         }
-        params_deinit(&p->params);
+        publisher_params_deinit(&p->params);
         p->params = copy;
         return 0;
 }
 
 static void publisher_tend(struct publisher *p)
 {
-        int r = khs_writer_tend(p->writer, now_ds());
+        int r = khs_writer_tend(p->writer, publisher_now_ds());
 
         if (r < 0)
                 log_message(LOG_WARNING, "the table is three quarters full and cannot grow: %s", strerror(-r));
@@ -378,7 +380,7 @@ int publisher_beat(struct publisher *p)
                 publisher_tend(p);
         if (r != -ESTALE)
                 return r;
-        r = khs_writer_renew(p->writer, NULL, now_ds());
+        r = khs_writer_renew(p->writer, NULL, publisher_now_ds());
         if (r < 0)
                 log_message(LOG_ERR, "the table was removed and can't be written again: %s", strerror(-r));
         else

@@ -33,7 +33,7 @@
 
 enum block_mark { BLOCK_INSIDE, BLOCK_START, BLOCK_REFERRED };
 
-static int map_existing(struct khs_file *file, int dir_fd, uint64_t max_bytes)
+static int adopt_map(struct khs_file *file, int dir_fd, uint64_t max_bytes)
 {
         struct stat stat;
         int fd, r = 0;
@@ -56,7 +56,7 @@ static int map_existing(struct khs_file *file, int dir_fd, uint64_t max_bytes)
 }
 
 /* Whether the header is the one that we would write today. */
-static bool header_ok(const struct khs_table_header *header, const struct khs_table_static *wanted)
+static bool adopt_header_ok(const struct khs_table_header *header, const struct khs_table_static *wanted)
 {
         struct khs_table_static fixed = header->fixed, ours = *wanted;
 
@@ -76,7 +76,7 @@ static bool header_ok(const struct khs_table_header *header, const struct khs_ta
 }
 
 /* Step 2: marks each block's first unit. */
-static int walk_blocks(struct khs_file *file, uint8_t *marks)
+static int adopt_walk_blocks(struct khs_file *file, uint8_t *marks)
 {
         uint32_t unit = 0;
 
@@ -97,7 +97,7 @@ static int walk_blocks(struct khs_file *file, uint8_t *marks)
 }
 
 /* Step 3, one entry. */
-static int check_entry(struct khs_file *file, const struct khs_view *view, uint32_t i, uint8_t *marks)
+static int adopt_check_entry(struct khs_file *file, const struct khs_view *view, uint32_t i, uint8_t *marks)
 {
         struct khs_found found, again;
         char key[256], target[256];
@@ -132,7 +132,7 @@ static int check_entry(struct khs_file *file, const struct khs_view *view, uint3
 }
 
 /* Step 4. */
-static void free_blocks(struct khs_file *file, const uint8_t *marks, uint32_t now_ds)
+static void adopt_free_blocks(struct khs_file *file, const uint8_t *marks, uint32_t now_ds)
 {
         for (uint32_t unit = 0; unit < file->pool.n_cut; unit++) {
                 const uint32_t *block = file->map + file->arena_word + (size_t)unit * KHS_UNIT_WORDS;
@@ -143,20 +143,20 @@ static void free_blocks(struct khs_file *file, const uint8_t *marks, uint32_t no
         }
 }
 
-static int adopt(struct khs_file *file, const struct khs_view *view, uint8_t *marks, uint32_t now_ds)
+static int adopt_contents(struct khs_file *file, const struct khs_view *view, uint8_t *marks, uint32_t now_ds)
 {
-        int r = walk_blocks(file, marks);
+        int r = adopt_walk_blocks(file, marks);
 
         for (uint32_t i = 0; i < file->n_rbuckets * KHS_BUCKET_ENTRIES; i++)
                 file->n_reverse += file->map[file->ridx_word + (size_t)i * 2 + 1] != 0;
         for (uint32_t i = 0; r == 0 && i < view->n_buckets * KHS_BUCKET_ENTRIES; i++)
-                r = check_entry(file, view, i, marks);
+                r = adopt_check_entry(file, view, i, marks);
         if (r == 0)
-                free_blocks(file, marks, now_ds);
+                adopt_free_blocks(file, marks, now_ds);
         return r;
 }
 
-static void take_geometry(struct khs_file *file, const struct khs_view *view)
+static void adopt_geometry(struct khs_file *file, const struct khs_view *view)
 {
         const struct khs_table_static *fixed = &((const struct khs_table_header *)file->map)->fixed;
 
@@ -179,18 +179,18 @@ int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_sta
 
         if (!file)
                 return -ENOMEM;
-        r = map_existing(file, dir_fd, max_bytes);
+        r = adopt_map(file, dir_fd, max_bytes);
         if (r == 0)
                 r = khs_view_init(&view, file->map, -1, file->size);
-        if (r == 0 && !header_ok((const struct khs_table_header *)file->map, fixed))
+        if (r == 0 && !adopt_header_ok((const struct khs_table_header *)file->map, fixed))
                 r = -ESTALE;
         if (r == 0) {
-                take_geometry(file, &view);
+                adopt_geometry(file, &view);
                 r = khs_pool_init(&file->pool, file->geometry.arena_units);
         }
         if (r == 0) {
                 marks = calloc(file->geometry.arena_units, 1);
-                r = marks ? adopt(file, &view, marks, now_ds) : -ENOMEM;
+                r = marks ? adopt_contents(file, &view, marks, now_ds) : -ENOMEM;
         }
         free(marks);
         if (r < 0) {

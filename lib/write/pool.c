@@ -38,7 +38,7 @@ void khs_pool_deinit(struct khs_pool *pool)
         *pool = (struct khs_pool){ 0 };
 }
 
-static bool is_resting(const struct khs_pool *pool, uint32_t unit, uint32_t now_ds)
+static bool pool_is_resting(const struct khs_pool *pool, uint32_t unit, uint32_t now_ds)
 {
         return (int32_t)(now_ds - pool->freed[unit]) < KHS_GRACE_DS;
 }
@@ -47,7 +47,7 @@ int khs_pool_take(struct khs_pool *pool, unsigned int class, uint32_t now_ds, ui
 {
         uint32_t n = khs_pool_units(class), head = pool->head[class];
 
-        if (head && !is_resting(pool, head - 1, now_ds)) {
+        if (head && !pool_is_resting(pool, head - 1, now_ds)) {
                 pool->head[class] = pool->next[head - 1];
                 if (!pool->head[class])
                         pool->tail[class] = 0;

@@ -18,20 +18,22 @@
 #include "write/record.h"
 #include "write/reverse-index.h"
 
-static uint32_t words_of(size_t n_bytes)
+#define COPY_AHEAD 16 /* entries whose records are fetched while one is copied */
+
+static uint32_t record_words_of(size_t n_bytes)
 {
         return (uint32_t)((n_bytes + 3) / 4);
 }
 
 /* A record without its attributes. */
-static uint32_t base_words(const struct khs_row *row)
+static uint32_t record_base_words(const struct khs_row *row)
 {
-        uint32_t n = KHS_UNIT_WORDS + words_of(row->n_key);
+        uint32_t n = KHS_UNIT_WORDS + record_words_of(row->n_key);
 
-        return row->target ? n + 1 + words_of(row->n_target) : n + row->n4 + 4 * row->n6;
+        return row->target ? n + 1 + record_words_of(row->n_target) : n + row->n4 + 4 * row->n6;
 }
 
-static uint32_t block_units(uint64_t n_words)
+static uint32_t record_block_units(uint64_t n_words)
 {
         uint64_t units = (n_words + KHS_UNIT_WORDS - 1) / KHS_UNIT_WORDS;
 
@@ -40,7 +42,7 @@ static uint32_t block_units(uint64_t n_words)
 
 uint32_t khs_row_units(const struct khs_row *row)
 {
-        return block_units(base_words(row) + khs_attrs_words_max(row));
+        return record_block_units(record_base_words(row) + khs_attrs_words_max(row));
 }
 
 bool khs_row_ok(const struct khs_row *row)
@@ -75,7 +77,7 @@ struct khs_image *khs_image_free(struct khs_image *image)
         return NULL;
 }
 
-static void put_bytes(uint32_t *ret, const void *bytes, size_t n)
+static void record_put_bytes(uint32_t *ret, const void *bytes, size_t n)
 {
         if (n % 4)
                 ret[n / 4] = 0;
@@ -87,22 +89,22 @@ static void put_bytes(uint32_t *ret, const void *bytes, size_t n)
  * Puts the block together, as it will be but for seq and CRC. Addresses come before all: attributes
  * for which even the largest block has no room are left out.
  */
-static void image_fill(struct khs_image *image, const struct khs_row *row, uint32_t tag)
+static void record_fill_image(struct khs_image *image, const struct khs_row *row, uint32_t tag)
 {
-        uint32_t *payload = image->words + KHS_UNIT_WORDS, n = base_words(row), n_attrs = 0, units;
+        uint32_t *payload = image->words + KHS_UNIT_WORDS, n = record_base_words(row), n_attrs = 0, units;
 
-        put_bytes(payload, row->key, row->n_key);
-        payload += words_of(row->n_key);
+        record_put_bytes(payload, row->key, row->n_key);
+        payload += record_words_of(row->n_key);
         if (row->target) {
                 *payload = (uint32_t)row->n_target;
-                put_bytes(payload + 1, row->target, row->n_target);
+                record_put_bytes(payload + 1, row->target, row->n_target);
         }
-        put_bytes(payload, row->v4, (size_t)row->n4 * 4);
-        put_bytes(payload + row->n4, row->v6, (size_t)row->n6 * 16);
+        record_put_bytes(payload, row->v4, (size_t)row->n4 * 4);
+        record_put_bytes(payload + row->n4, row->v6, (size_t)row->n6 * 16);
         if (row->endpoints && row->n4 + row->n6 > 0)
                 n_attrs = khs_attrs_encode(image->attrs, row, image->words + n, KHS_IMAGE_WORDS - n);
 
-        units = block_units(n + n_attrs);
+        units = record_block_units(n + n_attrs);
         memset(image->words + n + n_attrs, 0, (size_t)(units * KHS_UNIT_WORDS - n - n_attrs) * 4);
         *(struct khs_record *)image->words = (struct khs_record){
                 .units = units,
@@ -126,17 +128,17 @@ static void image_fill(struct khs_image *image, const struct khs_row *row, uint3
 
 /* ---- entries and blocks ---- */
 
-static uint32_t *block_at(const struct khs_file *file, uint32_t ref)
+static uint32_t *record_block(const struct khs_file *file, uint32_t ref)
 {
         return file->map + file->arena_word + (size_t)(ref - 1) * KHS_UNIT_WORDS;
 }
 
 static struct khs_record *record_at(const struct khs_file *file, uint32_t ref)
 {
-        return (struct khs_record *)block_at(file, ref);
+        return (struct khs_record *)record_block(file, ref);
 }
 
-static bool key_is(const struct khs_file *file, uint32_t ref, const char *key, size_t n_key)
+static bool record_has_key(const struct khs_file *file, uint32_t ref, const char *key, size_t n_key)
 {
         const struct khs_record *record = record_at(file, ref);
 
@@ -145,7 +147,8 @@ static bool key_is(const struct khs_file *file, uint32_t ref, const char *key, s
 }
 
 /* The place of a key: its entry (*ret_found), else the first free one in reach, else NULL. */
-static uint32_t *entry_find(const struct khs_file *file, uint64_t hash, const char *key, size_t n_key, bool *ret_found)
+static uint32_t *record_find_entry(const struct khs_file *file, uint64_t hash, const char *key, size_t n_key,
+                                   bool *ret_found)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, *free_entry = NULL;
 
@@ -158,7 +161,7 @@ static uint32_t *entry_find(const struct khs_file *file, uint64_t hash, const ch
                                 free_entry = entry;
                         if (entry[0] == 0)
                                 return free_entry;
-                        if (entry[0] == tag && entry[1] != 0 && key_is(file, entry[1], key, n_key)) {
+                        if (entry[0] == tag && entry[1] != 0 && record_has_key(file, entry[1], key, n_key)) {
                                 *ret_found = true;
                                 return entry;
                         }
@@ -167,9 +170,9 @@ static uint32_t *entry_find(const struct khs_file *file, uint64_t hash, const ch
         return free_entry;
 }
 
-static void block_write(struct khs_file *file, uint32_t unit, const uint32_t *image, uint32_t units)
+static void record_write_block(struct khs_file *file, uint32_t unit, const uint32_t *image, uint32_t units)
 {
-        uint32_t *block = block_at(file, unit + 1);
+        uint32_t *block = record_block(file, unit + 1);
         uint32_t seq = khs_load_relaxed(block) | 1;
 
         khs_store_relaxed(block, seq);
@@ -179,7 +182,7 @@ static void block_write(struct khs_file *file, uint32_t unit, const uint32_t *im
         khs_store_release(block, seq + 1);
 }
 
-static void count_record(struct khs_file *file, const struct khs_record *record, int sign)
+static void record_count(struct khs_file *file, const struct khs_record *record, int sign)
 {
         struct khs_table_header *header = (struct khs_table_header *)file->map;
 
@@ -194,22 +197,22 @@ static void count_record(struct khs_file *file, const struct khs_record *record,
 }
 
 /* Number of an index entry: what the reverse index refers to. */
-static uint32_t entry_number(const struct khs_file *file, const uint32_t *entry)
+static uint32_t record_entry_number(const struct khs_file *file, const uint32_t *entry)
 {
         return (uint32_t)(entry - (file->map + file->idx_word)) / 2;
 }
 
 /* A block that no entry refers to any more. */
-static void retire(struct khs_file *file, uint32_t ref, uint32_t now_ds)
+static void record_retire(struct khs_file *file, uint32_t ref, uint32_t now_ds)
 {
         const struct khs_record *record = record_at(file, ref);
 
-        count_record(file, record, -1);
+        record_count(file, record, -1);
         khs_pool_give(&file->pool, khs_pool_class(record->units), ref - 1, now_ds);
 }
 
 /* The image into a fresh block, and the block behind the entry. */
-static int place(struct khs_file *file, uint32_t *entry, bool found, const uint32_t *image, uint32_t now_ds)
+static int record_place(struct khs_file *file, uint32_t *entry, bool found, const uint32_t *image, uint32_t now_ds)
 {
         const struct khs_record *record = (const struct khs_record *)image, *old = NULL;
         uint32_t unit, old_ref = found ? entry[1] : 0;
@@ -222,26 +225,26 @@ static int place(struct khs_file *file, uint32_t *entry, bool found, const uint3
         r = khs_pool_take(&file->pool, khs_pool_class(record->units), now_ds, &unit);
         if (r < 0)
                 return r;
-        block_write(file, unit, image, record->units);
+        record_write_block(file, unit, image, record->units);
         khs_entry_publish(entry, record->tag, unit + 1);
-        count_record(file, record, 1);
-        khs_reverse_update(file, entry_number(file, entry), old, record);
+        record_count(file, record, 1);
+        khs_reverse_update(file, record_entry_number(file, entry), old, record);
         if (old_ref)
-                retire(file, old_ref, now_ds);
+                record_retire(file, old_ref, now_ds);
         return 0;
 }
 
-static void withdraw(struct khs_file *file, uint32_t *entry, uint32_t now_ds)
+static void record_withdraw(struct khs_file *file, uint32_t *entry, uint32_t now_ds)
 {
         uint32_t ref = entry[1];
 
         khs_store_release(entry + 1, 0);
-        khs_reverse_update(file, entry_number(file, entry), record_at(file, ref), NULL);
-        retire(file, ref, now_ds);
+        khs_reverse_update(file, record_entry_number(file, entry), record_at(file, ref), NULL);
+        record_retire(file, ref, now_ds);
 }
 
 /* Whether a record says the same but for what may be stored in place. */
-static bool same_content(const struct khs_file *file, uint32_t ref, const uint32_t *image)
+static bool record_says_same(const struct khs_file *file, uint32_t ref, const uint32_t *image)
 {
         const struct khs_record *new = (const struct khs_record *)image, *old = record_at(file, ref);
 
@@ -250,7 +253,7 @@ static bool same_content(const struct khs_file *file, uint32_t ref, const uint32
                old->port == new->port &&memcmp(old + 1, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
 }
 
-static void touch(struct khs_file *file, uint32_t ref, const struct khs_row *row)
+static void record_touch(struct khs_file *file, uint32_t ref, const struct khs_row *row)
 {
         struct khs_record *record = record_at(file, ref);
 
@@ -268,18 +271,18 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_im
         uint32_t *entry;
         bool found;
 
-        entry = entry_find(file, hash, row->key, row->n_key, &found);
+        entry = record_find_entry(file, hash, row->key, row->n_key, &found);
         if (!entry || (!found && file->n_keys >= file->n_buckets * KHS_BUCKET_ENTRIES / 2))
                 return -EXFULL;
 
-        image_fill(image, row, (uint32_t)(hash >> 32) | 1);
-        if (found && same_content(file, entry[1], image->words)) {
-                touch(file, entry[1], row);
+        record_fill_image(image, row, (uint32_t)(hash >> 32) | 1);
+        if (found && record_says_same(file, entry[1], image->words)) {
+                record_touch(file, entry[1], row);
                 return 0;
         }
         record = (struct khs_record *)image->words;
         record->crc = khs_record_crc(record);
-        return place(file, entry, found, image->words, now_ds);
+        return record_place(file, entry, found, image->words, now_ds);
 }
 
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds)
@@ -288,10 +291,10 @@ int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32
         uint32_t *entry;
         bool found;
 
-        entry = entry_find(file, hash, key, n_key, &found);
+        entry = record_find_entry(file, hash, key, n_key, &found);
         if (!found)
                 return -ENOENT;
-        withdraw(file, entry, now_ds);
+        record_withdraw(file, entry, now_ds);
         return 0;
 }
 
@@ -303,31 +306,34 @@ static int record_copy(struct khs_file *to, const struct khs_file *from, uint32_
         uint64_t hash;
         bool found;
 
-        memcpy(image->words, block_at(from, ref), (size_t)record_at(from, ref)->units * KHS_UNIT);
+        memcpy(image->words, record_block(from, ref), (size_t)record_at(from, ref)->units * KHS_UNIT);
         hash = khs_siphash13(to->hash_key, record + 1, record->key & KHS_KEY_LEN_MASK);
-        entry = entry_find(to, hash, (const char *)(record + 1), record->key & KHS_KEY_LEN_MASK, &found);
+        entry = record_find_entry(to, hash, (const char *)(record + 1), record->key & KHS_KEY_LEN_MASK, &found);
         if (!entry)
                 return -EXFULL;
         record->tag = (uint32_t)(hash >> 32) | 1;
         record->crc = khs_record_crc(record);
-        return place(to, entry, found, image->words, now_ds);
+        return record_place(to, entry, found, image->words, now_ds);
 }
 
 int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds)
 {
+        const struct khs_entry *entries = (const struct khs_entry *)(from->map + from->idx_word);
+        uint32_t n = from->n_buckets * KHS_BUCKET_ENTRIES;
         int r = 0;
 
-        for (uint32_t i = 0; r == 0 && i < from->n_buckets * KHS_BUCKET_ENTRIES; i++) {
-                uint32_t ref = from->map[from->idx_word + (size_t)i * 2 + 1];
-
-                if (ref > 0)
-                        r = record_copy(to, from, ref, image, now_ds);
+        for (uint32_t i = 0; r == 0 && i < n; i++) {
+                /* Neighbours in the index are none in the arena: a sixth of the time at 100,000 services. */
+                if (i + COPY_AHEAD < n && entries[i + COPY_AHEAD].ref > 0)
+                        __builtin_prefetch(record_block(from, entries[i + COPY_AHEAD].ref));
+                if (entries[i].ref > 0)
+                        r = record_copy(to, from, entries[i].ref, image, now_ds);
         }
         return r;
 }
 
 /* The key of a record, and its target's, NUL-terminated. */
-static void read_keys(const struct khs_record *record, char key[static 256], char target[static 256])
+static void record_read_keys(const struct khs_record *record, char key[static 256], char target[static 256])
 {
         const uint32_t *payload = (const uint32_t *)(record + 1);
         uint32_t n_key = record->key & KHS_KEY_LEN_MASK;
@@ -336,7 +342,7 @@ static void read_keys(const struct khs_record *record, char key[static 256], cha
         key[n_key] = '\0';
         target[0] = '\0';
         if (record->key & KHS_REC_ALIAS) {
-                payload += words_of(n_key);
+                payload += record_words_of(n_key);
                 memcpy(target, payload + 1, *payload);
                 target[*payload] = '\0';
         }
@@ -351,8 +357,8 @@ void khs_file_retain(struct khs_file *file, bool (*keep)(void *userdata, const c
 
                 if (ref == 0)
                         continue;
-                read_keys(record_at(file, ref), key, target);
+                record_read_keys(record_at(file, ref), key, target);
                 if (!keep(userdata, key, target[0] ? target : NULL))
-                        withdraw(file, entry, now_ds);
+                        record_withdraw(file, entry, now_ds);
         }
 }

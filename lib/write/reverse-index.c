@@ -21,7 +21,7 @@ void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref)
 }
 
 /* The place that refers to `number` for this address (*ret_found), else the first free one in reach, else NULL. */
-static uint32_t *place_of(const struct khs_file *file, uint64_t hash, uint32_t number, bool *ret_found)
+static uint32_t *reverse_place(const struct khs_file *file, uint64_t hash, uint32_t number, bool *ret_found)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, *free_entry = NULL;
 
@@ -43,26 +43,26 @@ static uint32_t *place_of(const struct khs_file *file, uint64_t hash, uint32_t n
         return free_entry;
 }
 
-static void add(struct khs_file *file, uint32_t number, const void *address, size_t size)
+static void reverse_add(struct khs_file *file, uint32_t number, const void *address, size_t size)
 {
         uint64_t hash = khs_siphash13(file->hash_key, address, size);
         uint32_t *entry;
         bool found;
 
-        entry = place_of(file, hash, number, &found);
+        entry = reverse_place(file, hash, number, &found);
         if (!entry || found)
                 return;
         khs_entry_publish(entry, (uint32_t)(hash >> 32) | 1, number + 1);
         file->n_reverse++;
 }
 
-static void drop(struct khs_file *file, uint32_t number, const void *address, size_t size)
+static void reverse_drop(struct khs_file *file, uint32_t number, const void *address, size_t size)
 {
         uint64_t hash = khs_siphash13(file->hash_key, address, size);
         uint32_t *entry;
         bool found;
 
-        entry = place_of(file, hash, number, &found);
+        entry = reverse_place(file, hash, number, &found);
         if (!found)
                 return;
         khs_store_release(entry + 1, 0);
@@ -75,7 +75,7 @@ struct run {
         size_t n, size;
 };
 
-static struct run run_of(const struct khs_record *record, size_t size)
+static struct run reverse_run(const struct khs_record *record, size_t size)
 {
         const char *payload;
 
@@ -88,7 +88,7 @@ static struct run run_of(const struct khs_record *record, size_t size)
         return (struct run){ payload + (size_t)record->n4 * 4, record->n6, 16 };
 }
 
-static void follow(struct khs_file *file, uint32_t number, struct run old, struct run new)
+static void reverse_follow(struct khs_file *file, uint32_t number, struct run old, struct run new)
 {
         size_t i = 0, j = 0;
 
@@ -97,9 +97,9 @@ static void follow(struct khs_file *file, uint32_t number, struct run old, struc
                 int order = i == old.n ? 1 : j == new.n ? -1 : memcmp(gone, here, old.size);
 
                 if (order < 0)
-                        drop(file, number, gone, old.size);
+                        reverse_drop(file, number, gone, old.size);
                 else if (order > 0)
-                        add(file, number, here, new.size);
+                        reverse_add(file, number, here, new.size);
                 i += order <= 0;
                 j += order >= 0;
         }
@@ -110,8 +110,8 @@ void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs
 {
         if (!file->n_rbuckets)
                 return;
-        follow(file, number, run_of(old, 4), run_of(new, 4));
-        follow(file, number, run_of(old, 16), run_of(new, 16));
+        reverse_follow(file, number, reverse_run(old, 4), reverse_run(new, 4));
+        reverse_follow(file, number, reverse_run(old, 16), reverse_run(new, 16));
 }
 
 bool khs_reverse_room(const struct khs_file *file, const struct khs_record *old, const struct khs_record *new)

@@ -329,7 +329,7 @@ static void open_file(void)
         free_file();
         file.map = sim_memory;
         file.size = sizeof(sim_memory);
-        take_geometry(&file, &view);
+        adopt_geometry(&file, &view);
         assert(khs_pool_init(&file.pool, view.arena_units) == 0);
 }
 
@@ -340,7 +340,7 @@ static void take_over(void)
 
         now_ds += KHS_GRACE_DS;
         open_file();
-        if (adopt(&file, &view, marks, now_ds) < 0)
+        if (adopt_contents(&file, &view, marks, now_ds) < 0)
                 broken = "the next daemon does not take the table over";
         note_moment();
 }
