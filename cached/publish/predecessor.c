@@ -1,4 +1,8 @@
-/* The daemon before, see publish/predecessor.h. */
+/*
+ * The previous daemon is dead, and its file does not change any more, but nothing in it is believed before it
+ * is checked: the reader checks every offset, a record is taken only if its CRC is right, and one that is
+ * damaged costs only its own service. What a record's attributes say is taken as far as it is in order.
+ */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +17,7 @@
 #include "table/boot-id.h"
 
 #define MAX_ROWS      (2 * KHS_MAX_ADDRS)
-#define MAX_PORTS     4096 /* in all port sets of a record; what is beyond is learned anew */
+#define MAX_PORTS     4096 /* in all port sets of a record; further ones are learned anew */
 #define MAX_PORT_SETS 255
 #define MAX_STRING    256 /* with the NUL */
 
@@ -77,13 +81,13 @@ int predecessor_open(struct predecessor **ret, const char *dir, const char *zone
         r = khs_table_open(dir, KHS_OPEN_MAP, NULL, &p->file);
         if (r < 0) {
                 if (r != -ENOENT)
-                        log_message(LOG_WARNING, "%s/" KHS_TABLE_NAME " can't be read back (%s); beginning anew", dir,
-                                    strerror(-r));
+                        log_message(LOG_WARNING, "%s/" KHS_TABLE_NAME " cannot be read back: %s; starting without it",
+                                    dir, strerror(-r));
                 free(p);
                 return 0;
         }
         if (!predecessor_is_of_this_boot(&p->file.view) || !predecessor_is_of_zone(&p->file.view, zone)) {
-                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; beginning anew",
+                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; starting without it",
                             dir);
                 predecessor_close(p);
                 return 0;
@@ -160,7 +164,7 @@ static bool predecessor_load_shared(struct predecessor *p, const struct khs_attr
         return true;
 }
 
-/* Host names and ports. Where a pod runs is not what a daemon that speaks DNS could say again. */
+/* Host names and ports. A daemon that speaks DNS could not confirm the nodes and zones of pods. */
 static void predecessor_load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
 {
         struct khs_attrs_at attrs;
@@ -186,7 +190,7 @@ static void predecessor_load_endpoints(struct predecessor *p, const struct khs_f
         ret->shared = p->shared;
 }
 
-/* A consistent copy of the key's record, or an error. Its daemon is dead: it does not change. */
+/* A consistent copy of the key's record. */
 static int predecessor_load_row(struct predecessor *p, const char *key, struct khs_row *ret)
 {
         const struct khs_view *view = &p->file.view;
@@ -231,7 +235,8 @@ int predecessor_seed(struct predecessor *p, struct service *service, uint64_t no
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {
-                log_message(LOG_WARNING, "%s: damaged in the table of the daemon before; resolved anew", service->key);
+                log_message(LOG_WARNING, "%s is damaged in the previous daemon's table and is resolved anew",
+                            service->key);
                 return 0;
         }
         r = service_seed(service, &row, now);

@@ -1,4 +1,17 @@
-/* Publishing, see publish/publisher.h. */
+/*
+ * Between the model, which changes at any pace, and the writer, which can reuse a block only after it has
+ * rested:
+ *
+ *     publisher_update() --- first change in 25 ms, and the window has room ----> put, commit
+ *              |                                                                     ^
+ *              +--> queue --- timer: at the end of the 25 ms, 500 a window ----------+
+ *                     ^                                                              |
+ *                     +--- no room: all puts are held for 1 s, then 2, 4 ... 30 -----+
+ *
+ * A service is queued at most once, and its row is made when it is put, so that a put always has the newest
+ * data. Sleeping readers are woken ten times a second at most. While the file has no name, nobody reads it
+ * and nothing waits.
+ */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,9 +23,9 @@
 #include "table/clock.h"
 
 #define JOIN_USEC     (25 * USEC_PER_MSEC)
-#define WAKE_USEC     (100 * USEC_PER_MSEC) /* sleeping readers are woken ten times a second at most */
-#define MAX_PER_JOIN  500                   /* publishes in one such interval: 20,000 a second */
-#define HOLD_MIN_USEC (1 * USEC_PER_SEC)    /* between tries when there is no room */
+#define WAKE_USEC     (100 * USEC_PER_MSEC) /* between two calls that wake sleeping readers */
+#define MAX_PER_JOIN  500                   /* publishes in one such window: 20,000 a second */
+#define HOLD_MIN_USEC (1 * USEC_PER_SEC)    /* between attempts when there is no room */
 #define HOLD_MAX_USEC (30 * USEC_PER_SEC)
 #define TIMER_SLACK   1000
 
@@ -24,9 +37,9 @@ struct publisher {
         struct khs_table_params params; /* strings owned */
 
         struct publication *queue, **queue_end;
-        uint64_t window_start; /* of the interval whose publishes are counted */
+        uint64_t window_start; /* of the 25 ms whose publishes are counted */
         unsigned int n_window;
-        uint64_t hold_until, hold_usec; /* no room: no try before that */
+        uint64_t hold_until, hold_usec; /* there was no room: no attempt before that */
         size_t n_refused;
 };
 
@@ -35,7 +48,7 @@ static uint32_t publisher_now_ds(void)
         return khs_clock_ds(CLOCK_BOOTTIME);
 }
 
-/* ---- telling sleeping readers ---- */
+/* ---- waking readers ---- */
 
 static int publisher_on_wake_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -131,16 +144,16 @@ static void publisher_set_refused(struct publisher *p, struct publication *pub, 
         p->n_refused += refused ? 1 : (size_t)-1;
         khs_writer_set_refused(p->writer, (uint32_t)p->n_refused);
         if (!refused && p->n_refused == 0)
-                log_message(LOG_NOTICE, "every service has room in the table again");
+                log_message(LOG_NOTICE, "the table has room for every service again");
 }
 
-/* One line for the first; the count is in the status. */
+/* Logs the first one only; the status has the count. */
 static void publisher_refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
 {
         if (p->n_refused == 0)
                 log_message(LOG_ERR,
                             "no room in the table for %s: %s; max-table-size is %llu bytes, the table has %llu; "
-                            "what it says stays, the rest is tried again",
+                            "published data stays, the rest is retried",
                             pub->service->key, strerror(-error), (unsigned long long)p->params.max_bytes,
                             (unsigned long long)khs_writer_size(p->writer));
         publisher_set_refused(p, pub, true);
@@ -162,7 +175,7 @@ static int publisher_put(struct publisher *p, struct publication *pub)
         return khs_writer_put(p->writer, &row, publisher_now_ds());
 }
 
-/* A file without a name has no readers, and must have all that is known before it gets one. */
+/* A file without a name has no readers, and must say everything that is known before it gets one. */
 static bool publisher_window_has_room(struct publisher *p, uint64_t now)
 {
         if (!p->open)
@@ -174,7 +187,7 @@ static bool publisher_window_has_room(struct publisher *p, uint64_t now)
         return p->n_window < MAX_PER_JOIN;
 }
 
-/* Return: whether the service is in the table as it is now. */
+/* Return: whether the table now says what the service does. */
 static bool publisher_publish(struct publisher *p, struct publication *pub, uint64_t now)
 {
         int r = publisher_put(p, pub);
@@ -231,7 +244,7 @@ void publisher_update(struct publisher *p, struct publication *pub)
 
 void publisher_touch(struct publisher *p, struct publication *pub)
 {
-        /* A service that waits for its publish brings its times with it. */
+        /* A queued service brings its times along when it is put. */
         if (!pub->queued && publisher_put(p, pub) < 0)
                 publisher_update(p, pub);
 }
@@ -268,7 +281,7 @@ void publisher_remove_alias(struct publisher *p, const char *alias)
 
 /* ---- the table as a whole ---- */
 
-/* In place if possible: then no reader has to look for another file. */
+/* In place if possible, so that no reader has to look for another file. */
 static int publisher_new_writer(struct publisher *p, int dir_fd, const struct khs_table_params *params,
                                 uint32_t generation)
 {
@@ -382,9 +395,9 @@ int publisher_beat(struct publisher *p)
                 return r;
         r = khs_writer_renew(p->writer, NULL, publisher_now_ds());
         if (r < 0)
-                log_message(LOG_ERR, "the table was removed and can't be written again: %s", strerror(-r));
+                log_message(LOG_ERR, "the table was removed and cannot be written again: %s", strerror(-r));
         else
-                log_message(LOG_WARNING, "the table was removed by somebody; written again");
+                log_message(LOG_WARNING, "somebody removed the table; it has been written again");
         return 0;
 }
 

@@ -1,19 +1,18 @@
 /*
- * Taking over a table that another writer left, see khs_writer_adopt().
+ * Takes over a table that a previous writer left, so that a restart costs its readers nothing.
  *
- * Whatever instruction that writer ended at, the file is one of these, block by block: free or half
- * written (no entry refers to it), or published (an entry refers to it, seq is even). So:
+ * At whatever instruction that writer ended, each block of the file is free or half written (no entry
+ * refers to it), or published (an entry refers to it, and seq is even). So:
  *
- *     1. header: of this boot, this format, and what we would write ourselves
- *     2. blocks: from the start of the arena, each says its size; the first 0 is where cutting ended
- *     3. entries: each ref is the start of a block, seen once; its record is found by its own key, and
- *        its CRC is right
- *        (and its addresses are in the reverse index, or enter it now; an entry there whose record has
- *        lost the address is harmless: readers look)
- *     4. blocks without an entry are free, and rest for the grace time: a reader may hold one
+ *     1. header: of this boot and format, and what we would write ourselves
+ *     2. blocks: from the start of the arena, each says its size; at the first 0 cutting ended
+ *     3. entries: each ref is the start of a block, and no two are the same; the record is found by its
+ *        own key, and its CRC is right. Its addresses enter the reverse index if they are not there.
+ *        (An entry there whose record has lost the address is harmless: readers compare.)
+ *     4. blocks without an entry are free, and rest for the grace time, since a reader may hold one
  *
- * The product's own reader does the looking: what it would refuse is not taken over. Anything
- * unexpected is -EBADMSG, and the daemon makes a new file of what is still good.
+ * The product's own reader does the checking, so nothing is taken over that it would refuse. Anything
+ * unexpected is -EBADMSG, and the daemon makes a new file of what is still intact.
  */
 
 #include <errno.h>
@@ -44,7 +43,7 @@ static int adopt_map(struct khs_file *file, int dir_fd, uint64_t max_bytes)
         if (fstat(fd, &stat) < 0)
                 r = -errno;
         else if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid() || (stat.st_mode & 0777) != 0644)
-                r = -ESTALE; /* readers would not believe it */
+                r = -ESTALE; /* readers would refuse it */
         else if (stat.st_size < (off_t)KHS_HEADER_SIZE || (uint64_t)stat.st_size > max_bytes)
                 r = -ESTALE;
         else if ((uint64_t)stat.st_blocks * 512 < (uint64_t)stat.st_size)
@@ -55,7 +54,7 @@ static int adopt_map(struct khs_file *file, int dir_fd, uint64_t max_bytes)
         return r;
 }
 
-/* Whether the header is the one that we would write today. */
+/* Whether the header is what we would write ourselves. */
 static bool adopt_header_ok(const struct khs_table_header *header, const struct khs_table_static *wanted)
 {
         struct khs_table_static fixed = header->fixed, ours = *wanted;
@@ -121,7 +120,7 @@ static int adopt_check_entry(struct khs_file *file, const struct khs_view *view,
         if (found.record.key & KHS_REC_ALIAS && khs_found_alias(view, &found, target) < 0)
                 return -EBADMSG;
 
-        /* What a writer that was killed had published, but not yet entered here. */
+        /* The previous writer may have been killed after it published the record. */
         khs_reverse_update(file, i, NULL, (const struct khs_record *)(file->map + found.block));
         file->n_keys++;
         if (!(found.record.key & KHS_REC_ALIAS)) {

@@ -1,9 +1,8 @@
 /*
- * Attributes of a record, see write/attrs.h.
- *
- * Strings are put into the pool once each. Nodes and zones are few and repeat: they are found again
- * through a hash table. Host names are many and seldom equal, and have to be sorted anyway: equal
- * ones meet there.
+ * Host names, nodes, zones and ports take ten times the room of the addresses, so each string is stored
+ * once. Nodes and zones are few and repeat: a hash table finds them again. Host names are many and seldom
+ * equal, and have to be sorted anyway: equal ones meet there. No step takes longer than n log n, whatever
+ * the names are.
  */
 
 #include <stdbool.h>
@@ -19,8 +18,8 @@
 #define MAX_BYTE  255
 
 /*
- * A host name's place in the order: its first bytes behind what all have in common, then its address's
- * row, then its own.
+ * What host names are sorted by: the first bytes after their common prefix, then the row of the address,
+ * then their own row.
  */
 struct sort_item {
         uint64_t prefix;
@@ -89,7 +88,7 @@ uint64_t khs_attrs_words_max(const struct khs_row *row)
 
 /* ---- strings ---- */
 
-/* A string into the pool. Return: its offset; 0: it is empty, too long, or does not fit. */
+/* Adds a string to the pool. Return: its offset; 0: it is empty, too long, or does not fit. */
 static uint32_t attrs_add_string(struct khs_attrs_scratch *s, const char *string, size_t n)
 {
         uint32_t at = s->n_pool;
@@ -106,7 +105,7 @@ static uint32_t attrs_add_string(struct khs_attrs_scratch *s, const char *string
         return at;
 }
 
-/* Eight bytes a step: the names of a service's nodes and zones are not an attacker's to choose. */
+/* Eight bytes a step. An attacker does not choose the names of nodes and zones. */
 static uint32_t attrs_hash(const char *string, size_t n)
 {
         uint64_t h = n;
@@ -117,7 +116,7 @@ static uint32_t attrs_hash(const char *string, size_t n)
         return (uint32_t)(h >> 32);
 }
 
-/* The number of a node or zone, from 1; 0: none, or there are too many. */
+/* The number of a node or zone, counted from 1; 0: it has none, or there are too many. */
 static uint32_t attrs_number(struct khs_attrs_scratch *s, const char *string, bool zone, struct list *list)
 {
         size_t n = attrs_length(string);
@@ -157,7 +156,7 @@ static bool attrs_same_ports(const struct khs_row_port *a, const struct khs_row_
         return true;
 }
 
-/* The number of a port set, from 1; 0: it is empty, or there are too many. */
+/* The number of a port set, counted from 1; 0: it is empty, or there are too many. */
 static uint32_t attrs_port_set(struct khs_attrs_scratch *s, const struct khs_row_port *ports, uint32_t n)
 {
         uint32_t i;
@@ -182,7 +181,7 @@ static uint32_t attrs_port_set(struct khs_attrs_scratch *s, const struct khs_row
 
 /* ---- hosts ---- */
 
-/* How many bytes all host names begin with. */
+/* Length of the prefix that all host names share. */
 static size_t attrs_common_prefix(const struct khs_row *row, const struct sort_item *items, uint32_t n)
 {
         const char *first = row->endpoints[items[0].row].host;
@@ -199,7 +198,7 @@ static size_t attrs_common_prefix(const struct khs_row *row, const struct sort_i
         return common;
 }
 
-/* Up to eight bytes as a number that compares as they do; what ends early is smaller. */
+/* Up to eight bytes as a number that compares as they do; a prefix is smaller. */
 static uint64_t attrs_big_endian(const char *bytes)
 {
         uint64_t value = 0;
@@ -233,7 +232,7 @@ static void attrs_merge(const struct khs_row *row, const struct sort_item *from,
                 to[k] = j == c || (i < b && attrs_goes_before(row, &from[i], &from[j])) ? from[i++] : from[j++];
 }
 
-/* Rows with a host name, by that and then by their address. Never slower than n log n. */
+/* Rows with a host name, sorted by it and then by their address. A merge sort: n log n. */
 static const struct sort_item *attrs_sort_hosts(struct khs_attrs_scratch *s, const struct khs_row *row, uint32_t *ret_n)
 {
         struct sort_item *from = s->sorted, *to = s->other, *swap;
@@ -322,7 +321,7 @@ static void attrs_encode_rows(struct khs_attrs_scratch *s, const struct khs_row 
                 by_host[i] = i >= n_rows && i < n_numbers ? row->shared[i - n_rows] : 0xffff;
 }
 
-/* What comes next; NULL when it does not fit any more. */
+/* The next part, of so many bytes; NULL when it does not fit. */
 static void *attrs_take(uint32_t *ret, size_t n_words, uint32_t *next, size_t bytes)
 {
         size_t n = (bytes + 3) / 4;

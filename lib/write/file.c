@@ -1,14 +1,14 @@
 /*
- * Files of the table: how one is made, gets its name, and tells readers that its time is over.
+ * The life of a table file:
  *
- *     table.v1.new   O_EXCL, allocated (a hole would charge its readers, or kill them on a full tmpfs),
- *                    filled, header complete, heart beating
- *     rename         from here on new readers find it, complete
- *     superseded     readers of the old file look for the new one
+ *     table.v1.new   created with O_EXCL, allocated to the last page (touching a hole would charge readers
+ *                    for it, or kill them on a full tmpfs), filled, header complete, heart beating
+ *     table.v1       renamed over the previous file: from here on new readers find it, complete
+ *     superseded     marked after the next file was renamed over it: its readers look for that one
  *
- * Killed before the rename: the next daemon removes the leftover. Killed before the mark: readers
- * of the old file hear no heartbeat, and look after 10 s. The descriptor is closed once the file is
- * mapped: nothing in this program could truncate it.
+ * When the writer is killed before the rename, the next daemon removes the leftover. When it is killed
+ * between rename and mark, readers of the old file miss its heartbeat and look for a newer one after 10 s.
+ * The descriptor is closed as soon as the file is mapped, so that nothing in this program can truncate it.
  */
 
 #include <errno.h>
@@ -30,7 +30,7 @@
 #include "table/crc32c.h"
 #include "write/file.h"
 
-/* A file that has no name yet; one that is made while the first still has none. */
+/* The second is for a file that is made while the first has not got its name yet. */
 static const char *const unfinished_names[] = { KHS_TABLE_NAME ".new", KHS_TABLE_NAME ".newer" };
 
 static struct khs_table_header *file_header(struct khs_file *file)
@@ -96,7 +96,7 @@ int khs_file_map(struct khs_file *file, int fd, const struct stat *stat)
 
         if (map == MAP_FAILED)
                 return -errno;
-        /* Swapped out, it would make its readers wait for a disk. Where that is not allowed: RLIMIT_MEMLOCK. */
+        /* A swapped-out page would make readers wait for a disk. RLIMIT_MEMLOCK may forbid this. */
         (void)mlock2(map, (size_t)stat->st_size, MLOCK_ONFAULT);
         file->map = map;
         file->size = (uint64_t)stat->st_size;
@@ -130,7 +130,7 @@ static int file_allocate(struct khs_file *file, int fd)
         struct stat stat;
         int r;
 
-        if (fchmod(fd, 0644) < 0) /* the umask is not ours to trust */
+        if (fchmod(fd, 0644) < 0) /* whatever the umask is */
                 return -errno;
         do
                 r = posix_fallocate(fd, 0, (off_t)file->size);
@@ -195,7 +195,7 @@ struct khs_file *khs_file_free(struct khs_file *file, int dir_fd)
         return NULL;
 }
 
-/* The header page of the file that has the name now, if it looks like a table; else NULL. */
+/* The header page of the file that has the name, if it looks like a table; else NULL. */
 static struct khs_table_header *file_map_old(int dir_fd)
 {
         struct khs_table_header *old = MAP_FAILED;
@@ -226,7 +226,7 @@ static void file_wake_sleepers(struct khs_table_header *h)
         (void)syscall(SYS_futex, &h->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Readers look for the file that has the name now; those who sleep are told. */
+/* Readers go and look for the file that has the name; sleeping ones are woken. */
 static void file_mark_superseded(struct khs_table_header *h)
 {
         khs_store_release(&h->state, KHS_STATE_SUPERSEDED);

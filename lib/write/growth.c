@@ -1,17 +1,17 @@
 /*
- * The next file of a writer: a table does not change its geometry, so one that is full, or whose header
- * has to say something else, is followed by another file.
+ * The next file of a writer. A file never changes its geometry, so a table that is full, or whose header
+ * has to say something else, moves into another file:
  *
- *     plan     index: for half as many keys again (a power of two, half full at most);
- *              arena: what is wanted, or what the indexes leave of max_bytes
- *     build    file without a name, empty; every record copied, versions and times as they are
+ *     plan     index: room for half as many keys again, a power of two, at most half full;
+ *              arena: as large as wanted, or what the indexes leave of max_bytes
+ *     build    an empty file without a name, then every record copied, with its version and times
  *
- * All of it happens in one go: 100,000 services of 50 addresses take some 50 ms, in which the daemon
- * does nothing else and readers notice nothing, since the file in use is neither touched nor marked
- * before the new one has its name.
+ * It is built in one go, less than 100 ms for 100,000 services of 50 addresses. The daemon does nothing
+ * else meanwhile. Readers do not notice, since the file in use is neither touched nor marked before the new
+ * one has its name.
  *
- * A hash key under which more keys meet in a neighbourhood than it has places is bad luck, or was guessed:
- * every file has another one.
+ * Every file has a hash key of its own: when more keys meet in a neighbourhood than it has places, by bad
+ * luck or because somebody guessed the key, the next one scatters them anew.
  */
 
 #include <errno.h>
@@ -19,9 +19,9 @@
 #include "write/growth.h"
 
 #define MIN_IDX_LOG2 9 /* one page of index: 256 services at half load */
-#define MAX_TRIES    4 /* new hash keys and doubled indexes, until every key finds its place */
+#define MAX_TRIES    4 /* of another hash key and a doubled index, until every key finds a place */
 
-/* Room for twice as many entries: every key finds its place near its bucket. */
+/* At most half full: so nearly every key finds a place near its bucket. */
 static uint32_t growth_index_log2(uint64_t n, uint32_t max)
 {
         uint32_t log2 = MIN_IDX_LOG2;

@@ -1,4 +1,11 @@
-/* Block allocation, see write/pool.h. */
+/*
+ * Free blocks wait in a queue for each size, the one that was freed first at its head. When that one has not
+ * rested for the grace time, none of its size has, and a block is cut from the rest of the arena:
+ *
+ *     arena    | block | block | free | block | free | ...  cut so far | not cut yet |
+ *                                 |              ^
+ *     head[class] ----------------+--- next -----+--- next ... tail[class]
+ */
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,7 @@
 #pragma once
 
 /*
- * Putting records into one table file: index entries and blocks. Knows nothing of names of files,
- * growth or daemons.
+ * Records in one table file: index entries and blocks. Knows nothing of file names, growth or daemons.
  */
 
 #include <stdbool.h>
@@ -15,25 +14,25 @@
 
 #define KHS_IMAGE_WORDS (KHS_MAX_UNITS * KHS_UNIT_WORDS)
 
-/* Scratch for one record of any size: the memory that a put needs besides the arena. */
+/* Scratch space for one record of any size: all the memory that a put needs outside the arena. */
 struct khs_image {
         struct khs_attrs_scratch *attrs;
         uint32_t words[KHS_IMAGE_WORDS];
 };
 
-/* Return: NULL without memory. */
+/* Return: NULL when there is no memory. */
 struct khs_image *khs_image_new(void);
 struct khs_image *khs_image_free(struct khs_image *image);
 
 /* Whether every size is in range, and shared rows in order. */
 bool khs_row_ok(const struct khs_row *row);
-/* Size of the block that a row needs at most. */
+/* Upper bound of the size of a row's block. */
 uint32_t khs_row_units(const struct khs_row *row);
 
 /**
  * khs_file_put() - insert or update one key
  *
- * Return: 0; -ENOSPC the arena is full; -EXFULL the index has no room near the key's bucket.
+ * Return: 0; -ENOSPC: the arena is full; -EXFULL: the index has no room near the key's bucket.
  */
 int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds);
 
@@ -41,9 +40,9 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_im
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds);
 
 /**
- * khs_file_copy() - copy what one file says into another, which is empty
+ * khs_file_copy() - copy every record of one file into another, which is empty
  *
- * Versions and times stay what they are.
+ * Keeps versions and times.
  *
  * Return: as khs_file_put().
  */

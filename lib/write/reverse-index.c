@@ -1,6 +1,7 @@
 /*
- * The reverse index, see write/reverse-index.h. The addresses of a record are sorted, so that one walk over
- * the old and the new ones finds what differs.
+ * An update costs what it changes: the addresses of a record are sorted, so one walk over the old and the
+ * new ones finds those that come or go. Entries of the forward index never move within a file, so nothing
+ * else changes here when a record moves into another block.
  */
 
 #include <string.h>
@@ -12,7 +13,7 @@
 void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref)
 {
         if (khs_load_relaxed(entry) != tag) {
-                /* Free: nobody may find the new tag with an old ref. */
+                /* It is free. Nobody may find the new tag with an old ref. */
                 khs_store_relaxed(entry + 1, 0);
                 khs_fence_release();
                 khs_store_relaxed(entry, tag);
@@ -20,7 +21,7 @@ void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref)
         khs_store_release(entry + 1, ref);
 }
 
-/* The place that refers to `number` for this address (*ret_found), else the first free one in reach, else NULL. */
+/* The entry of an address and a number (*ret_found), else the first free one within reach, else NULL. */
 static uint32_t *reverse_place(const struct khs_file *file, uint64_t hash, uint32_t number, bool *ret_found)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, *free_entry = NULL;

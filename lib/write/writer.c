@@ -1,6 +1,6 @@
 /*
- * The writer of a directory: which file is written to, when a larger one takes its place, and how the
- * one that another writer left is taken over. What goes into a file is write/record.c's.
+ * The writer of a directory: which file it writes to, when a larger one takes its place, and how it takes
+ * over the one that a previous writer left. What goes into a file is up to write/record.c.
  *
  *                     khs_writer_new()                     khs_writer_adopt()
  *                           |                                      |
@@ -11,7 +11,7 @@
  *                                                       table.v1.new
  *     w->old:      superseded, without a name, until its readers have left it
  *
- * At no moment does the name stand for a file that says less than the one before.
+ * A file that has the name never says less than the one that had it before.
  */
 
 #include <errno.h>
@@ -28,8 +28,8 @@
 
 #define LOCK_NAME "lock"
 #define MIN_UNITS 1024 /* 64 KiB of arena */
-#define CALM_DS   6000 /* ten minutes: between a new file and one that no put is waiting for */
-#define LEAVE_DS  600  /* readers leave a superseded file within a minute */
+#define CALM_DS   6000 /* ten minutes from one file to the next, unless a put waits for it */
+#define LEAVE_DS  600  /* within a minute readers leave a superseded file */
 
 struct khs_writer {
         int dir_fd;
@@ -81,12 +81,12 @@ static bool writer_is_calm(struct khs_writer *w, uint32_t now_ds)
 }
 
 /*
- * The last one who lets go of a file has to wait until the kernel has freed its pages, a tenth of a
- * millisecond for each MiB. That ought not to be a lookup: we hold on until readers are gone.
+ * Whoever unmaps a file last waits until the kernel has freed its pages, a tenth of a millisecond for
+ * each MiB. That must not be a lookup, so the writer keeps the file until its readers are gone.
  */
 static void writer_retire(struct khs_writer *w, uint32_t now_ds)
 {
-        khs_file_supersede(w->file); /* it may have lost the name: somebody removed it */
+        khs_file_supersede(w->file); /* publishing does not reach it if somebody removed it */
         w->old = w->file;
         w->old_ds = now_ds;
 }
@@ -118,13 +118,13 @@ static int writer_replace(struct khs_writer *w, const struct khs_growth *growth,
         return 0;
 }
 
-/* Units that records are in. */
+/* Units that hold records. */
 static uint64_t writer_live_units(const struct khs_writer *w)
 {
         return (uint64_t)w->file->pool.n_cut - w->file->pool.n_free;
 }
 
-/* And those at rest: there will be as many at any time. */
+/* With those at rest: while changes go on at this pace, there are always as many. */
 static uint64_t writer_used_units(const struct khs_writer *w, uint32_t now_ds)
 {
         return writer_live_units(w) + khs_pool_resting(&w->file->pool, now_ds);
@@ -135,7 +135,7 @@ static uint64_t writer_twice(uint64_t units)
         return units > MIN_UNITS / 2 ? 2 * units : MIN_UNITS;
 }
 
-/* A file with twice the room that is used now, and by one more row, if any. */
+/* A file with twice the room that is in use, and that another row needs, if any. */
 static struct khs_growth writer_growth(const struct khs_writer *w, const struct khs_row *row, uint32_t now_ds)
 {
         uint64_t more = row ? khs_row_units(row) : 0;
@@ -289,7 +289,7 @@ int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_p
         return 0;
 }
 
-/* An eighth of it is used at most, and there are smaller ones. */
+/* At most an eighth of it is in use, and files can be smaller. */
 static bool writer_is_nearly_empty(const struct khs_writer *w)
 {
         return writer_twice(writer_live_units(w)) <= w->file->geometry.arena_units / 4;
