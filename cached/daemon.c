@@ -17,6 +17,7 @@
 #include "base/util.h"
 #include "config/follow/live.h"
 #include "daemon.h"
+#include "publish/directory.h"
 #include "publish/predecessor.h"
 #include "publish/publisher.h"
 #include "registry.h"
@@ -33,7 +34,7 @@ struct daemon {
         sd_event_source *beat_timer;
         struct notify *notify;
         struct config_live *config;
-        int dir_fd, lock_fd;
+        struct directory *directory;
         struct publisher *publisher;
         struct source_dns *dns;
         struct registry *registry;
@@ -144,10 +145,10 @@ static void update_status(struct daemon *d)
 
 /* ---- what the loop asks for ---- */
 
-static int beat(struct daemon *d)
+static void beat(struct daemon *d)
 {
         d->alive_usec = usec_now();
-        return publisher_beat(d->publisher);
+        publisher_beat(d->publisher);
 }
 
 /* Files of megabytes take seconds: those who read the table, and the service manager, hear of us meanwhile. */
@@ -159,7 +160,7 @@ static void on_pulse(void *userdata)
                 return;
         if (d->publisher) {
                 notify_alive(d->notify);
-                (void)beat(d);
+                beat(d);
         } else {
                 notify_starting(d->notify);
                 d->alive_usec = usec_now();
@@ -171,10 +172,9 @@ static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
         struct daemon *d = userdata;
         uint64_t now = usec_now();
 
-        if (beat(d) == -ENOTDIR) {
-                log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
+        if (directory_check(d->directory) < 0)
                 return sd_event_exit(d->event, EXIT_FAILURE);
-        }
+        beat(d);
         config_live_beat(d->config);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
@@ -301,29 +301,6 @@ static int add_signals(struct daemon *d)
 }
 
 /* Errors here are those that a person makes: each has a line of its own. */
-static int take_directory(struct daemon *d)
-{
-        bool made = mkdir(K8SHSVC_RUNDIR, 0755) == 0;
-
-        if (!made && errno != EEXIST) {
-                log_message(LOG_ERR, "%s can't be made: %s", K8SHSVC_RUNDIR, strerror(errno));
-                return -errno;
-        }
-        d->dir_fd = open(K8SHSVC_RUNDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (d->dir_fd >= 0 && made)
-                (void)fchmod(d->dir_fd, 0755); /* whatever the umask: every program must get in */
-        if (d->dir_fd < 0) {
-                log_message(LOG_ERR, "%s can't be opened: %s", K8SHSVC_RUNDIR, strerror(errno));
-                return -errno;
-        }
-        d->lock_fd = khs_writer_lock(d->dir_fd);
-        if (d->lock_fd == -EAGAIN)
-                log_message(LOG_ERR, "%s belongs to another k8shsvcd that is running", K8SHSVC_RUNDIR);
-        else if (d->lock_fd < 0)
-                log_message(LOG_ERR, "%s can't be written: %s", K8SHSVC_RUNDIR, strerror(-d->lock_fd));
-        return d->lock_fd < 0 ? d->lock_fd : 0;
-}
-
 static int start_dns(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
@@ -350,7 +327,8 @@ static int start_table(struct daemon *d)
 
         r = predecessor_open(&predecessor, K8SHSVC_RUNDIR, config->cluster_domain);
         if (r == 0)
-                r = publisher_new(&d->publisher, d->event, d->dir_fd, &params, predecessor_generation(predecessor) + 1);
+                r = publisher_new(&d->publisher, d->event, directory_fd(d->directory), &params,
+                                  predecessor_generation(predecessor) + 1);
         if (r == 0)
                 r = registry_new(&d->registry, d->publisher, d->dns);
         if (r == 0) {
@@ -386,7 +364,7 @@ static int start(struct daemon *d)
 
         log_set_level(config_live_get(d->config)->log_level);
         tell_unserved(d, config_live_get(d->config));
-        r = take_directory(d);
+        r = directory_new(&d->directory, K8SHSVC_RUNDIR);
         notify_status(d->notify, "filling the table");
         if (r == 0)
                 r = start_dns(d);
@@ -441,15 +419,12 @@ static void deinit(struct daemon *d)
         notify_free(d->notify);
         sd_event_source_unref(d->beat_timer);
         sd_event_unref(d->event);
-        if (d->lock_fd >= 0)
-                (void)close(d->lock_fd);
-        if (d->dir_fd >= 0)
-                (void)close(d->dir_fd);
+        directory_free(d->directory);
 }
 
 int daemon_run(const struct daemon_options *options)
 {
-        struct daemon d = { .dir_fd = -1, .lock_fd = -1 };
+        struct daemon d = { 0 };
         int status = run(&d, options);
 
         deinit(&d);

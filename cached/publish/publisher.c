@@ -383,22 +383,20 @@ static void publisher_tend(struct publisher *p)
                 log_message(LOG_WARNING, "the table is three quarters full and cannot grow: %s", strerror(-r));
 }
 
-int publisher_beat(struct publisher *p)
+void publisher_beat(struct publisher *p)
 {
         int r;
 
         khs_writer_beat(p->writer);
-        r = khs_writer_check(p->writer);
-        if (r == 0)
+        if (khs_writer_check(p->writer) == 0) {
                 publisher_tend(p);
-        if (r != -ESTALE)
-                return r;
+                return;
+        }
         r = khs_writer_renew(p->writer, NULL, publisher_now_ds());
         if (r < 0)
                 log_message(LOG_ERR, "the table was removed and cannot be written again: %s", strerror(-r));
         else
                 log_message(LOG_WARNING, "somebody removed the table; it has been written again");
-        return 0;
 }
 
 size_t publisher_n_refused(const struct publisher *p)

@@ -61,14 +61,8 @@ int publisher_open(struct publisher *p);
 /* A changed cluster domain, namespace, orphan-max or limit means a new file; equal parameters do nothing. */
 int publisher_set_params(struct publisher *p, const struct khs_table_params *params);
 
-/**
- * publisher_beat() - the heartbeat, every second
- *
- * Also writes the table again if its file was removed, and grows it ahead of need.
- *
- * Return: 0; -ENOTDIR: the directory was removed, so that nobody could find a new file.
- */
-int publisher_beat(struct publisher *p);
+/* The heartbeat, every second. Also writes the table again if its file was removed, and grows it ahead of need. */
+void publisher_beat(struct publisher *p);
 
 /* Number of services for which the table has no room. */
 size_t publisher_n_refused(const struct publisher *p);

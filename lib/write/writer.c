@@ -15,10 +15,8 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "table/atomic.h"
@@ -26,7 +24,6 @@
 #include "write/record.h"
 #include "write/writer.h"
 
-#define LOCK_NAME "lock"
 #define MIN_UNITS 1024 /* 64 KiB of arena */
 #define CALM_DS   6000 /* ten minutes from one file to the next, unless a put waits for it */
 #define LEAVE_DS  600  /* within a minute readers leave a superseded file */
@@ -46,23 +43,6 @@ struct khs_writer {
         struct khs_file *old; /* superseded at old_ds */
         uint32_t old_ds;
 };
-
-int khs_writer_lock(int dir_fd)
-{
-        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-        int fd;
-
-        fd = openat(dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
-                int r = errno == EACCES ? -EAGAIN : -errno;
-
-                (void)close(fd);
-                return r;
-        }
-        return fd;
-}
 
 /* ---- new files ---- */
 
@@ -376,11 +356,7 @@ void khs_writer_beat(struct khs_writer *w)
 
 int khs_writer_check(const struct khs_writer *w)
 {
-        struct stat stat;
-
-        if (khs_file_has_name(w->file, w->dir_fd, KHS_TABLE_NAME))
-                return 0;
-        return fstat(w->dir_fd, &stat) == 0 && stat.st_nlink > 0 ? -ESTALE : -ENOTDIR;
+        return khs_file_has_name(w->file, w->dir_fd, KHS_TABLE_NAME) ? 0 : -ESTALE;
 }
 
 void khs_writer_set_refused(struct khs_writer *w, uint32_t n_refused)

@@ -34,18 +34,6 @@ struct khs_table_params {
 struct khs_writer;
 
 /**
- * khs_writer_lock() - become the writer of a directory
- * @dir_fd: the directory
- *
- * Takes an open-file-description lock on a file that only its owner can open. If the lock were on the
- * table, any reader could take it and keep the daemon out.
- *
- * Return: a descriptor that holds the lock until it is closed; -EAGAIN: another daemon holds it; or
- * another negative errno.
- */
-int khs_writer_lock(int dir_fd);
-
-/**
  * khs_writer_new() - create a writer with an empty table that has no name yet
  * @dir_fd:     the directory, borrowed for the writer's life; the caller holds its lock
  * @generation: of the first file; one more than that of the file it replaces
@@ -137,7 +125,7 @@ void khs_writer_beat(struct khs_writer *w);
 /**
  * khs_writer_check() - whether the table still has its name
  *
- * Return: 0; -ESTALE: the file was removed or replaced, renew it; -ENOTDIR: the directory was removed.
+ * Return: 0; -ESTALE: the file was removed or replaced, renew it.
  */
 int khs_writer_check(const struct khs_writer *w);
 

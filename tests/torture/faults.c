@@ -281,34 +281,36 @@ static void daemon_stopped(void)
 
 static void second_daemon(void)
 {
+        bool created;
         int fd, status;
         pid_t pid;
 
         begin();
         pid = torture_fork();
         if (pid == 0) {
-                must(khs_writer_lock(dir_fd), "lock");
+                must(khs_lock_take(dir_fd, &created), "lock");
                 (void)raise(SIGSTOP);
         }
         (void)waitpid(pid, &status, WUNTRACED);
-        fd = khs_writer_lock(dir_fd);
+        fd = khs_lock_take(dir_fd, &created);
         expect(fd == -EAGAIN, "the second one gets %d", fd);
         expect_lookup(0, "meanwhile");
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, &status, 0);
-        fd = khs_writer_lock(dir_fd);
+        fd = khs_lock_take(dir_fd, &created);
         expect(fd >= 0, "after the first one's death: %d", fd);
 }
 
 static void locks_of_a_reader(void)
 {
+        bool created;
         static const char *const paths[] = { TABLE, K8SHSVC_RUNDIR };
         struct khs_table_params params = torture_params();
         int status, fd;
         pid_t pid;
 
         begin();
-        fd = khs_writer_lock(dir_fd); /* the lock file is there */
+        fd = khs_lock_take(dir_fd, &created); /* the lock file is there */
         (void)close(fd);
         pid = torture_fork();
         if (pid == 0) {
@@ -325,13 +327,13 @@ static void locks_of_a_reader(void)
                 (void)raise(SIGSTOP);
         }
         (void)waitpid(pid, &status, WUNTRACED);
-        fd = khs_writer_lock(dir_fd);
+        fd = khs_lock_take(dir_fd, &created);
         must(fd, "lock beside a reader's");
         (void)close(fd);
         must(torture_put(writer, 1, 2, torture_now()), "put");
         must(khs_writer_renew(writer, NULL, torture_now()), "renew");
         writer = khs_writer_free(writer);
-        must(khs_writer_lock(dir_fd), "lock");
+        must(khs_lock_take(dir_fd, &created), "lock");
         must(khs_writer_adopt(&writer, dir_fd, &params, torture_now()), "adopt");
         expect_version(2, 2500000, false, "after all that");
         (void)kill(pid, SIGKILL);
@@ -1263,7 +1265,7 @@ static void directory_removed(void)
         (void)unlinkat(dir_fd, "lock", 0);
         must(unlink(TABLE), "unlink");
         must(rmdir(K8SHSVC_RUNDIR), "rmdir");
-        expect(khs_writer_check(writer) == -ENOTDIR, "the writer does not notice");
+        expect(khs_writer_check(writer) == -ESTALE, "the writer does not notice");
         expect_lookup(0, "the map lives on");
         must(mkdir(K8SHSVC_RUNDIR, 0755), "mkdir");
         expect(khs_writer_renew(writer, NULL, torture_now()) < 0, "a table in a removed directory");

@@ -124,8 +124,9 @@ static void writer(uint32_t n)
 {
         uint32_t now_ds = torture_now();
         struct khs_writer *w;
+        bool created;
 
-        if (khs_writer_lock(dir_fd) < 0)
+        if (khs_lock_take(dir_fd, &created) < 0)
                 s->n_writer_errors++;
         w = take_over(now_ds);
         srandom(n);

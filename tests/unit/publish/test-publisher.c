@@ -266,7 +266,7 @@ Test(publish, grows_ahead_of_need_with_a_heartbeat)
                 publisher_update(b.publisher, &pubs[n++]);
                 cr_assert_eq(fstatat(b.f.dir_fd, KHS_TABLE_NAME, &now, 0), 0);
                 cr_assert_eq(now.st_ino, before.st_ino, "a publish found the table full");
-                cr_assert_eq(publisher_beat(b.publisher), 0);
+                publisher_beat(b.publisher);
                 cr_assert_eq(fstatat(b.f.dir_fd, KHS_TABLE_NAME, &now, 0), 0);
         } while (now.st_ino == before.st_ino);
         cr_expect_gt(now.st_size, before.st_size);
@@ -279,7 +279,7 @@ Test(publish, grows_ahead_of_need_with_a_heartbeat)
                 service_free(services[i]);
 }
 
-Test(publish, makes_a_removed_file_again_and_gives_up_without_a_directory)
+Test(publish, makes_a_removed_file_again)
 {
         struct service *s = make_service("a.b");
         struct publication pub = { .service = s };
@@ -288,13 +288,10 @@ Test(publish, makes_a_removed_file_again_and_gives_up_without_a_directory)
         bench_init(&b, 1 << 20);
         answer(s, 1, 2);
         publisher_update(b.publisher, &pub);
-        cr_expect_eq(publisher_beat(b.publisher), 0);
+        publisher_beat(b.publisher);
         cr_assert_eq(unlinkat(b.f.dir_fd, KHS_TABLE_NAME, 0), 0);
-        cr_expect_eq(publisher_beat(b.publisher), 0);
+        publisher_beat(b.publisher);
         cr_expect_eq(in_table(&b, "a.b", NULL), 2);
-        cr_assert_eq(unlinkat(b.f.dir_fd, KHS_TABLE_NAME, 0), 0);
-        cr_assert_eq(rmdir(b.f.dir), 0);
-        cr_expect_eq(publisher_beat(b.publisher), -ENOTDIR);
         bench_deinit(&b);
         service_free(s);
 }

@@ -973,15 +973,16 @@ Test(edges, refuses_a_put_when_the_file_system_is_full)
 Test(edges, says_why_the_lock_can_not_be_taken)
 {
         struct fixture f;
+        bool created;
 
         fixture_init(&f, NULL);
         cr_assert_eq(symlinkat("elsewhere", f.dir_fd, "lock"), 0);
-        cr_expect_eq(khs_writer_lock(f.dir_fd), -ELOOP);
+        cr_expect_eq(khs_lock_take(f.dir_fd, &created), -ELOOP);
         cr_assert_eq(unlinkat(f.dir_fd, "lock", 0), 0);
         inject("fcntl64", 1, EACCES);
-        cr_expect_eq(khs_writer_lock(f.dir_fd), -EAGAIN, "POSIX leaves the choice");
+        cr_expect_eq(khs_lock_take(f.dir_fd, &created), -EAGAIN, "POSIX leaves the choice");
         inject("fcntl64", 1, ENOLCK);
-        cr_expect_eq(khs_writer_lock(f.dir_fd), -ENOLCK);
+        cr_expect_eq(khs_lock_take(f.dir_fd, &created), -ENOLCK);
         fixture_deinit(&f);
 }
 
@@ -998,7 +999,7 @@ Test(edges, notices_that_another_file_has_its_name)
 
         dir_fd = dup(f.dir_fd);
         (void)close(f.dir_fd);
-        cr_expect_eq(khs_writer_check(f.writer), -ENOTDIR);
+        cr_expect_eq(khs_writer_check(f.writer), -ESTALE);
         cr_assert_eq(dup2(dir_fd, f.dir_fd), f.dir_fd);
         (void)close(dir_fd);
         fixture_deinit(&f);
