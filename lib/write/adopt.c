@@ -30,8 +30,6 @@
 #include "write/file.h"
 #include "write/reverse-index.h"
 
-enum block_mark { BLOCK_INSIDE, BLOCK_START, BLOCK_REFERRED };
-
 static int adopt_map(struct khs_file *file, int dir_fd, uint64_t max_bytes)
 {
         struct stat stat;
@@ -74,29 +72,27 @@ static bool adopt_header_ok(const struct khs_table_header *header, const struct 
         return memcmp(&fixed, &ours, sizeof(ours)) == 0;
 }
 
-/* Step 2: marks each block's first unit. */
-static int adopt_walk_blocks(struct khs_file *file, uint8_t *marks)
+/* Step 2: the pool learns where the blocks are. */
+static int adopt_walk_blocks(struct khs_file *file)
 {
         uint32_t unit = 0;
 
         while (unit < file->geometry.arena_units) {
                 const uint32_t *block = file->map + file->arena_word + (size_t)unit * KHS_UNIT_WORDS;
-                uint32_t units = block[offsetof(struct khs_record, units) / 4];
+                uint32_t units = block[offsetof(struct khs_record, units) / 4], at;
+                unsigned int class = khs_pool_class(units);
 
                 if (units == 0)
                         break;
-                if (units > KHS_MAX_UNITS || units > file->geometry.arena_units - unit ||
-                    khs_pool_units(khs_pool_class(units)) != units)
+                if (khs_pool_units(class) != units || khs_pool_cut(&file->pool, class, &at) < 0)
                         return -EBADMSG;
-                marks[unit] = BLOCK_START;
                 unit += units;
         }
-        file->pool.n_cut = unit;
         return 0;
 }
 
 /* Step 3, one entry. */
-static int adopt_check_entry(struct khs_file *file, const struct khs_view *view, uint32_t i, uint8_t *marks)
+static int adopt_check_entry(struct khs_file *file, const struct khs_view *view, uint32_t i, bool *referred)
 {
         struct khs_found found, again;
         char key[256], target[256];
@@ -109,9 +105,9 @@ static int adopt_check_entry(struct khs_file *file, const struct khs_view *view,
         if (r < 0)
                 return -EBADMSG;
         unit = (found.block - view->arena_word) / KHS_UNIT_WORDS;
-        if (marks[unit] != BLOCK_START)
+        if (khs_pool_used_units(&file->pool, unit) != found.record.units || referred[unit])
                 return -EBADMSG;
-        marks[unit] = BLOCK_REFERRED;
+        referred[unit] = true;
 
         if (khs_view_find(view, key, found.n_key, &again) < 0 || again.block != found.block)
                 return -EBADMSG;
@@ -121,7 +117,8 @@ static int adopt_check_entry(struct khs_file *file, const struct khs_view *view,
                 return -EBADMSG;
 
         /* The previous writer may have been killed after it published the record. */
-        khs_reverse_update(file, i, NULL, (const struct khs_record *)(file->map + found.block));
+        khs_reverse_update(file, i, NULL,
+                           &(struct khs_written){ found.record, file->map + found.block + KHS_UNIT_WORDS });
         file->n_keys++;
         if (!(found.record.key & KHS_REC_ALIAS)) {
                 file->n_services++;
@@ -131,27 +128,25 @@ static int adopt_check_entry(struct khs_file *file, const struct khs_view *view,
 }
 
 /* Step 4. */
-static void adopt_free_blocks(struct khs_file *file, const uint8_t *marks, uint32_t now_ds)
+static void adopt_free_blocks(struct khs_file *file, const bool *referred, uint32_t now_ds)
 {
-        for (uint32_t unit = 0; unit < file->pool.n_cut; unit++) {
-                const uint32_t *block = file->map + file->arena_word + (size_t)unit * KHS_UNIT_WORDS;
-                uint32_t units = block[offsetof(struct khs_record, units) / 4];
-
-                if (marks[unit] == BLOCK_START)
-                        khs_pool_give(&file->pool, khs_pool_class(units), unit, now_ds);
+        for (uint32_t unit = 0, units; unit < file->pool.n_cut; unit += units) {
+                units = khs_pool_used_units(&file->pool, unit);
+                if (!referred[unit])
+                        khs_pool_give(&file->pool, unit, now_ds);
         }
 }
 
-static int adopt_contents(struct khs_file *file, const struct khs_view *view, uint8_t *marks, uint32_t now_ds)
+static int adopt_contents(struct khs_file *file, const struct khs_view *view, bool *referred, uint32_t now_ds)
 {
-        int r = adopt_walk_blocks(file, marks);
+        int r = adopt_walk_blocks(file);
 
         for (uint32_t i = 0; i < file->n_rbuckets * KHS_BUCKET_ENTRIES; i++)
                 file->n_reverse += file->map[file->ridx_word + (size_t)i * 2 + 1] != 0;
         for (uint32_t i = 0; r == 0 && i < view->n_buckets * KHS_BUCKET_ENTRIES; i++)
-                r = adopt_check_entry(file, view, i, marks);
+                r = adopt_check_entry(file, view, i, referred);
         if (r == 0)
-                adopt_free_blocks(file, marks, now_ds);
+                adopt_free_blocks(file, referred, now_ds);
         return r;
 }
 
@@ -172,7 +167,7 @@ int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_sta
                    uint32_t now_ds)
 {
         struct khs_file *file = calloc(1, sizeof(*file));
-        uint8_t *marks = NULL;
+        bool *referred = NULL; /* by first unit of a block: an entry refers to it */
         struct khs_view view;
         int r;
 
@@ -188,10 +183,10 @@ int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_sta
                 r = khs_pool_init(&file->pool, file->geometry.arena_units);
         }
         if (r == 0) {
-                marks = calloc(file->geometry.arena_units, 1);
-                r = marks ? adopt_contents(file, &view, marks, now_ds) : -ENOMEM;
+                referred = calloc(file->geometry.arena_units, sizeof(*referred));
+                r = referred ? adopt_contents(file, &view, referred, now_ds) : -ENOMEM;
         }
-        free(marks);
+        free(referred);
         if (r < 0) {
                 khs_file_free(file, dir_fd);
                 return r == -EPROTONOSUPPORT ? -ESTALE : r;

@@ -137,41 +137,69 @@ static uint32_t *record_block(const struct khs_file *file, uint32_t ref)
         return file->map + file->arena_word + (size_t)(ref - 1) * KHS_UNIT_WORDS;
 }
 
-static struct khs_record *record_at(const struct khs_file *file, uint32_t ref)
+/* Words of a record without its attributes; more than any block has if a count is out of range. */
+static uint32_t record_head_words(const struct khs_record *head, const uint32_t *payload)
 {
-        return (struct khs_record *)record_block(file, ref);
+        uint32_t n_key = head->key & KHS_KEY_LEN_MASK, n = KHS_UNIT_WORDS + record_words_of(n_key), n_target;
+
+        if (n_key < 1 || n_key > KHS_KEY_MAX || head->n4 > KHS_MAX_ADDRS || head->n6 > KHS_MAX_ADDRS)
+                return UINT32_MAX;
+        if (!(head->key & KHS_REC_ALIAS))
+                return n + head->n4 + 4 * head->n6;
+        if (n >= head->units * KHS_UNIT_WORDS)
+                return UINT32_MAX;
+        n_target = payload[n - KHS_UNIT_WORDS];
+        return n_target >= 1 && n_target <= KHS_KEY_MAX ? n + 1 + record_words_of(n_target) : UINT32_MAX;
 }
 
-static bool record_has_key(const struct khs_file *file, uint32_t ref, const char *key, size_t n_key)
+/*
+ * The record that an entry refers to. Only this process writes here, so plain reads do not race; but what is
+ * read is believed no more than a reader would, and blocks are where the pool says. Return: false: damaged.
+ */
+static bool record_load(const struct khs_file *file, uint32_t ref, struct khs_written *ret)
 {
-        const struct khs_record *record = record_at(file, ref);
+        uint32_t units = khs_pool_used_units(&file->pool, ref - 1);
 
-        /* Only this process writes here: plain reads do not race. */
-        return (record->key & KHS_KEY_LEN_MASK) == n_key && memcmp(record + 1, key, n_key) == 0;
+        if (units == 0)
+                return false;
+        ret->payload = record_block(file, ref) + KHS_UNIT_WORDS;
+        memcpy(&ret->head, record_block(file, ref), sizeof(ret->head));
+        return ret->head.units == units && record_head_words(&ret->head, ret->payload) <= units * KHS_UNIT_WORDS;
 }
 
-/* The entry of a key (*ret_found), else the first free one within its probe window, else NULL. */
-static uint32_t *record_find_entry(const struct khs_file *file, uint64_t hash, const char *key, size_t n_key,
-                                   bool *ret_found)
-{
-        uint32_t tag = (uint32_t)(hash >> 32) | 1, *free_entry = NULL;
+/* Where a key is, or where it can be put. */
+struct record_place {
+        uint32_t *entry;        /* its own; else the first free one within the probe window; else NULL */
+        struct khs_written old; /* what its own entry refers to */
+};
 
-        *ret_found = false;
+/* Return: 1: the key is there; 0: it is not; -EBADMSG: a record that may be the one is damaged. */
+static int record_find(const struct khs_file *file, uint64_t hash, const char *key, size_t n_key,
+                       struct record_place *ret)
+{
+        uint32_t tag = (uint32_t)(hash >> 32) | 1;
+
+        ret->entry = NULL;
         for (uint32_t probe = 0; probe < KHS_PROBE_DEFAULT && probe < file->n_buckets; probe++) {
                 uint32_t *entry = khs_bucket(file->map + file->idx_word, file->n_buckets, (uint32_t)hash + probe);
 
                 for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
-                        if (entry[1] == 0 && !free_entry)
-                                free_entry = entry;
+                        if (entry[1] == 0 && !ret->entry)
+                                ret->entry = entry;
                         if (entry[0] == 0)
-                                return free_entry;
-                        if (entry[0] == tag && entry[1] != 0 && record_has_key(file, entry[1], key, n_key)) {
-                                *ret_found = true;
-                                return entry;
-                        }
+                                return 0;
+                        if (entry[0] != tag || entry[1] == 0)
+                                continue;
+                        if (!record_load(file, entry[1], &ret->old))
+                                return -EBADMSG;
+                        if ((ret->old.head.key & KHS_KEY_LEN_MASK) != n_key ||
+                            memcmp(ret->old.payload, key, n_key) != 0)
+                                continue;
+                        ret->entry = entry;
+                        return 1;
                 }
         }
-        return free_entry;
+        return 0;
 }
 
 static void record_write_block(struct khs_file *file, uint32_t unit, const uint32_t *image, uint32_t units)
@@ -207,59 +235,57 @@ static uint32_t record_entry_number(const struct khs_file *file, const uint32_t 
 }
 
 /* Gives back a block to which no entry refers any more. */
-static void record_retire(struct khs_file *file, uint32_t ref, uint32_t now_ds)
+static void record_retire(struct khs_file *file, uint32_t ref, const struct khs_record *head, uint32_t now_ds)
 {
-        const struct khs_record *record = record_at(file, ref);
-
-        record_count(file, record, -1);
-        khs_pool_give(&file->pool, khs_pool_class(record->units), ref - 1, now_ds);
+        record_count(file, head, -1);
+        khs_pool_give(&file->pool, ref - 1, now_ds);
 }
 
-/* Writes the image into a fresh block and lets the entry refer to it. */
-static int record_place(struct khs_file *file, uint32_t *entry, bool found, const uint32_t *image, uint32_t now_ds)
+/* Writes the image into a fresh block and lets the entry refer to it. @old: of the entry; NULL: it is free. */
+static int record_publish(struct khs_file *file, uint32_t *entry, const struct khs_written *old, const uint32_t *image,
+                          uint32_t now_ds)
 {
-        const struct khs_record *record = (const struct khs_record *)image, *old = NULL;
-        uint32_t unit, old_ref = found ? entry[1] : 0;
+        struct khs_written new = { .payload = image + KHS_UNIT_WORDS };
+        uint32_t unit, old_ref = entry[1];
         int r;
 
-        if (old_ref)
-                old = record_at(file, old_ref);
-        if (!khs_reverse_room(file, old, record))
+        memcpy(&new.head, image, sizeof(new.head));
+        if (!khs_reverse_room(file, old, &new))
                 return -EXFULL;
-        r = khs_pool_take(&file->pool, khs_pool_class(record->units), now_ds, &unit);
+        r = khs_pool_take(&file->pool, khs_pool_class(new.head.units), now_ds, &unit);
         if (r < 0)
                 return r;
-        record_write_block(file, unit, image, record->units);
-        khs_entry_publish(entry, record->tag, unit + 1);
-        record_count(file, record, 1);
-        khs_reverse_update(file, record_entry_number(file, entry), old, record);
-        if (old_ref)
-                record_retire(file, old_ref, now_ds);
+        record_write_block(file, unit, image, new.head.units);
+        khs_entry_publish(entry, new.head.tag, unit + 1);
+        record_count(file, &new.head, 1);
+        khs_reverse_update(file, record_entry_number(file, entry), old, &new);
+        if (old)
+                record_retire(file, old_ref, &old->head, now_ds);
         return 0;
 }
 
-static void record_withdraw(struct khs_file *file, uint32_t *entry, uint32_t now_ds)
+static void record_withdraw(struct khs_file *file, uint32_t *entry, const struct khs_written *old, uint32_t now_ds)
 {
         uint32_t ref = entry[1];
 
         khs_store_release(entry + 1, 0);
-        khs_reverse_update(file, record_entry_number(file, entry), record_at(file, ref), NULL);
-        record_retire(file, ref, now_ds);
+        khs_reverse_update(file, record_entry_number(file, entry), old, NULL);
+        record_retire(file, ref, &old->head, now_ds);
 }
 
 /* Whether a record differs at most in words that may be stored in place. */
-static bool record_says_same(const struct khs_file *file, uint32_t ref, const uint32_t *image)
+static bool record_says_same(const struct khs_written *old, const uint32_t *image)
 {
-        const struct khs_record *new = (const struct khs_record *)image, *old = record_at(file, ref);
+        const struct khs_record *new = (const struct khs_record *)image, *head = &old->head;
 
-        return old->units == new->units && old->key == new->key && old->n4 == new->n4 && old->n6 == new->n6 &&
-               old->policy == new->policy && old->version == new->version &&
-               old->port == new->port &&memcmp(old + 1, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
+        return head->units == new->units && head->key == new->key && head->n4 == new->n4 && head->n6 == new->n6 &&
+               head->policy == new->policy && head->version == new->version &&
+               head->port == new->port &&memcmp(old->payload, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
 }
 
 static void record_touch(struct khs_file *file, uint32_t ref, const struct khs_row *row)
 {
-        struct khs_record *record = record_at(file, ref);
+        struct khs_record *record = (struct khs_record *)record_block(file, ref);
 
         khs_store_relaxed(&record->fresh_until_ds, row->fresh_until_ds);
         khs_store_relaxed(&record->stale_until_ds, row->stale_until_ds);
@@ -271,98 +297,103 @@ static void record_touch(struct khs_file *file, uint32_t ref, const struct khs_r
 int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds)
 {
         uint64_t hash = khs_siphash13(file->hash_key, row->key, row->n_key);
+        struct record_place place;
         struct khs_record *record;
-        uint32_t *entry;
-        bool found;
+        int r;
 
-        entry = record_find_entry(file, hash, row->key, row->n_key, &found);
-        if (!entry || (!found && file->n_keys >= file->n_buckets * KHS_BUCKET_ENTRIES / 2))
+        r = record_find(file, hash, row->key, row->n_key, &place);
+        if (r < 0)
+                return r;
+        if (!place.entry || (r == 0 && file->n_keys >= file->n_buckets * KHS_BUCKET_ENTRIES / 2))
                 return -EXFULL;
 
         record_fill_image(image, row, (uint32_t)(hash >> 32) | 1);
-        if (found && record_says_same(file, entry[1], image->words)) {
-                record_touch(file, entry[1], row);
+        if (r == 1 && record_says_same(&place.old, image->words)) {
+                record_touch(file, place.entry[1], row);
                 return 0;
         }
         record = (struct khs_record *)image->words;
         record->crc = khs_record_crc(record);
-        return record_place(file, entry, found, image->words, now_ds);
+        return record_publish(file, place.entry, r == 1 ? &place.old : NULL, image->words, now_ds);
 }
 
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds)
 {
         uint64_t hash = khs_siphash13(file->hash_key, key, n_key);
-        uint32_t *entry;
-        bool found;
+        struct record_place place;
+        int r;
 
-        entry = record_find_entry(file, hash, key, n_key, &found);
-        if (!found)
-                return -ENOENT;
-        record_withdraw(file, entry, now_ds);
+        r = record_find(file, hash, key, n_key, &place);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        record_withdraw(file, place.entry, &place.old, now_ds);
         return 0;
 }
 
-static int record_copy(struct khs_file *to, const struct khs_file *from, uint32_t ref, struct khs_image *image,
-                       uint32_t now_ds)
+static int record_copy(struct khs_file *to, const struct khs_written *from, struct khs_image *image, uint32_t now_ds)
 {
         struct khs_record *record = (struct khs_record *)image->words;
-        uint32_t *entry;
+        uint32_t n_key = from->head.key & KHS_KEY_LEN_MASK;
+        struct record_place place;
         uint64_t hash;
-        bool found;
+        int r;
 
-        memcpy(image->words, record_block(from, ref), (size_t)record_at(from, ref)->units * KHS_UNIT);
-        hash = khs_siphash13(to->hash_key, record + 1, record->key & KHS_KEY_LEN_MASK);
-        entry = record_find_entry(to, hash, (const char *)(record + 1), record->key & KHS_KEY_LEN_MASK, &found);
-        if (!entry)
+        *record = from->head;
+        memcpy(record + 1, from->payload, (size_t)(from->head.units - 1) * KHS_UNIT);
+        hash = khs_siphash13(to->hash_key, record + 1, n_key);
+        r = record_find(to, hash, (const char *)(record + 1), n_key, &place);
+        if (r != 0)
+                return r < 0 ? r : 0; /* twice in a damaged table */
+        if (!place.entry)
                 return -EXFULL;
         record->tag = (uint32_t)(hash >> 32) | 1;
         record->crc = khs_record_crc(record);
-        return record_place(to, entry, found, image->words, now_ds);
+        return record_publish(to, place.entry, NULL, image->words, now_ds);
 }
 
 int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds)
 {
         const struct khs_entry *entries = (const struct khs_entry *)(from->map + from->idx_word);
         uint32_t n = from->n_buckets * KHS_BUCKET_ENTRIES;
+        struct khs_written record;
         int r = 0;
 
         for (uint32_t i = 0; r == 0 && i < n; i++) {
                 /* Neighbours in the index are far apart in the arena. This saves 15 % at 100,000 services. */
                 if (i + COPY_AHEAD < n && entries[i + COPY_AHEAD].ref > 0)
                         __builtin_prefetch(record_block(from, entries[i + COPY_AHEAD].ref));
-                if (entries[i].ref > 0)
-                        r = record_copy(to, from, entries[i].ref, image, now_ds);
+                if (entries[i].ref > 0 && record_load(from, entries[i].ref, &record))
+                        r = record_copy(to, &record, image, now_ds);
         }
         return r;
 }
 
 /* The key of a record, and its target's, NUL-terminated. */
-static void record_read_keys(const struct khs_record *record, char key[static 256], char target[static 256])
+static void record_read_keys(const struct khs_written *record, char key[static 256], char target[static 256])
 {
-        const uint32_t *payload = (const uint32_t *)(record + 1);
-        uint32_t n_key = record->key & KHS_KEY_LEN_MASK;
+        uint32_t n_key = record->head.key & KHS_KEY_LEN_MASK, n_target = 0;
 
-        memcpy(key, payload, n_key);
+        memcpy(key, record->payload, n_key);
         key[n_key] = '\0';
-        target[0] = '\0';
-        if (record->key & KHS_REC_ALIAS) {
-                payload += record_words_of(n_key);
-                memcpy(target, payload + 1, *payload);
-                target[*payload] = '\0';
+        if (record->head.key & KHS_REC_ALIAS) {
+                n_target = record->payload[record_words_of(n_key)] & KHS_KEY_LEN_MASK;
+                memcpy(target, record->payload + record_words_of(n_key) + 1, n_target);
         }
+        target[n_target] = '\0';
 }
 
 void khs_file_retain(struct khs_file *file, bool (*keep)(void *userdata, const char *key, const char *target),
                      void *userdata, uint32_t now_ds)
 {
         for (uint32_t i = 0; i < file->n_buckets * KHS_BUCKET_ENTRIES; i++) {
-                uint32_t *entry = file->map + file->idx_word + (size_t)i * 2, ref = entry[1];
+                uint32_t *entry = file->map + file->idx_word + (size_t)i * 2;
+                struct khs_written record;
                 char key[256], target[256];
 
-                if (ref == 0)
+                if (entry[1] == 0 || !record_load(file, entry[1], &record))
                         continue;
-                record_read_keys(record_at(file, ref), key, target);
+                record_read_keys(&record, key, target);
                 if (!keep(userdata, key, target[0] ? target : NULL))
-                        record_withdraw(file, entry, now_ds);
+                        record_withdraw(file, entry, &record, now_ds);
         }
 }

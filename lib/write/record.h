@@ -32,17 +32,18 @@ uint32_t khs_row_units(const struct khs_row *row);
 /**
  * khs_file_put() - insert or update one key
  *
- * Return: 0; -ENOSPC: the arena is full; -EXFULL: the index has no room near the key's bucket.
+ * Return: 0; -ENOSPC: the arena is full; -EXFULL: the index has no room near the key's bucket; -EBADMSG: the
+ * file is damaged.
  */
 int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds);
 
-/* Return: 0; -ENOENT. */
+/* Return: 0; -ENOENT; -EBADMSG: the file is damaged. */
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds);
 
 /**
  * khs_file_copy() - copy every record of one file into another, which is empty
  *
- * Keeps versions and times.
+ * Keeps versions and times. Leaves out records that are damaged.
  *
  * Return: as khs_file_put().
  */

@@ -76,17 +76,16 @@ struct run {
         size_t n, size;
 };
 
-static struct run reverse_run(const struct khs_record *record, size_t size)
+static struct run reverse_run(const struct khs_written *record, size_t size)
 {
-        const char *payload;
+        const uint32_t *addresses;
 
-        if (!record || record->key & KHS_REC_ALIAS)
+        if (!record || record->head.key & KHS_REC_ALIAS)
                 return (struct run){ "", 0, size };
-        payload = (const char *)(record + 1);
-        payload += ((record->key & KHS_KEY_LEN_MASK) + 3) / 4 * 4;
+        addresses = record->payload + ((record->head.key & KHS_KEY_LEN_MASK) + 3) / 4;
         if (size == 4)
-                return (struct run){ payload, record->n4, 4 };
-        return (struct run){ payload + (size_t)record->n4 * 4, record->n6, 16 };
+                return (struct run){ (const char *)addresses, record->head.n4, 4 };
+        return (struct run){ (const char *)(addresses + record->head.n4), record->head.n6, 16 };
 }
 
 static void reverse_follow(struct khs_file *file, uint32_t number, struct run old, struct run new)
@@ -106,8 +105,8 @@ static void reverse_follow(struct khs_file *file, uint32_t number, struct run ol
         }
 }
 
-void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs_record *old,
-                        const struct khs_record *new)
+void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs_written *old,
+                        const struct khs_written *new)
 {
         if (!file->n_rbuckets)
                 return;
@@ -115,9 +114,9 @@ void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs
         reverse_follow(file, number, reverse_run(old, 16), reverse_run(new, 16));
 }
 
-bool khs_reverse_room(const struct khs_file *file, const struct khs_record *old, const struct khs_record *new)
+bool khs_reverse_room(const struct khs_file *file, const struct khs_written *old, const struct khs_written *new)
 {
-        uint32_t n_old = old ? old->n4 + old->n6 : 0, n_new = new->n4 + new->n6;
+        uint32_t n_old = old ? old->head.n4 + old->head.n6 : 0, n_new = new->head.n4 + new->head.n6;
 
         return !file->n_rbuckets || n_new <= n_old ||
                file->n_reverse + (n_new - n_old) <= file->n_rbuckets * KHS_BUCKET_ENTRIES / 2;

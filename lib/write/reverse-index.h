@@ -20,8 +20,14 @@ static inline uint32_t *khs_bucket(uint32_t *index, uint32_t n_buckets, uint32_t
 /* Publishes a ref in an entry of either index, one that is free or has this tag. */
 void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref);
 
+/* A record that is in a block, or about to be: a copy of its head, whose sizes were checked, and the rest. */
+struct khs_written {
+        struct khs_record head;
+        const uint32_t *payload;
+};
+
 /* Whether there is room for as many addresses as `new` has more than `old` (which may be NULL). */
-bool khs_reverse_room(const struct khs_file *file, const struct khs_record *old, const struct khs_record *new);
+bool khs_reverse_room(const struct khs_file *file, const struct khs_written *old, const struct khs_written *new);
 
 /**
  * khs_reverse_update() - follow the change of one record
@@ -32,5 +38,5 @@ bool khs_reverse_room(const struct khs_file *file, const struct khs_record *old,
  * Touches only addresses that come or go. Leaves out an address that more services have than its bucket's
  * neighbourhood has room for.
  */
-void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs_record *old,
-                        const struct khs_record *new);
+void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs_written *old,
+                        const struct khs_written *new);

@@ -166,7 +166,7 @@ int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now
         if (!khs_row_ok(row))
                 return -EINVAL;
         r = khs_file_put(w->file, row, w->image, now_ds);
-        if (r == -ENOSPC || r == -EXFULL) {
+        if (r == -ENOSPC || r == -EXFULL || r == -EBADMSG) {
                 const struct khs_growth growth = writer_growth(w, row, now_ds);
 
                 r = writer_replace(w, &growth, now_ds);
@@ -178,7 +178,15 @@ int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now
 
 int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds)
 {
-        return khs_file_delete(w->file, key, n_key, now_ds);
+        int r = khs_file_delete(w->file, key, n_key, now_ds);
+
+        if (r != -EBADMSG)
+                return r;
+        r = khs_writer_renew(w, NULL, now_ds);
+        if (r < 0)
+                return r;
+        (void)khs_file_delete(w->file, key, n_key, now_ds); /* if it was not the damaged one */
+        return 0;
 }
 
 void khs_writer_retain(struct khs_writer *w, bool (*keep)(void *userdata, const char *key, const char *target),

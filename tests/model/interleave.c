@@ -336,11 +336,11 @@ static void open_file(void)
 /* The next daemon: as khs_file_adopt(), which would do this to a file. */
 static void take_over(void)
 {
-        uint8_t marks[64] = { 0 };
+        bool referred[64] = { false };
 
         now_ds += KHS_GRACE_DS;
         open_file();
-        if (adopt_contents(&file, &view, marks, now_ds) < 0)
+        if (adopt_contents(&file, &view, referred, now_ds) < 0)
                 broken = "the next daemon does not take the table over";
         note_moment();
 }

@@ -605,7 +605,7 @@ Test(edges, uses_the_only_free_block_of_its_class_again)
 
         cr_assert_eq(khs_pool_init(&pool, 8), 0);
         cr_assert_eq(khs_pool_take(&pool, 1, 0, &first), 0);
-        khs_pool_give(&pool, 1, first, 100);
+        khs_pool_give(&pool, first, 100);
         cr_expect_eq(khs_pool_resting(&pool, 100), 2);
         cr_expect_eq(khs_pool_resting(&pool, 100 + KHS_GRACE_DS), 0);
         cr_assert_eq(khs_pool_take(&pool, 1, 100, &second), 0);
@@ -631,15 +631,11 @@ Test(edges, leaves_nothing_when_a_file_can_not_be_made)
                 unsigned int nth;
                 int error, expected;
         } faults[] = {
-                { "calloc", 1, ENOMEM, -ENOMEM },
-                { "calloc", 2, ENOMEM, -ENOMEM },
-                { "calloc", 3, ENOMEM, -ENOMEM },
-                { "calloc", 4, ENOMEM, -ENOMEM },
-                { "posix_fallocate64", 1, ENOSPC, -ENOSPC },
-                { "posix_fallocate64", 1, EINTR, 0 },
-                { "fchmod", 1, EPERM, -EPERM },
-                { "fstat64", 1, EIO, -EIO },
-                { "mmap64", 1, ENOMEM, -ENOMEM },
+                { "calloc", 1, ENOMEM, -ENOMEM },     { "calloc", 2, ENOMEM, -ENOMEM },
+                { "calloc", 3, ENOMEM, -ENOMEM },     { "calloc", 4, ENOMEM, -ENOMEM },
+                { "calloc", 5, ENOMEM, -ENOMEM },     { "posix_fallocate64", 1, ENOSPC, -ENOSPC },
+                { "posix_fallocate64", 1, EINTR, 0 }, { "fchmod", 1, EPERM, -EPERM },
+                { "fstat64", 1, EIO, -EIO },          { "mmap64", 1, ENOMEM, -ENOMEM },
                 { "getrandom", 1, EAGAIN, -EAGAIN },
         };
         struct khs_table_params params = fixture_params();
@@ -895,17 +891,12 @@ Test(edges, gives_growth_up_when_a_call_fails)
                 int error;
                 bool is_overcome;
         } faults[] = {
-                { "calloc", 1, ENOMEM, false },
-                { "calloc", 2, ENOMEM, false },
-                { "calloc", 3, ENOMEM, false },
-                { "fchmod", 1, EPERM, false },
-                { "fstat64", 1, EIO, false },
-                { "mmap64", 1, ENOMEM, false },
-                { "posix_fallocate64", 1, ENOSPC, false },
-                { "posix_fallocate64", 1, EINTR, true },
-                { "getrandom", 1, EAGAIN, false },
-                { "renameat", 1, EACCES, false },
-                { "khs_file_copy", 1, EXFULL, true },
+                { "calloc", 1, ENOMEM, false },          { "calloc", 2, ENOMEM, false },
+                { "calloc", 3, ENOMEM, false },          { "calloc", 4, ENOMEM, false },
+                { "fchmod", 1, EPERM, false },           { "fstat64", 1, EIO, false },
+                { "mmap64", 1, ENOMEM, false },          { "posix_fallocate64", 1, ENOSPC, false },
+                { "posix_fallocate64", 1, EINTR, true }, { "getrandom", 1, EAGAIN, false },
+                { "renameat", 1, EACCES, false },        { "khs_file_copy", 1, EXFULL, true },
                 { "khs_file_copy", 1, ENOSPC, false },
         };
 
@@ -1022,8 +1013,9 @@ Test(edges, adopts_nothing_when_a_call_fails)
                 int error, expected;
         } faults[] = {
                 { "calloc", 1, ENOMEM, -ENOMEM }, { "calloc", 2, ENOMEM, -ENOMEM }, { "calloc", 3, ENOMEM, -ENOMEM },
-                { "calloc", 4, ENOMEM, -ENOMEM }, { "calloc", 5, ENOMEM, -ENOMEM }, { "fstat64", 1, EIO, -EIO },
-                { "mmap64", 1, ENOMEM, -ENOMEM }, { "khs_boot_id", 1, 0, -ESTALE },
+                { "calloc", 4, ENOMEM, -ENOMEM }, { "calloc", 5, ENOMEM, -ENOMEM }, { "calloc", 6, ENOMEM, -ENOMEM },
+                { "calloc", 7, ENOMEM, -ENOMEM }, { "fstat64", 1, EIO, -EIO },      { "mmap64", 1, ENOMEM, -ENOMEM },
+                { "khs_boot_id", 1, 0, -ESTALE },
         };
         struct edge e;
 

@@ -294,6 +294,75 @@ Test(growth, is_no_part_of_a_renewal)
         fixture_deinit(&w.f);
 }
 
+/* ---- damage ---- */
+
+/* Words of index and arena that somebody else writes, or that memory has lost. */
+static void damage(struct world *w, unsigned int n_words)
+{
+        uint32_t *map, word;
+        struct stat stat;
+        int fd;
+
+        fd = openat(w->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        cr_assert_eq(fstat(fd, &stat), 0);
+        map = mmap(NULL, (size_t)stat.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(map, MAP_FAILED);
+        (void)close(fd);
+        while (n_words-- > 0) {
+                word = KHS_TABLE_PAGE / 4 + next_random(w, (uint32_t)stat.st_size / 4 - KHS_TABLE_PAGE / 4);
+                if (next_random(w, 4) == 0)
+                        map[word] = next_random(w, UINT32_MAX);
+                else /* more like what is there */
+                        map[word] ^= 1U << next_random(w, 32);
+        }
+        (void)munmap(map, (size_t)stat.st_size);
+}
+
+static bool keep_all(void *userdata, const char *key, const char *target)
+{
+        (void)userdata;
+        return key[0] && (!target || target[0]);
+}
+
+/* The writer believes its map no more than a reader does: it goes on, and what is put anew is right. */
+Test(growth, outlives_damage_to_its_table)
+{
+        for (uint64_t seed = 1; seed <= 100; seed++) {
+                struct khs_table_params params = fixture_params();
+                struct khs_row row = { .key = "users", .n_key = 5, .target = "s1.growth", .n_target = 9 };
+                struct world w;
+
+                params.reverse = seed % 2;
+                init(&w, &params, seed);
+                for (uint32_t i = 0; i < 100; i++)
+                        cr_assert_eq(put(&w, i), 0);
+                for (unsigned int round = 0; round < 10; round++) {
+                        cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
+                        damage(&w, 1 + next_random(&w, 400));
+                        if (round % 5 == 0)
+                                cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
+                        if (round % 5 == 1)
+                                khs_writer_retain(w.f.writer, keep_all, NULL, w.now_ds);
+                        if (round % 5 == 2)
+                                cr_assert_leq(khs_writer_delete(w.f.writer, "s7.growth", 9, w.now_ds), 0);
+                        cr_assert_geq(khs_writer_tend(w.f.writer, w.now_ds += 10 * MINUTES), 0);
+                        for (uint32_t i = 0; i < 100; i++)
+                                cr_assert_eq(put(&w, i), 0);
+                }
+                cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
+                for (uint32_t i = 0; i < 100; i++)
+                        cr_assert_eq(put(&w, i), 0);
+                for (uint32_t i = 0; i < 100; i++) {
+                        struct khs_table_file file;
+
+                        fixture_open(&w.f, &file);
+                        check_service(&w, &file.view, i);
+                        khs_table_close(&file);
+                }
+                fixture_deinit(&w.f);
+        }
+}
+
 /* ---- the file before ---- */
 
 /* Maps of files that have no name any more. */
