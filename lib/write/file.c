@@ -70,6 +70,10 @@ static uint32_t file_checksum(const struct khs_table_static *fixed)
 static int file_fill_header(struct khs_file *file, const struct khs_table_static *template)
 {
         struct khs_table_static fixed = *template;
+        struct {
+                uint8_t hash_key[sizeof(fixed.hash_key)];
+                uint32_t changes; /* no other file ever counts from here: not even one of the same generation */
+        } random;
 
         fixed.file_pages = (uint32_t)(file->size / KHS_TABLE_PAGE);
         fixed.idx_off_pg = 1;
@@ -78,13 +82,15 @@ static int file_fill_header(struct khs_file *file, const struct khs_table_static
         fixed.ridx_log2 = file->geometry.ridx_log2;
         fixed.arena_off_pg = file->arena_word / (KHS_TABLE_PAGE / 4);
         fixed.arena_units = file->geometry.arena_units;
-        if (getrandom(fixed.hash_key, sizeof(fixed.hash_key), GRND_NONBLOCK) != sizeof(fixed.hash_key))
+        if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
                 return -EAGAIN;
+        memcpy(fixed.hash_key, random.hash_key, sizeof(fixed.hash_key));
         (void)khs_boot_id(fixed.boot_id);
         fixed.checksum = file_checksum(&fixed);
 
         memcpy(file->hash_key, fixed.hash_key, sizeof(fixed.hash_key));
         memcpy(file->map, &fixed, sizeof(fixed));
+        khs_store_relaxed(&file_header(file)->changes, random.changes);
         khs_store_relaxed(&file_header(file)->writer_pid, (uint32_t)getpid());
         khs_store_release(&file_header(file)->state, KHS_STATE_LIVE);
         return 0;

@@ -353,6 +353,27 @@ Test(table, renews_with_other_parameters)
         fixture_deinit(&f);
 }
 
+/* What k8shsvc_wait() tells tables apart by: after `rm table.v1` the next daemon's has the same generation. */
+Test(table, counts_changes_from_where_no_other_table_does)
+{
+        uint32_t generation[2], changes[2];
+
+        for (unsigned int i = 0; i < 2; i++) {
+                struct khs_table_file file;
+                struct fixture f;
+
+                fixture_init(&f, NULL);
+                cr_assert_eq(khs_writer_publish(f.writer), 0);
+                fixture_open(&f, &file);
+                generation[i] = khs_view_generation(&file.view);
+                changes[i] = khs_view_load(&file.view, offsetof(struct khs_table_header, changes) / 4);
+                khs_table_close(&file);
+                fixture_deinit(&f);
+        }
+        cr_expect_eq(generation[0], generation[1]);
+        cr_expect_neq(changes[0], changes[1]);
+}
+
 Test(table, notices_that_its_file_is_gone)
 {
         struct khs_table_file file;
