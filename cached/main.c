@@ -1,4 +1,9 @@
-/* k8shsvcd: command line. The work is daemon.c's. */
+/*
+ * k8shsvcd: the command line.
+ *
+ * What must hold before anything is opened is done here: descriptors 0 to 2 are taken, so that no table or
+ * connection becomes our stderr, and SIGPIPE is ignored. Everything else is daemon.c's.
+ */
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -19,14 +24,14 @@ static void usage(FILE *to)
               "Keep headless Kubernetes services resolved in shared memory.\n"
               "\n"
               "  --config FILE      read FILE, and conf.d beside it, instead of " K8SHSVC_CONFDIR "/k8shsvc.conf\n"
-              "  --service TARGET   register a service: NAME[.NAMESPACE][:PORT]; may be given again\n"
-              "  --check-config     read the configuration, say what is wrong with it, and exit\n"
+              "  --service TARGET   register a service: NAME[.NAMESPACE][:PORT]; repeatable\n"
+              "  --check-config     check the configuration, report each error, and exit\n"
               "  --version          print the version and exit\n"
               "  --help             print this and exit\n"
               "\n"
-              "K8SHSVC_SERVICES=\"TARGET TARGET\" in the environment registers services, too.\n"
-              "The configuration's files are followed; SIGHUP reads them again, too. SIGTERM stops and leaves the\n"
-              "table in place.\n",
+              "K8SHSVC_SERVICES=\"TARGET TARGET\" in the environment also registers services.\n"
+              "Changes of the configuration's files are noticed by themselves; SIGHUP reads the files again.\n"
+              "SIGTERM stops the daemon and leaves the table in place.\n",
               to);
 }
 
@@ -59,7 +64,7 @@ int main(int argc, char **argv)
 
         if (!services || !open_standard_streams())
                 return EXIT_FAILURE;
-        /* A log without a reader is no reason to end. */
+        /* Nobody reads our log: no reason to end. */
         (void)signal(SIGPIPE, SIG_IGN);
         while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
                 switch (option) {

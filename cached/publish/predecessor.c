@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "model/service-row.h"
 #include "publish/predecessor.h"
 #include "read/attrs.h"
 #include "read/crc.h"

@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "model/service-row.h"
 #include "publish/publisher.h"
 #include "table/clock.h"
 

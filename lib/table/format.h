@@ -197,12 +197,18 @@ enum khs_reason {
         KHS_REASON_SERVFAIL,
         KHS_REASON_NXDOMAIN,
         KHS_REASON_NODATA,
-        KHS_REASON_FOREIGN,   /* a negative of a server that does not know the cluster */
-        KHS_REASON_MALFORMED, /* an answer that can't be read or is not to the question */
-        KHS_REASON_TRUNCATED, /* more addresses than the transport carries */
-        KHS_REASON_FILTERED,  /* only addresses that can't be a pod's */
-        KHS_REASON_NO_SERVER, /* no DNS server is known */
-        KHS_REASON_RESTART,   /* read back from the table of the daemon before */
+        KHS_REASON_FOREIGN,      /* a negative of a server that does not know the cluster */
+        KHS_REASON_MALFORMED,    /* an answer that can't be read or is not to the question */
+        KHS_REASON_TRUNCATED,    /* more addresses than the transport carries */
+        KHS_REASON_FILTERED,     /* only addresses that can't be a pod's */
+        KHS_REASON_NO_SERVER,    /* no DNS server is known */
+        KHS_REASON_RESTART,      /* read back from the table of the daemon before */
+        KHS_REASON_TLS,          /* no trust between the API server and us */
+        KHS_REASON_UNAUTHORIZED, /* 401 */
+        KHS_REASON_FORBIDDEN,    /* 403 */
+        KHS_REASON_API,          /* another status of the API, a broken watch */
+        KHS_REASON_NO_SLICE,     /* no EndpointSlice has the service's name */
+        KHS_REASON_NONE_READY,   /* it has endpoints, but none that `include` admits */
 };
 
 enum khs_source { KHS_SOURCE_DNS = 1, KHS_SOURCE_KUBERNETES, KHS_SOURCE_STATIC };
