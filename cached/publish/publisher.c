@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "model/service-row.h"
 #include "publish/publisher.h"
@@ -33,7 +34,7 @@
 struct publisher {
         struct khs_writer *writer;
         bool open; /* the file has its name: readers look at it */
-        sd_event_source *timer, *wake_timer;
+        struct timer timer, wake_timer;
         uint64_t last_wake;
         struct khs_table_params params; /* strings owned */
 
@@ -51,29 +52,21 @@ static uint32_t publisher_now_ds(void)
 
 /* ---- waking readers ---- */
 
-static int publisher_on_wake_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static void publisher_wake(void *userdata)
 {
         struct publisher *p = userdata;
 
-        (void)source;
-        (void)usec;
         p->last_wake = usec_now();
         khs_writer_wake(p->writer);
-        return 0;
 }
 
 static void publisher_commit(struct publisher *p)
 {
-        uint64_t now = usec_now();
-
         khs_writer_commit(p->writer);
-        if (now - p->last_wake >= WAKE_USEC) {
-                p->last_wake = now;
-                khs_writer_wake(p->writer);
-                return;
-        }
-        (void)sd_event_source_set_time(p->wake_timer, p->last_wake + WAKE_USEC);
-        (void)sd_event_source_set_enabled(p->wake_timer, SD_EVENT_ONESHOT);
+        if (usec_now() - p->last_wake >= WAKE_USEC)
+                publisher_wake(p);
+        else
+                timer_set(&p->wake_timer, p->last_wake + WAKE_USEC);
 }
 
 /* ---- parameters ---- */
@@ -129,12 +122,6 @@ static void publisher_unqueue(struct publisher *p, struct publication *pub)
         pub->queued = false;
 }
 
-static void publisher_arm(struct publisher *p, uint64_t usec)
-{
-        (void)sd_event_source_set_time(p->timer, usec);
-        (void)sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
-}
-
 /* ---- no room ---- */
 
 static void publisher_set_refused(struct publisher *p, struct publication *pub, bool refused)
@@ -163,7 +150,7 @@ static void publisher_refuse(struct publisher *p, struct publication *pub, int e
                 p->hold_usec = HOLD_MAX_USEC;
         p->hold_until = now + p->hold_usec;
         publisher_push(p, pub);
-        publisher_arm(p, p->hold_until);
+        timer_set(&p->timer, p->hold_until);
 }
 
 /* ---- putting ---- */
@@ -204,14 +191,12 @@ static bool publisher_publish(struct publisher *p, struct publication *pub, uint
         return true;
 }
 
-static int publisher_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static void publisher_on_timer(void *userdata)
 {
         struct publisher *p = userdata;
         uint64_t now = usec_now(), again = now + JOIN_USEC;
         size_t n_published = 0;
 
-        (void)source;
-        (void)usec;
         while (p->queue && now >= p->hold_until && publisher_window_has_room(p, now)) {
                 struct publication *pub = p->queue;
 
@@ -222,8 +207,7 @@ static int publisher_on_timer(sd_event_source *source, uint64_t usec, void *user
         if (n_published > 0)
                 publisher_commit(p);
         if (p->queue)
-                publisher_arm(p, p->hold_until > again ? p->hold_until : again);
-        return 0;
+                timer_set(&p->timer, p->hold_until > again ? p->hold_until : again);
 }
 
 void publisher_update(struct publisher *p, struct publication *pub)
@@ -235,7 +219,7 @@ void publisher_update(struct publisher *p, struct publication *pub)
         if (now < p->hold_until || !publisher_window_has_room(p, now) ||
             (p->open && pub->last_usec && now - pub->last_usec < JOIN_USEC)) {
                 if (!p->queue)
-                        publisher_arm(p, now < p->hold_until ? p->hold_until : now + JOIN_USEC);
+                        timer_set(&p->timer, now < p->hold_until ? p->hold_until : now + JOIN_USEC);
                 publisher_push(p, pub);
                 return;
         }
@@ -313,14 +297,9 @@ int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const str
         if (r == 0)
                 r = publisher_new_writer(p, dir_fd, params, generation);
         if (r == 0)
-                r = sd_event_add_time(event, &p->timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, publisher_on_timer, p);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_add_time(event, &p->wake_timer, CLOCK_BOOTTIME, 0, TIMER_SLACK, publisher_on_wake_timer,
-                                      p);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(p->wake_timer, SD_EVENT_OFF);
+                r = timer_init(&p->timer, event, TIMER_SLACK, publisher_on_timer, p);
+        if (r == 0)
+                r = timer_init(&p->wake_timer, event, TIMER_SLACK, publisher_wake, p);
         if (r < 0) {
                 publisher_free(p);
                 return r;
@@ -332,8 +311,8 @@ int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const str
 struct publisher *publisher_free(struct publisher *p)
 {
         if (p) {
-                sd_event_source_unref(p->timer);
-                sd_event_source_unref(p->wake_timer);
+                timer_deinit(&p->timer);
+                timer_deinit(&p->wake_timer);
                 khs_writer_free(p->writer);
                 publisher_params_deinit(&p->params);
                 free(p);
