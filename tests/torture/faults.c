@@ -1280,12 +1280,13 @@ static pid_t start_reader(void)
         uint32_t version;
         pid_t pid = torture_fork();
 
-        for (uint32_t i = 0; pid == 0; i++) {
+        if (pid > 0)
+                return pid;
+        for (uint32_t i = 0;; i++) {
                 int r = lookup(i % N, &version);
 
                 expect(r == 0, "service %u while the table grows: %d", i % N, r);
         }
-        return pid;
 }
 
 static void growth_under_readers(void)
