@@ -10,16 +10,13 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-event.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/notify.h"
@@ -50,7 +47,7 @@ struct daemon {
         struct source_dns *dns;
         struct source *fixed; /* static addresses */
         struct registry *registry;
-        uint64_t started_usec, alive_usec;
+        uint64_t started_usec;
         bool ready;
         size_t n_unserved_services, n_unserved_sections; /* as logged */
         bool asked;                                      /* SIGHUP has come and is not answered yet */
@@ -155,28 +152,6 @@ static void daemon_update_status(struct daemon *d)
 
 /* ---- handlers of the loop ---- */
 
-static void daemon_beat(struct daemon *d)
-{
-        d->alive_usec = usec_now();
-        publisher_beat(d->publisher);
-}
-
-/* Files of megabytes take seconds to read. Meanwhile the heart beats, and the service manager sees that we live. */
-static void daemon_on_pulse(void *userdata)
-{
-        struct daemon *d = userdata;
-
-        if (usec_now() - d->alive_usec < BEAT_USEC)
-                return;
-        if (d->publisher) {
-                notify_alive(d->notify);
-                daemon_beat(d);
-        } else {
-                notify_starting(d->notify);
-                d->alive_usec = usec_now();
-        }
-}
-
 static void daemon_on_beat(void *userdata)
 {
         struct daemon *d = userdata;
@@ -185,8 +160,7 @@ static void daemon_on_beat(void *userdata)
                 (void)sd_event_exit(d->event, EXIT_FAILURE);
                 return;
         }
-        daemon_beat(d);
-        config_live_beat(d->config);
+        publisher_beat(d->publisher);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
         daemon_update_status(d);
@@ -413,7 +387,7 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
         if (r < 0)
                 return EXIT_FAILURE;
         notify_status(d->notify, "reading the configuration");
-        r = config_live_new(&d->config, d->event, &live, daemon_on_config, daemon_on_pulse, d);
+        r = config_live_new(&d->config, d->event, &live, daemon_on_config, d);
         if (r == -EINVAL)
                 return EXIT_USAGE;
         /* Every error in the files has been logged. */
@@ -454,7 +428,7 @@ int daemon_check_config(const struct daemon_options *options)
         bool clean;
         int r;
 
-        r = config_live_new(&config, NULL, &live, NULL, NULL, NULL);
+        r = config_live_new(&config, NULL, &live, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
         config_live_free(config);
         if (r == -EINVAL)

@@ -15,6 +15,7 @@ struct address {
         uint8_t family; /* AF_INET or AF_INET6 */
         uint16_t port;  /* host byte order; 0 = none given */
         uint8_t bytes[16];
+        uint32_t scope; /* index of the interface of a link-local IPv6 address; 0 = none */
 };
 
 struct network {
@@ -40,3 +41,13 @@ bool network_contains(const struct network *network, const uint8_t *bytes);
 
 /* Sorts @n addresses that lie one after the other and removes duplicates. Return: how many are left. */
 uint32_t addresses_sort(int family, void *addresses, uint32_t n);
+
+/*
+ * From text, strictly: no names, scopes, short or octal forms. Both return 0, or -EINVAL with @ret
+ * untouched.
+ */
+
+/* ADDR, ADDR:PORT, [V6] or [V6]:PORT; without a port it is 0. */
+int address_from_text(const char *text, struct address *ret);
+/* ADDR/PREFIX, or ADDR alone; bits beyond the prefix must be 0. */
+int network_from_text(const char *text, struct network *ret);

@@ -30,7 +30,6 @@ struct notify {
         int fd; /* -1: nobody listens */
         struct sockaddr_un address;
         socklen_t n_address;
-        bool watched; /* signs of life are wanted */
         struct timer watchdog;
         char states[STATES_MAX][64]; /* not sent yet, oldest first */
         size_t n_states;
@@ -109,21 +108,9 @@ void notify_beat(struct notify *n)
         notify_flush(n);
 }
 
-void notify_alive(struct notify *n)
-{
-        if (n->watched)
-                (void)notify_send(n, "WATCHDOG=1");
-}
-
-void notify_starting(struct notify *n)
-{
-        if (n->fd >= 0)
-                (void)notify_send(n, "EXTEND_TIMEOUT_USEC=30000000");
-}
-
 static void notify_on_watchdog(void *userdata)
 {
-        notify_alive(userdata);
+        (void)notify_send(userdata, "WATCHDOG=1");
 }
 
 /* A path, or a name in the abstract name space after '@'; what else there is we can't reach. */
@@ -154,15 +141,13 @@ int notify_new(struct notify **ret, sd_event *event)
                 return -ENOMEM;
         n->fd = -1;
         notify_open_socket(n);
-        if (n->fd >= 0 && sd_watchdog_enabled(false, &usec) > 0) {
+        if (n->fd >= 0 && sd_watchdog_enabled(false, &usec) > 0)
                 r = timer_init(&n->watchdog, event, USEC_PER_MSEC, notify_on_watchdog, n);
-                n->watched = r == 0;
-        }
         if (r < 0) {
                 notify_free(n);
                 return r;
         }
-        if (n->watched)
+        if (n->watchdog.source)
                 timer_set_period(&n->watchdog, usec / 3 + 1);
         *ret = n;
         return 0;

@@ -27,11 +27,5 @@ void notify_stopping(struct notify *n);
 /* A line for people; only the last one counts. */
 void notify_status(struct notify *n, const char *status);
 
-/* A sign of life in the middle of work during which the loop does not run. */
-void notify_alive(struct notify *n);
-
-/* The same before READY: asks for more time. */
-void notify_starting(struct notify *n);
-
 /* For every second: sends what could not be sent. */
 void notify_beat(struct notify *n);

@@ -178,7 +178,7 @@ static_assert(sizeof(struct khs_entry) == 8, "format");
 #define KHS_ANSWERS_AUTO 0U
 #define KHS_ANSWERS_ALL  0xffffU
 
-enum khs_order { KHS_ORDER_ROTATE, KHS_ORDER_RANDOM, KHS_ORDER_STICKY, KHS_ORDER_ZONE };
+enum khs_order { KHS_ORDER_ROTATE, KHS_ORDER_RANDOM, KHS_ORDER_STICKY, KHS_ORDER_ZONE, KHS_ORDER_NODE };
 enum khs_family { KHS_FAMILY_ANY, KHS_FAMILY_IPV4, KHS_FAMILY_IPV6 };
 
 /* record.status: state, reason, source (8 bits each) */

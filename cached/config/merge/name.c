@@ -1,5 +1,11 @@
 /*
- * Names, see config/name.h.
+ * Names as an administrator writes them, completed to S.N.
+ *
+ * The full form is taken too, since that is what people copy out of a program's configuration; a
+ * name in another cluster's domain is refused by its own error, because nothing here could serve it.
+ *
+ * The namespace is looked up each time that the configuration is read: a pod's service account and
+ * search list are there before the daemon and do not change, and on a node neither says anything.
  */
 
 #include <errno.h>
@@ -8,15 +14,15 @@
 #include <strings.h>
 
 #include "answer/name.h"
+#include "base/file.h"
 #include "base/util.h"
-#include "config/file/file.h"
 #include "config/keys/value.h"
-#include "config/name.h"
+#include "config/merge/name.h"
 
 #define SMALL_FILE_MAX (256U << 10)
 #define SEARCH_MAX     64U /* domains; glibc before 2.26 took 6 */
 
-static void copy_lower(char *ret, const char *text, size_t n_text)
+static void name_copy(char *ret, const char *text, size_t n_text)
 {
         for (size_t i = 0; i < n_text; i++)
                 ret[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
@@ -24,7 +30,7 @@ static void copy_lower(char *ret, const char *text, size_t n_text)
 }
 
 /* What may follow S.N: nothing, ".svc", ".svc.D" or ".svc.D.". */
-static int tail_parse(const char *tail, const char *domain)
+static int name_check_tail(const char *tail, const char *domain)
 {
         size_t n_domain = strlen(domain);
 
@@ -54,14 +60,14 @@ int config_name_parse(struct config_name *ret, const char *text, const char *dom
         }
         if (!config_label_valid(text, n_service) || !config_label_valid(namespace, n_namespace))
                 return -EINVAL;
-        r = tail_parse(tail, domain);
+        r = name_check_tail(tail, domain);
         if (r < 0)
                 return r;
         if (n_service + 1 + n_namespace + strlen(".svc.") + strlen(domain) > KHS_NAME_MAX)
                 return -ENAMETOOLONG;
 
-        copy_lower(ret->service, text, n_service);
-        copy_lower(ret->namespace, namespace, n_namespace);
+        name_copy(ret->service, text, n_service);
+        name_copy(ret->namespace, namespace, n_namespace);
         strcpy(ret->key, ret->service);
         strcat(ret->key, ".");
         strcat(ret->key, ret->namespace);
@@ -69,14 +75,14 @@ int config_name_parse(struct config_name *ret, const char *text, const char *dom
 }
 
 /* -ENOENT: the file says nothing that can be used. */
-static int from_service_account(const char *path, char **ret)
+static int namespace_from_account(const char *path, char **ret)
 {
         _cleanup_(cleanup_free) char *text = NULL;
         const char *cursor, *word;
         size_t n_text, n_word;
         int r;
 
-        r = config_slurp(path, SMALL_FILE_MAX, &text, &n_text);
+        r = file_read(path, SMALL_FILE_MAX, &text, &n_text);
         if (r < 0)
                 return r == -ENOMEM ? r : -ENOENT;
         cursor = text;
@@ -87,7 +93,7 @@ static int from_service_account(const char *path, char **ret)
 }
 
 /* Splits the words of a "search" or "domain" line in place. */
-static size_t split_search(char *line, const char **ret)
+static size_t namespace_split_search(char *line, const char **ret)
 {
         const char *cursor = line, *word;
         size_t n_word, n = 0;
@@ -105,7 +111,7 @@ static size_t split_search(char *line, const char **ret)
 }
 
 /* As resolv.conf(5): the last "search" or "domain" counts. */
-static int from_resolv_conf(const char *path, const char *domain, char **ret)
+static int namespace_from_resolv_conf(const char *path, const char *domain, char **ret)
 {
         _cleanup_(cleanup_free) char *text = NULL;
         const char *search[SEARCH_MAX + 1] = { NULL };
@@ -115,7 +121,7 @@ static int from_resolv_conf(const char *path, const char *domain, char **ret)
         size_t n_text;
         int r;
 
-        r = config_slurp(path, SMALL_FILE_MAX, &text, &n_text);
+        r = file_read(path, SMALL_FILE_MAX, &text, &n_text);
         if (r < 0)
                 return r == -ENOMEM ? r : -ENOENT;
         rest = text;
@@ -123,7 +129,7 @@ static int from_resolv_conf(const char *path, const char *domain, char **ret)
                 if (strncmp(line, "search", 6) != 0 && strncmp(line, "domain", 6) != 0)
                         continue;
                 if (line[6] == ' ' || line[6] == '\t')
-                        search[split_search(line + 7, search)] = NULL;
+                        search[namespace_split_search(line + 7, search)] = NULL;
         }
         if (khs_name_search(search, &zone, namespace) == 0)
                 return -ENOENT;
@@ -135,9 +141,9 @@ int config_namespace_auto(const struct config_origin *origin, const char *domain
         int r = -ENOENT;
 
         if (origin->service_account_namespace)
-                r = from_service_account(origin->service_account_namespace, ret);
+                r = namespace_from_account(origin->service_account_namespace, ret);
         if (r == -ENOENT && origin->resolv_conf)
-                r = from_resolv_conf(origin->resolv_conf, domain, ret);
+                r = namespace_from_resolv_conf(origin->resolv_conf, domain, ret);
         if (r == -ENOENT)
                 r = config_label_parse("default", ret);
         return r;

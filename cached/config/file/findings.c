@@ -1,8 +1,11 @@
 /*
- * Findings, see config/file/report.h.
+ * Findings are kept rather than logged at once, since a reload decides only at the end which version
+ * of a file they are about.
  *
- * What stands in a file is quoted with care: it goes to a terminal or a journal, and a no-break
- * space or an escape sequence that looks like nothing must be seen.
+ * What a file says is quoted with care: it goes to a terminal or a journal, and a no-break space or
+ * an escape sequence that looks like nothing must be seen.
+ *
+ * Without memory for its message a finding still counts, like those beyond the limit.
  */
 
 #include <stdarg.h>
@@ -11,8 +14,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "base/util.h"
-#include "config/file/report.h"
+#include "config/file/findings.h"
 
 /* Appends the bytes, all but printable ASCII as \xNN. */
 static void escape(struct config_quote *quote, size_t at, const char *text, size_t n_text)
@@ -55,65 +57,45 @@ static struct config_quote plain(const char *text)
 }
 
 /* "FILE:LINE: [SECTION] KEY: " with whatever is known. */
-static int format_place(const struct config_place *place, char **ret)
+static void place_write(FILE *message, const struct config_place *place)
 {
-        struct config_quote section = { "" }, key = { "" };
-        char line[16] = "";
-        const char *gap = "";
-
+        (void)fputs(place->path, message);
         if (place->line > 0)
-                snprintf(line, sizeof(line), ":%u", (unsigned int)place->line);
+                (void)fprintf(message, ":%u", (unsigned int)place->line);
+        (void)fputs(": ", message);
         if (place->section)
-                section = plain(place->section);
+                (void)fprintf(message, "[%s]%s", plain(place->section).text, place->key ? " " : ": ");
         if (place->key)
-                key = plain(place->key);
-        if (place->section && place->key)
-                gap = " ";
-        return asprintf(ret, "%s%s: %s%s%s%s%s%s", place->path, line, place->section ? "[" : "", section.text,
-                        place->section ? "]" : "", gap, key.text, place->section || place->key ? ": " : "");
-}
-
-static int findings_push(struct config_findings *findings, struct config_finding finding)
-{
-        struct config_finding *items;
-
-        items = realloc(findings->items, (findings->n_items + 1) * sizeof(*items));
-        if (!items)
-                return -1;
-        items[findings->n_items++] = finding;
-        findings->items = items;
-        return 0;
+                (void)fprintf(message, "%s: ", plain(place->key).text);
 }
 
 void config_findings_add(struct config_findings *findings, int priority, const struct config_place *place,
                          const char *format, ...)
 {
-        _cleanup_(cleanup_free) char *detail = NULL, *prefix = NULL;
         struct config_finding finding = { .line = place->line, .priority = priority };
+        struct config_finding *items;
+        size_t n_message;
+        FILE *message;
         va_list args;
-        int r;
 
         findings->n_errors += priority <= LOG_ERR;
         if (findings->n_items >= CONFIG_FINDINGS_MAX)
                 return;
-
+        items = reallocarray(findings->items, findings->n_items + 1, sizeof(*items));
+        if (!items)
+                return;
+        findings->items = items;
+        message = open_memstream(&finding.message, &n_message);
+        if (!message)
+                return;
+        place_write(message, place);
         va_start(args, format);
-        r = vasprintf(&detail, format, args);
+        (void)vfprintf(message, format, args);
         va_end(args);
-        if (r < 0)
-                detail = NULL;
-        if (r >= 0)
-                r = format_place(place, &prefix);
-        if (r < 0)
-                prefix = NULL;
-        if (r >= 0)
-                r = asprintf(&finding.message, "%s%s", prefix, detail);
-        if (r < 0)
-                finding.message = NULL;
-        if (r < 0 || findings_push(findings, finding) < 0) {
+        if (fclose(message) == 0)
+                items[findings->n_items++] = finding;
+        else
                 free(finding.message);
-                findings->no_memory = true;
-        }
 }
 
 /* Insertion sort: at most CONFIG_FINDINGS_MAX, nearly sorted, and it is stable. */

@@ -5,8 +5,8 @@
  * the file is going to be used.
  *
  * Every finding reads "FILE:LINE: [SECTION] KEY: what was found, what was expected". Of one file
- * only the first CONFIG_FINDINGS_MAX are kept, so that a file of a million bad lines can't fill a
- * journal; all are counted.
+ * only the first CONFIG_FINDINGS_MAX are kept, so that a file of a million bad lines cannot fill
+ * a journal; all are counted.
  */
 
 #include <stdbool.h>
@@ -26,7 +26,6 @@ struct config_findings {
         struct config_finding *items;
         size_t n_items;
         size_t n_errors; /* kept or not */
-        bool no_memory;  /* sticky: a finding was lost */
 };
 
 /* Where a finding is. Any part may be missing: 0 or NULL. */
