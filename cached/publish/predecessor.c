@@ -117,6 +117,17 @@ uint32_t predecessor_version(const struct predecessor *p)
         return p ? p->version : 0;
 }
 
+bool predecessor_next(const struct predecessor *p, uint32_t *cursor, char ret[static 256])
+{
+        struct khs_found found;
+
+        while (p && khs_view_next(&p->file.view, cursor, &found, ret) == 0) {
+                if (!(found.record.key & KHS_REC_ALIAS))
+                        return true;
+        }
+        return false;
+}
+
 static const char *predecessor_load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
 {
         char *ret = p->strings + p->n_strings;
