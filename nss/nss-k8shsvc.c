@@ -88,8 +88,7 @@ static KHS_NOINLINE void write_canonical(const struct khs_lookup *l, char *ret)
         const char *key = khs_lookup_canonical(l, &n_key);
 
         ret = nss_name_write(key, n_key, ret);
-        ret[l->view->n_zone] = '\0';
-        khs_view_copy_bytes(l->view, KHS_ZONE_WORD, l->view->n_zone, ret);
+        memcpy(ret, l->view->zone, l->view->n_zone + 1U);
 }
 
 static KHS_NOINLINE void fill(const struct request *q, const struct khs_lookup *l)

@@ -41,14 +41,13 @@ static KHS_NOINLINE size_t append_namespace(struct khs_lookup *l)
 {
         const struct khs_view *view = l->view;
         char *at = l->name.text + l->name.len + 1;
-        const struct khs_zone zone = khs_view_zone(view);
+        const struct khs_zone zone = { view->zone, view->n_zone };
         size_t n = l->search ? khs_name_search(l->search, &zone, at) : 0;
 
         _Static_assert(sizeof(l->name.text) >= 3 * (KHS_LABEL_MAX + 1), "room for two labels and the namespace");
         if (n == 0) {
                 n = view->n_namespace;
-                khs_view_copy_bytes(view, KHS_NAMESPACE_WORD, (uint32_t)n + 1, at - 1);
-                at[n] = '\0';
+                memcpy(at, view->namespace, n);
         }
         if (n == 0)
                 return 0;

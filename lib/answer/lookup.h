@@ -65,7 +65,7 @@ struct khs_lookup {
 static inline int khs_lookup_begin(struct khs_lookup *l, const struct khs_pin *pin, const char *name, size_t n_name,
                                    const char *const *search)
 {
-        const struct khs_zone zone = khs_view_zone(pin->view);
+        const struct khs_zone zone = { pin->view->zone, pin->view->n_zone };
 
         l->view = pin->view;
         l->now_ds = pin->now_ds;

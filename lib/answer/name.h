@@ -15,8 +15,7 @@
  *       two labels                              pod HOST of S in C, else S.N
  *       three labels                            pod HOST of S.N
  *
- * localhost and *.localhost are never ours. Pure functions over private memory, but for the zone, which
- * may lie in a table.
+ * localhost and *.localhost are never ours. Pure functions over private memory.
  */
 
 #include <stdbool.h>
@@ -24,7 +23,12 @@
 #include <stdint.h>
 
 #include "answer/target.h" /* KHS_NAME_MAX, KHS_LABEL_MAX */
-#include "read/view.h"     /* struct khs_zone */
+
+/* The cluster domain, in lower case. */
+struct khs_zone {
+        const char *bytes;
+        size_t n; /* its length; 0: none */
+};
 
 struct khs_name {
         char text[256]; /* lower case, without final dot and without .svc[.D]; NUL-terminated */

@@ -138,8 +138,7 @@ static KHS_NOINLINE size_t write_name(const struct khs_view *view, const struct 
         ret += found->n_key;
         memcpy(ret, SVC, strlen(SVC));
         ret += strlen(SVC);
-        khs_view_copy_bytes(view, KHS_ZONE_WORD, view->n_zone, ret);
-        ret[view->n_zone] = '\0';
+        memcpy(ret, view->zone, view->n_zone + 1U);
         return n_host + n_rest;
 }
 

@@ -99,9 +99,30 @@ void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, ui
                 ret[i] = khs_load_relaxed(map + word + i);
 }
 
+void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
+{
+        const uint32_t *map = view->map;
+        uint32_t bytes;
+
+        for (; n >= 4; n -= 4, ret += 4) {
+                bytes = load(view, map, word++);
+                memcpy(ret, &bytes, 4);
+        }
+        if (n == 0)
+                return;
+        for (bytes = load(view, map, word); n > 0; n--, bytes >>= 8)
+                *ret++ = (char)bytes;
+}
+
+static void load_text(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
+{
+        khs_view_copy_bytes(view, word, n, ret);
+        ret[n] = '\0';
+}
+
 /* A word of the static part by the name of the field that it is, or begins with. */
 #define STATIC_WORD(field) ((uint32_t)(offsetof(struct khs_table_static, field) / 4))
-#define HEAD_WORDS         KHS_ZONE_WORD /* all that the geometry is made of */
+#define HEAD_WORDS         STATIC_WORD(zone) /* all that the geometry is made of */
 #define HEAD(field)        head[STATIC_WORD(field)]
 
 /* Of the static part, in pieces that small stacks have room for. */
@@ -151,14 +172,19 @@ static int init_geometry(struct khs_view *view, const uint32_t *head)
         return 0;
 }
 
-/* What lies behind the zone, and the sum over all. */
+/* The texts, and the sum over all. */
 static int init_rest(struct khs_view *view)
 {
-        uint32_t n_namespace = khs_view_load(view, KHS_NAMESPACE_WORD) & 0xff;
+        uint32_t namespace[(1 + sizeof(((struct khs_table_static *)NULL)->namespace)) / 4]; /* its length comes first */
 
-        if (static_crc(view) != khs_view_load(view, STATIC_WORD(checksum)) || n_namespace > KHS_NAMESPACE_MAX)
+        khs_view_copy(view, STATIC_WORD(namespace_len), namespace, sizeof(namespace) / 4);
+        if (static_crc(view) != khs_view_load(view, STATIC_WORD(checksum)) ||
+            *(uint8_t *)namespace >= sizeof(view->namespace))
                 return -EBADMSG;
-        view->n_namespace = (uint8_t)n_namespace;
+        load_text(view, STATIC_WORD(zone), view->n_zone, view->zone);
+        view->n_namespace = *(uint8_t *)namespace;
+        memcpy(view->namespace, (char *)namespace + 1, view->n_namespace);
+        view->namespace[view->n_namespace] = '\0';
         return 0;
 }
 
@@ -349,27 +375,6 @@ int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, st
         return r == -EAGAIN ? search_again(view, hash, key, n_key, ret) : r;
 }
 
-void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
-{
-        const uint32_t *map = view->map;
-        uint32_t bytes;
-
-        for (; n >= 4; n -= 4, ret += 4) {
-                bytes = load(view, map, word++);
-                memcpy(ret, &bytes, 4);
-        }
-        if (n == 0)
-                return;
-        for (bytes = load(view, map, word); n > 0; n--, bytes >>= 8)
-                *ret++ = (char)bytes;
-}
-
-static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
-{
-        khs_view_copy_bytes(view, word, n_key, ret);
-        ret[n_key] = '\0';
-}
-
 __attribute__((cold)) int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char *key)
 {
         uint32_t ref = khs_view_load_acquire(view, view->idx_word + i * 2 + 1);
@@ -381,7 +386,7 @@ __attribute__((cold)) int khs_view_entry(const struct khs_view *view, uint32_t i
         if (r < 0)
                 return r;
         if (key)
-                load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
+                load_text(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
         if (khs_view_load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
                 return -EAGAIN;
         return khs_found_valid(view, ret) ? 0 : -EAGAIN;
@@ -425,7 +430,7 @@ __attribute__((cold)) int khs_found_alias(const struct khs_view *view, const str
                 return -EBADMSG;
         n_key = khs_view_load(view, found->v4_word);
         if (n_key >= 1 && n_key <= KHS_KEY_MAX && (n_key + 3) / 4 <= room - 1) {
-                load_key(view, found->v4_word + 1, n_key, ret);
+                load_text(view, found->v4_word + 1, n_key, ret);
                 return khs_found_valid(view, found) ? (int)n_key : -EBUSY;
         }
         return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;
