@@ -38,11 +38,13 @@ static bool room_align(struct room *room, size_t alignment)
         return room_take(room, -(uintptr_t)room->next & (alignment - 1), &skipped);
 }
 
-char *nss_name_write(const char *key, size_t n_key, char *ret)
+void nss_name_write(const char *key, size_t n_key, const char *zone, size_t n_zone, char *ret)
 {
         memcpy(ret, key, n_key);
         memcpy(ret + n_key, NSS_SVC, sizeof(NSS_SVC) - 1);
-        return ret + n_key + sizeof(NSS_SVC) - 1;
+        ret += n_key + sizeof(NSS_SVC) - 1;
+        memcpy(ret, zone, n_zone);
+        ret[n_zone] = '\0';
 }
 
 int nss_plan_tuples(char *buffer, size_t n_buffer, size_t n, size_t n_name, struct nss_tuples *ret)

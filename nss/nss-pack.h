@@ -60,5 +60,4 @@ static inline size_t nss_name_size(size_t n_key, size_t n_zone)
         return n_key + sizeof(NSS_SVC) - 1 + n_zone + 1;
 }
 
-/* All but the zone and the NUL. Returns where they go. */
-char *nss_name_write(const char *key, size_t n_key, char *ret);
+void nss_name_write(const char *key, size_t n_key, const char *zone, size_t n_zone, char *ret);

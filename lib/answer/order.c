@@ -5,27 +5,6 @@
 #include "answer/order.h"
 #include "table/bytes.h"
 
-bool khs_order_keeps(uint32_t policy)
-{
-        uint32_t answers = khs_policy_answers(policy);
-
-        return answers != KHS_ANSWERS_ALL && answers != 1;
-}
-
-static uint32_t at_most(uint32_t n, uint32_t limit)
-{
-        return n < limit ? n : limit;
-}
-
-uint32_t khs_order_count(uint32_t policy, uint32_t n)
-{
-        uint32_t answers = khs_policy_answers(policy);
-
-        if (answers == KHS_ANSWERS_ALL)
-                return n;
-        return at_most(n, answers == KHS_ANSWERS_AUTO ? KHS_AUTO_ANSWERS : at_most(answers, KHS_CANDIDATES));
-}
-
 /* xorshift-multiply (Wellons' lowbias32): bijective, so uniform positions stay uniform. */
 static uint32_t scramble(uint32_t x)
 {

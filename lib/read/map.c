@@ -13,13 +13,7 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/stat.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "read/map.h"
 #include "read/process.h"
@@ -85,132 +79,6 @@ __attribute__((cold)) enum khs_alive khs_table_alive(const struct khs_view *view
         if (age_ok(age_boot, KHS_SILENT_DS))
                 return KHS_ALIVE;
         return age_ok(age_real, orphan_max) || age_ok(age_boot, orphan_max) ? KHS_SILENT : KHS_DEAD;
-}
-
-/* ---- opening ---- */
-
-/*
- * Raw system calls: the functions of the C library are cancellation points, and its fstat() is a
- * symbol that older ones have not got.
- */
-static int raw_open(int dir_fd, const char *path, int flags)
-{
-        long fd = syscall(SYS_openat, dir_fd, path, flags | O_CLOEXEC, 0);
-
-        return fd < 0 ? -errno : (int)fd;
-}
-
-static void raw_close(int fd)
-{
-        if (fd >= 0)
-                (void)syscall(SYS_close, fd);
-}
-
-/* What matters of a struct statx, which is too large to be kept on small stacks. */
-struct status {
-        uint64_t device, inode, size;
-        uint32_t owner;
-        uint16_t mode;
-};
-
-static __attribute__((noinline)) int raw_statx(int fd, struct status *ret)
-{
-        struct statx stat;
-
-        if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat) < 0)
-                return -errno;
-        *ret = (struct status){
-                .device = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor,
-                .inode = stat.stx_ino,
-                .size = stat.stx_size,
-                .owner = stat.stx_uid,
-                .mode = stat.stx_mode,
-        };
-        return 0;
-}
-
-/* The table's file, if it is one that we may believe. */
-static __attribute__((cold)) int open_checked(const char *dir, struct status *ret)
-{
-        struct status dir_status;
-        int dir_fd, fd = -1, r;
-
-        dir_fd = raw_open(AT_FDCWD, dir, O_PATH | O_DIRECTORY);
-        if (dir_fd < 0)
-                return dir_fd;
-        r = raw_statx(dir_fd, &dir_status);
-        if (r == 0)
-                r = fd = raw_open(dir_fd, KHS_TABLE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-        raw_close(dir_fd);
-        if (r < 0)
-                return r;
-
-        r = raw_statx(fd, ret);
-        if (r == 0 && !S_ISREG(ret->mode))
-                r = -EBADMSG;
-        if (r == 0 && ret->mode & 022)
-                r = -EPERM;
-        /* In a user namespace root's files may show another owner: the directory's, then. */
-        if (r == 0 && ret->owner != 0 && ret->owner != dir_status.owner)
-                r = -EPERM;
-        if (r < 0) {
-                raw_close(fd);
-                return r;
-        }
-        return fd;
-}
-
-static __attribute__((cold)) int map_file(int fd, uint64_t size, struct khs_view *ret)
-{
-        void *map;
-        int r;
-
-        if (size < KHS_HEADER_SIZE || size > (uint64_t)KHS_MAX_FILE_PAGES * KHS_TABLE_PAGE)
-                return -EBADMSG;
-        if (size > SIZE_MAX / 2)
-                return -ENOMEM; /* a 32-bit process */
-        map = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
-        if (map == MAP_FAILED)
-                return -ENOMEM;
-        (void)madvise(map, (size_t)size, MADV_DONTDUMP);
-        r = khs_view_init(ret, map, -1, size);
-        if (r < 0)
-                (void)munmap(map, (size_t)size);
-        return r;
-}
-
-__attribute__((cold)) int khs_table_open(const char *dir, enum khs_open_mode mode, const struct khs_table_file *known,
-                                         struct khs_table_file *ret)
-{
-        int saved_errno = errno, fd, r;
-        struct status status;
-
-        fd = r = open_checked(dir, &status);
-        if (r >= 0) {
-                ret->device = status.device;
-                ret->inode = status.inode;
-                if (known && known->device == ret->device && known->inode == ret->inode)
-                        r = -EALREADY;
-                else if (mode == KHS_OPEN_MAP)
-                        r = map_file(fd, status.size, &ret->view);
-                else
-                        r = khs_view_init(&ret->view, NULL, fd, status.size);
-                if (mode == KHS_OPEN_MAP || r < 0)
-                        raw_close(fd);
-        }
-        errno = saved_errno;
-        return r;
-}
-
-void khs_table_close(struct khs_table_file *file)
-{
-        int saved_errno = errno;
-
-        if (file->view.map)
-                (void)munmap((void *)file->view.map, (size_t)file->view.n_words * 4);
-        else
-                raw_close(file->view.fd);
-        errno = saved_errno;
 }
 
 /* ---- the maps of this process ---- */
@@ -375,55 +243,20 @@ static enum usable pin_usable(struct khs_pin *pin)
         return ret;
 }
 
-/* Where the file that has the name is of no use, the one before may still be. */
-static __attribute__((noinline, cold)) int back_to_map(struct khs_pin *pin)
+/* By pread(2). Where the file that has the name is of no use, the map of the previous one may be. */
+static int enter_own(struct khs_pin *pin)
 {
-        if (pin_usable(pin) <= MAP_SUPERSEDED)
-                return 0;
-        pin->count = NULL;
-        pin->fd = -1; /* nothing is left to be closed */
-        return -ENOTCONN;
-}
-
-/* The pread path: a view of this lookup's own. */
-static __attribute__((noinline, cold)) int open_own(struct khs_pin *pin)
-{
-        struct status status;
-
         pin->saved_errno = errno;
-        pin->fd = open_checked(K8SHSVC_RUNDIR, &status);
-        if (pin->fd >= 0 && (status.size % KHS_TABLE_PAGE || status.size / KHS_TABLE_PAGE > KHS_MAX_FILE_PAGES)) {
-                raw_close(pin->fd);
-                pin->fd = -EBADMSG;
-        }
-        if (pin->fd < 0) {
-                errno = pin->saved_errno;
-                return -ENOTCONN;
-        }
-        pin->count = NULL;
-        pin->n_pages = (uint32_t)(status.size / KHS_TABLE_PAGE);
-        return 0;
-}
-
-__attribute__((cold)) int khs_map_read(struct khs_pin *pin, struct khs_view *own)
-{
-        own->fd = pin->fd;
-        pin->view = own;
-        if (khs_view_init(own, NULL, pin->fd, (uint64_t)pin->n_pages * KHS_TABLE_PAGE) == 0) {
-                if ((int32_t)(khs_view_generation(own) - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) > 0)
-                        __atomic_store_n(&newest_read, khs_view_generation(own), __ATOMIC_RELAXED);
-                if (khs_table_alive(own, &pin->now_ds) != KHS_DEAD)
+        if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, &pin->own) == 0) {
+                pin->count = NULL;
+                pin->view = &pin->own.view;
+                if (!is_outdated(pin->view))
+                        __atomic_store_n(&newest_read, khs_view_generation(pin->view), __ATOMIC_RELAXED);
+                if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
                         return 0;
+                khs_map_leave(pin);
         }
-        khs_map_leave_own(pin);
-        return back_to_map(pin);
-}
-
-static int enter_own(struct khs_pin *pin, struct khs_view *own)
-{
-        if (open_own(pin) < 0)
-                return back_to_map(pin);
-        return own ? khs_map_read(pin, own) : -EXDEV;
+        return pin_usable(pin) <= MAP_SUPERSEDED ? 0 : -ENOTCONN;
 }
 
 /* How this process reads; found out once. */
@@ -443,12 +276,12 @@ static uint32_t how_it_reads(void)
 }
 
 /* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
-static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin, struct khs_view *own)
+static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin)
 {
         bool cannot, busy;
 
         if (how_it_reads() == READS_FILE)
-                return enter_own(pin, own);
+                return enter_own(pin);
         remap();
         /*
          * Nothing can be mapped; or another thread is at it, or was when it left by longjmp() for good.
@@ -463,13 +296,13 @@ static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin, struc
                 if (!cannot && !busy)
                         return 0;
                 khs_map_leave(pin);
-                return enter_own(pin, own);
+                return enter_own(pin);
         case MAP_DEAD:
-                return cannot || busy ? enter_own(pin, own) : -ENOTCONN;
+                return cannot || busy ? enter_own(pin) : -ENOTCONN;
         case MAP_OUTDATED:
-                return enter_own(pin, own);
+                return enter_own(pin);
         default:
-                return cannot || busy || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin, own) : -ENOTCONN;
+                return cannot || busy || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin) : -ENOTCONN;
         }
 }
 
@@ -485,18 +318,18 @@ static inline bool is_good(const struct khs_view *view, uint32_t *ret_now_ds)
                      khs_load_relaxed(map + HEADER_WORD(beat_real_ds)), ret_now_ds);
 }
 
-int khs_map_enter(struct khs_pin *pin, struct khs_view *own)
+int khs_map_enter(struct khs_pin *pin)
 {
         if (!pin_current(pin))
-                return enter_slow(pin, own);
+                return enter_slow(pin);
         if (__builtin_expect(is_good(pin->view, &pin->now_ds), true))
                 return 0;
         khs_map_leave(pin);
-        return enter_slow(pin, own);
+        return enter_slow(pin);
 }
 
-__attribute__((cold)) void khs_map_leave_own(struct khs_pin *pin)
+void khs_map_leave_own(struct khs_pin *pin)
 {
-        raw_close(pin->fd);
+        khs_table_close(&pin->own);
         errno = pin->saved_errno;
 }

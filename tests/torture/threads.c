@@ -143,9 +143,8 @@ static void *holder(void *userdata)
 
         for (uint32_t k = 0; !atomic_load_explicit(&stop, memory_order_relaxed); k++) {
                 uint32_t i = k % N_SERVICES, before = 0, after = 0;
-                struct khs_view own;
                 struct khs_pin pin;
-                int r = khs_map_enter(&pin, &own);
+                int r = khs_map_enter(&pin);
 
                 counts->n_lookups++;
                 if (r < 0) {
