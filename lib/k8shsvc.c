@@ -187,21 +187,20 @@ static int request_plan(struct khs_lookup *l, void *user)
 {
         struct request *q = user;
 
-        q->ports = (struct ports){ .wanted = q->port, .number = same_port(l, q->port) };
-        if (may_differ(l, q->port) && open_ports(l, q->port)) {
-                q->ports.attrs = &l->attrs;
-                q->ports.shared = khs_lookup_shared(l);
-        }
+        q->ports.attrs = NULL;
+        q->ports.number = same_port(l, q->port);
+        if (may_differ(l, q->port) && open_ports(l, q->port))
+                q->ports = (struct ports){ .wanted = q->port, .attrs = &l->attrs, .shared = khs_lookup_shared(l) };
         q->n = (size_t)l->v4.count + l->v6.count;
         return q->n <= q->n_max ? 0 : -ENOBUFS;
 }
 
-static void fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
-                        struct k8shsvc_addr *ret)
+KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
+                            struct k8shsvc_addr *ret)
 {
         for (uint32_t i = 0; i < n; i++)
                 ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
-        if (ports->shared)
+        if (ports->attrs && ports->shared)
                 khs_lookup_copy_endpoints(l, family, ret[0].addr, sizeof(*ret));
         else
                 khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
@@ -309,8 +308,8 @@ static int token_of_name(const struct khs_query *query, const struct khs_pin *pi
         int r;
 
         r = khs_lookup_begin(&l, query, pin);
-        if (r < 0)
-                return r;
+        if (r < 0 || !khs_name_valid(&l.name))
+                return -ENOENT;
         r = khs_lookup_find(&l);
         if (r < 0 && r != -ENOENT && r != -ENODATA) /* the latter: a pod that is not there */
                 return -EBUSY;

@@ -43,9 +43,9 @@ enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_a
 enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_address, int family, struct hostent *ret,
                                              char *buffer, size_t n_buffer, int *errnop, int *h_errnop);
 
-/* Where the answer of one call goes. */
+/* What one call asks for, and where its answer goes. */
 struct request {
-        int family; /* AF_UNSPEC: tuples; else a hostent */
+        struct khs_query query; /* AF_UNSPEC: tuples; else a hostent */
         char *buffer;
         size_t n_buffer;
         union {
@@ -70,53 +70,44 @@ static int request_plan(struct khs_lookup *l, void *user)
 
         (void)khs_lookup_canonical(l, &n_key);
         n_name = nss_name_size(n_key, l->view->n_zone);
-        if (q->family == AF_UNSPEC)
+        if (q->query.family == AF_UNSPEC)
                 return nss_plan_tuples(q->buffer, q->n_buffer, n, n_name, &q->tuples);
-        return nss_plan_host(q->buffer, q->n_buffer, q->family, n, n_name, &q->host);
-}
-
-/* In one place, for both families and both forms. */
-static void copy_addresses(const struct khs_lookup *l, int family, void *ret, size_t stride)
-{
-        khs_lookup_copy(l, family, ret, stride);
-}
-
-static void write_canonical(const struct khs_lookup *l, char *ret)
-{
-        size_t n_key;
-        const char *key = khs_lookup_canonical(l, &n_key);
-
-        nss_name_write(key, n_key, l->view->zone, l->view->n_zone, ret);
+        return nss_plan_host(q->buffer, q->n_buffer, q->query.family, n, n_name, &q->host);
 }
 
 static void request_fill(const struct khs_lookup *l, void *user)
 {
+        size_t n_key, n4 = l->v4.count, n6 = l->v6.count, step4 = 4, step6 = 16;
         const struct request *q = user;
+        void *addresses4, *addresses6;
+        const char *key = khs_lookup_canonical(l, &n_key);
+        char *name;
 
-        if (q->family == AF_UNSPEC) {
-                write_canonical(l, q->tuples.name);
-                nss_fill_tuples(&q->tuples, l->v4.count, l->v6.count);
-                if (l->v6.count > 0)
-                        copy_addresses(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
-                if (l->v4.count > 0)
-                        copy_addresses(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
-                return;
+        if (q->query.family == AF_UNSPEC) {
+                nss_fill_tuples(&q->tuples, n4, n6);
+                name = q->tuples.name;
+                addresses4 = q->tuples.tuples[n6].addr;
+                addresses6 = q->tuples.tuples[0].addr;
+                step4 = step6 = sizeof(struct gaih_addrtuple);
+        } else {
+                nss_fill_host(&q->host, q->query.family, n4 + n6);
+                name = q->host.name;
+                addresses4 = addresses6 = q->host.addresses;
         }
-        write_canonical(l, q->host.name);
-        nss_fill_host(&q->host, q->family, (size_t)l->v4.count + l->v6.count);
-        copy_addresses(l, q->family, q->host.addresses, q->family == AF_INET ? 4 : 16);
+        nss_name_write(key, n_key, l->view->zone, l->view->n_zone, name);
+        if (n4 > 0)
+                khs_lookup_copy(l, AF_INET, addresses4, step4);
+        if (n6 > 0)
+                khs_lookup_copy(l, AF_INET6, addresses6, step6);
 }
 
 /*
- * The meaning of a result for glibc. nss.texi: a module never sets *errnop to zero; ERANGE means
- * that the buffer is too small and nothing else.
+ * What an error means to glibc. nss.texi: a module never sets *errnop to zero; ERANGE means that the buffer
+ * is too small and nothing else.
  */
-static enum nss_status status(int r, int *errnop, int *h_errnop)
+static enum nss_status failure(int r, int *errnop, int *h_errnop)
 {
         switch (r) {
-        case 0:
-                *h_errnop = NETDB_SUCCESS;
-                return NSS_STATUS_SUCCESS;
         case -ERANGE:
                 *errnop = ERANGE;
                 *h_errnop = NETDB_INTERNAL;
@@ -138,20 +129,27 @@ static enum nss_status status(int r, int *errnop, int *h_errnop)
         }
 }
 
-static enum nss_status answer(struct request *q, const char *name, int *errnop, int *h_errnop)
+static inline enum nss_status status(int r, int *errnop, int *h_errnop)
 {
-        const struct khs_query query = {
-                .name = name, .n_name = strnlen(name, KHS_NAME_MAX + 2), .search = search_list(), .family = q->family
-        };
+        if (r < 0)
+                return failure(r, errnop, h_errnop);
+        *h_errnop = NETDB_SUCCESS;
+        return NSS_STATUS_SUCCESS;
+}
 
-        return status(khs_lookup(&query, request_plan, request_fill, q), errnop, h_errnop);
+/* Part of each entry point: 20 instructions less. */
+KHS_INLINE enum nss_status answer(struct request *q, int *errnop, int *h_errnop)
+{
+        q->query.n_name = strnlen(q->query.name, KHS_NAME_MAX + 2);
+        q->query.search = search_list();
+        return status(khs_lookup(&q->query, request_plan, request_fill, q), errnop, h_errnop);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
                                                      size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp)
 {
-        struct request q = { .family = AF_UNSPEC, .buffer = buffer, .n_buffer = n_buffer };
-        enum nss_status s = answer(&q, name, errnop, h_errnop);
+        struct request q = { .query = { .name = name, .family = AF_UNSPEC }, .buffer = buffer, .n_buffer = n_buffer };
+        enum nss_status s = answer(&q, errnop, h_errnop);
 
         if (s != NSS_STATUS_SUCCESS)
                 return s;
@@ -169,7 +167,7 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct ga
 static enum nss_status by_name(const char *name, int family, struct hostent *ret, char *buffer, size_t n_buffer,
                                int *errnop, int *h_errnop, char **canonp)
 {
-        struct request q = { .family = family, .buffer = buffer, .n_buffer = n_buffer };
+        struct request q = { .query = { .name = name, .family = family }, .buffer = buffer, .n_buffer = n_buffer };
         enum nss_status s;
 
         if (family != AF_INET && family != AF_INET6) {
@@ -177,7 +175,7 @@ static enum nss_status by_name(const char *name, int family, struct hostent *ret
                 *h_errnop = NO_DATA;
                 return NSS_STATUS_UNAVAIL;
         }
-        s = answer(&q, name, errnop, h_errnop);
+        s = answer(&q, errnop, h_errnop);
         if (s != NSS_STATUS_SUCCESS)
                 return s;
         nss_describe_host(&q.host, family, ret);

@@ -60,9 +60,12 @@ static size_t lookup_append_namespace(struct khs_lookup *l)
         const struct khs_view *view = l->view;
         const struct khs_zone zone = { view->zone, view->n_zone };
         char *at = l->name.text + l->name.len + 1;
-        size_t n = l->query->search ? khs_name_search(l->query->search, &zone, at) : 0;
+        size_t n;
 
         _Static_assert(sizeof(l->name.text) >= 3 * (KHS_LABEL_MAX + 1), "room for two labels and the namespace");
+        if (l->name.len >= 2 * (KHS_LABEL_MAX + 1)) /* no such labels */
+                return 0;
+        n = l->query->search ? khs_name_search(l->query->search, &zone, at) : 0;
         if (n == 0) {
                 n = view->n_namespace;
                 memcpy(at, view->namespace, n);
@@ -122,7 +125,8 @@ static int lookup_pod(struct khs_lookup *l, size_t n_key)
                 return -EAGAIN;
         if (l->n_pod > 0)
                 return 0;
-        return l->found.record.key & KHS_REC_HOSTS_COMPLETE ? -ENODATA : -ENOENT;
+        /* What no pod can be called is not a name of ours. */
+        return l->found.record.key & KHS_REC_HOSTS_COMPLETE && khs_name_valid(&l->name) ? -ENODATA : -ENOENT;
 }
 
 /*
@@ -169,23 +173,27 @@ static int lookup_form(struct khs_lookup *l)
         return n_text > 0 ? lookup_service(l, 0, n_text) : -ENOENT;
 }
 
-int khs_lookup_find(struct khs_lookup *l)
+static inline int lookup_find(struct khs_lookup *l)
 {
-        bool plain = l->name.n_labels == 2 && (l->name.in_cluster || !lookup_may_have_namespace(l));
         int r;
 
         do {
                 l->n_pod = 0;
                 if (l->n_tries++ >= MAX_TRIES)
                         return -EBUSY;
-                if (plain) { /* a service's name, or an alias */
-                        r = lookup_key(l, 0, l->name.len);
+                if (l->name.n_labels == 2 && (l->name.in_cluster || !lookup_may_have_namespace(l))) {
+                        r = lookup_key(l, 0, l->name.len); /* a service's name, or an alias */
                         if (r < 0 || !lookup_is_alias(l))
                                 return r;
                 }
                 r = lookup_form(l);
         } while (r == -EAGAIN);
         return r;
+}
+
+int khs_lookup_find(struct khs_lookup *l)
+{
+        return lookup_find(l);
 }
 
 /* Why no address can be served. */
@@ -460,7 +468,7 @@ int khs_lookup(const struct khs_query *query, int (*plan)(struct khs_lookup *l, 
                 return r;
         r = khs_lookup_begin(&l, query, &pin);
         while (r == 0) {
-                r = khs_lookup_find(&l);
+                r = lookup_find(&l);
                 if (r == 0)
                         r = lookup_choose(&l);
                 if (r < 0)

@@ -136,8 +136,8 @@ uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i);
 /* What the name was found to mean, without the domain: "S.N", "HOST.S.N"; it ends where its length says. */
 static inline const char *khs_lookup_canonical(const struct khs_lookup *l, size_t *ret_n)
 {
-        const char *text = l->name.text + (l->n_pod ? 0 : l->key_at);
+        bool pod = l->n_pod > 0;
 
-        *ret_n = l->key_at + l->found.n_key - (size_t)(text - l->name.text);
-        return text;
+        *ret_n = l->found.n_key + (pod ? l->key_at : 0U);
+        return l->name.text + (pod ? 0 : l->key_at);
 }

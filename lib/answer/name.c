@@ -9,7 +9,8 @@
  *     dots      00000100010000000100010000000100000     one bit for each byte, by which labels are counted
  *     end       web-0.web.default                       without .svc.D
  *
- * Whether every byte is allowed falls out of the same steps.
+ * Whether DNS would allow the name is not looked at on the way: the table's keys are names that it allows, so a name
+ * that is found was one of them. khs_name_valid() is for those who must know it of a name that is not found.
  */
 
 #include <errno.h>
@@ -28,126 +29,103 @@
 typedef int8_t bytes __attribute__((vector_size(N_BYTES)));
 
 /* The result of comparing bytes as one bit each, the first byte's lowest. */
-static inline uint32_t name_bits(bytes compared)
+static inline uint16_t name_bits(bytes compared)
 {
 #ifdef __SSE2__
         typedef char chars __attribute__((vector_size(N_BYTES)));
 
-        return (uint32_t)__builtin_ia32_pmovmskb128((chars)compared);
+        return (uint16_t)__builtin_ia32_pmovmskb128((chars)compared);
 #else
         uint64_t words[2];
 
         memcpy(words, &compared, sizeof(words));
         for (int i = 0; i < 2; i++)
                 words[i] = (words[i] & KHS_ONES) * 0x0102040810204080ULL >> 56;
-        return (uint32_t)(words[0] | words[1] << 8);
+        return (uint16_t)(words[0] | words[1] << 8);
 #endif
 }
 
-/* Bytes in lower case, and one bit for each that our names may have, or that is a dot. */
-struct folded {
-        bytes lower;
-        uint32_t allowed, dots;
-};
-
-/* Allowed are the letters, digits and the hyphen of RFC 1123, the underscore that aliases may have, and the dot. */
-static inline struct folded name_fold_bytes(const void *text)
+/* Which bytes are low..high: moved to where high is the greatest that a byte can be. */
+static inline bytes name_in_range(bytes given, int8_t low, int8_t high)
 {
-        bytes given, lower, letters, others;
+        typedef uint8_t moved __attribute__((vector_size(N_BYTES)));
 
-        memcpy(&given, text, sizeof(given));
-        lower = given | 0x20;
-        letters = (lower >= 'a') & (lower <= 'z');
-        others = ((given >= '-') & (given <= '9') & (given != '/')) | (given == '_');
-        return (struct folded){
-                .lower = given | (letters & 0x20),
-                .allowed = name_bits(letters | others),
-                .dots = name_bits(given == '.'),
-        };
+        return (bytes)((moved)given + (uint8_t)(INT8_MAX - high)) > (int8_t)(INT8_MAX - high + low - 1);
 }
 
-/* The last bytes of a name, less than 16, which begin at `at`. Nothing beyond the name is read. */
-static inline struct folded name_fold_rest(char *ret, const char *text, size_t n_text, size_t at)
+/* The dots of a name, sixteen bytes a number. */
+#define N_DOTS ((KHS_NAME_MAX + N_BYTES - 1) / N_BYTES)
+
+/* Sixteen bytes in lower case. Return: where their dots are. */
+static inline uint16_t name_fold_bytes(bytes given, char *ret)
 {
-        uint32_t used = (1U << (n_text - at)) - 1, skipped = 0;
-        struct folded f;
+        bytes lower = given | (name_in_range(given, 'A', 'Z') & 0x20);
 
-        if (n_text >= N_BYTES) { /* together with some before them, once more */
-                skipped = (uint32_t)(at + N_BYTES - n_text);
-                f = name_fold_bytes(text + n_text - N_BYTES);
-                memcpy(ret + n_text - N_BYTES, &f.lower, N_BYTES);
-        } else {
-                uint64_t words[2] = { khs_load_tail(text, n_text), 0 };
-
-                if (n_text >= 8) {
-                        words[0] = khs_load64(text);
-                        words[1] = khs_load_tail(text + 8, n_text - 8);
-                }
-                f = name_fold_bytes(words);
-                memcpy(ret, &f.lower, N_BYTES);
-        }
-        f.allowed = (f.allowed >> skipped) | ~used;
-        f.dots = f.dots >> skipped & used;
-        return f;
+        memcpy(ret, &lower, sizeof(lower));
+        return name_bits(given == '.');
 }
 
-#define N_DOTS ((KHS_NAME_MAX + 63) / 64)
-
-/* The whole name, of at most KHS_NAME_MAX bytes, in lower case. Return: whether every byte is allowed. */
-static inline bool name_fold(char ret[static 256], const char *text, size_t n_text, uint64_t ret_dots[static N_DOTS])
+/* A name of less than sixteen bytes, of which nothing behind it is read. */
+static inline bytes name_load_short(const char *text, size_t n)
 {
-        uint32_t allowed = 0xffff;
-        struct folded f;
-        size_t at = 0;
+        typedef uint64_t words __attribute__((vector_size(N_BYTES)));
 
-        memset(ret_dots, 0, N_DOTS * sizeof(*ret_dots));
-        for (; at + N_BYTES <= n_text; at += N_BYTES) {
-                f = name_fold_bytes(text + at);
-                memcpy(ret + at, &f.lower, N_BYTES);
-                allowed &= f.allowed;
-                ret_dots[at / 64] |= (uint64_t)f.dots << at % 64;
-        }
-        if (at < n_text) {
-                f = name_fold_rest(ret, text, n_text, at);
-                allowed &= f.allowed;
-                ret_dots[at / 64] |= (uint64_t)f.dots << at % 64;
-        }
-        return allowed == 0xffff;
+        if (n < 8)
+                return (bytes)(words){ khs_load_tail(text, n), 0 };
+        return (bytes)(words){ khs_load64(text), khs_load_tail(text + 8, n - 8) };
 }
 
-/* Where a name in lower case ends without its .svc.D; at n, if that is not how it ends. */
+/*
+ * A whole name, 0 < n <= KHS_NAME_MAX, in lower case. Its last bytes are loaded together with some before them, and
+ * stored first: what is read next, from the beginning on, then was stored in one piece, for which a processor does not
+ * have to wait.
+ */
+KHS_INLINE void name_fold(char ret[static 256], const char *text, size_t n, uint16_t ret_dots[static N_DOTS])
+{
+        size_t rest = n % N_BYTES;
+        bytes given;
+
+        if (n < N_BYTES) {
+                ret_dots[0] = name_fold_bytes(name_load_short(text, n), ret);
+                return;
+        }
+        if (rest > 0) {
+                memcpy(&given, text + n - N_BYTES, N_BYTES);
+                ret_dots[n / N_BYTES] = (uint16_t)(name_fold_bytes(given, ret + n - N_BYTES) >> (N_BYTES - rest));
+        }
+        for (size_t at = 0; at + N_BYTES <= n; at += N_BYTES) {
+                memcpy(&given, text + at, N_BYTES);
+                *ret_dots++ = name_fold_bytes(given, ret + at);
+        }
+}
+
+/* Where a name ends without its .svc.D; at n, if that is not how it ends. */
 static inline size_t name_end(const char *text, size_t n, const struct khs_zone *zone)
 {
         size_t n_tail = N_SVC + 1 + zone->n;
         const char *tail = text + n - n_tail;
 
         if (zone->n == 0 || n <= n_tail || memcmp(tail, SVC ".", N_SVC + 1) != 0 ||
-            memcmp(tail + N_SVC + 1, zone->bytes, zone->n) != 0)
+            !khs_equal_bytes(tail + N_SVC + 1, zone->bytes, zone->n))
                 return n;
         return n - n_tail;
 }
 
-/* Counts the labels in the first n bytes. Return: whether each has a length that DNS allows. */
-static inline bool name_count_labels(struct khs_name *name, const uint64_t *dots, size_t n)
+/* Counts the labels in the first n bytes. */
+static inline void name_count_labels(struct khs_name *name, const uint16_t *dots, size_t n)
 {
-        size_t start = 0;
+        size_t n_labels = 1, n_first = n;
 
-        name->n_labels = 1;
-        name->n_first = (uint8_t)n;
-        for (size_t word = 0; word < n; word += 64, dots++) {
-                uint64_t left = n - word < 64 ? *dots & ((1ULL << (n - word)) - 1) : *dots;
+        for (size_t at = 0; at < n; at += N_BYTES) {
+                uint32_t left = *dots++ & (n - at < N_BYTES ? (1U << (n - at)) - 1 : UINT32_MAX);
 
                 for (; left; left &= left - 1) {
-                        size_t dot = word + (size_t)__builtin_ctzll(left);
-
-                        if (dot - start - 1 >= KHS_LABEL_MAX) /* as is -1 */
-                                return false;
-                        if (name->n_labels++ == 1)
-                                name->n_first = (uint8_t)dot;
-                        start = dot + 1;
+                        if (n_labels++ == 1)
+                                n_first = at + (size_t)__builtin_ctz(left);
                 }
         }
-        return n - start - 1 < KHS_LABEL_MAX;
+        name->n_labels = (uint8_t)n_labels;
+        name->n_first = (uint8_t)n_first;
 }
 
 static bool name_ends_with(const char *text, size_t n, const char *tail, size_t n_tail)
@@ -164,13 +142,15 @@ int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const 
 {
         bool final_dot = n_text > 0 && text[n_text - 1] == '.';
         size_t n = n_text - final_dot, end;
-        uint64_t dots[N_DOTS];
+        uint16_t dots[N_DOTS];
 
-        if (n == 0 || n > KHS_NAME_MAX || !name_fold(ret->text, text, n, dots))
+        if (n == 0 || n > KHS_NAME_MAX)
                 return -ENOENT;
-        end = name_end(ret->text, n, zone);
-        if (!name_count_labels(ret, dots, end))
-                return -ENOENT;
+        name_fold(ret->text, text, n, dots);
+        end = name_end(text, n, zone); /* most are in lower case */
+        if (end == n)
+                end = name_end(ret->text, n, zone);
+        name_count_labels(ret, dots, end);
 
         if (end == n) {
                 if (final_dot || name_is_localhost(ret->text, n))
@@ -188,21 +168,41 @@ int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const 
         return 0;
 }
 
+/* The letters, digits and the hyphen of RFC 1123, and the underscore that aliases may have. */
+static bool name_is_allowed(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+bool khs_name_valid(const struct khs_name *name)
+{
+        size_t n_label = 0;
+
+        for (size_t i = 0; i < name->len; i++) {
+                if (name->text[i] == '.' && n_label > 0)
+                        n_label = 0;
+                else if (!name_is_allowed(name->text[i]) || ++n_label > KHS_LABEL_MAX)
+                        return false;
+        }
+        return n_label > 0;
+}
+
 /* N of "N.svc.D", in any case and perhaps with a final dot. */
 static size_t name_search_namespace(const char *domain, const struct khs_zone *zone, char *ret)
 {
-        size_t n = strnlen(domain, KHS_NAME_MAX + 2), end; /* bounded: resolv.conf may hold anything */
-        uint64_t dots[N_DOTS];
-        char text[256];
+        size_t n_domain = strnlen(domain, KHS_NAME_MAX + 2); /* bounded: resolv.conf may hold anything */
+        uint16_t dots[N_DOTS];
+        struct khs_name name;
+        size_t n = n_domain > 0 && domain[n_domain - 1] == '.' ? n_domain - 1 : n_domain, end;
 
-        if (n > 0 && domain[n - 1] == '.')
-                n--;
-        if (n == 0 || n > KHS_NAME_MAX || !name_fold(text, domain, n, dots))
+        if (n == 0 || n > KHS_NAME_MAX)
                 return 0;
-        end = name_end(text, n, zone);
-        if (end == n || end > KHS_LABEL_MAX || dots[0] & ((1ULL << end) - 1))
+        name_fold(name.text, domain, n, dots);
+        end = name_end(name.text, n, zone);
+        name.len = (uint8_t)end;
+        if (end == n || memchr(name.text, '.', end) || !khs_name_valid(&name))
                 return 0;
-        memcpy(ret, text, end);
+        memcpy(ret, name.text, end);
         ret[end] = '\0';
         return end;
 }

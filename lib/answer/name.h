@@ -44,9 +44,14 @@ struct khs_name {
  * @n_text: its length
  * @zone:   D, lower case
  *
+ * Says nothing of bytes that no name has, nor of labels that are empty or too long: the table has no such key.
+ *
  * Return: 0, or -ENOENT: not a name that this project answers; @ret is then undefined.
  */
 int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const struct khs_zone *zone);
+
+/* Whether a name that was parsed is one that DNS allows, by its bytes and labels. */
+bool khs_name_valid(const struct khs_name *name);
 
 /**
  * khs_name_search() - the caller's namespace from its search list

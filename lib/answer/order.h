@@ -36,7 +36,7 @@ static inline uint32_t khs_order_count(uint32_t policy, uint32_t n)
 {
         uint32_t answers = khs_policy_answers(policy);
 
-        if (answers == KHS_ANSWERS_ALL)
+        if (n <= 1 || answers == KHS_ANSWERS_ALL)
                 return n;
         if (answers == KHS_ANSWERS_AUTO)
                 answers = KHS_AUTO_ANSWERS;

@@ -101,9 +101,9 @@ static inline uint32_t pin_line(const struct khs_pin *pin)
 }
 
 /* Whether a lookup of this process has read a newer file by itself: this one would go back in time. */
-static inline bool is_outdated(const struct khs_view *view)
+static inline bool is_outdated(uint32_t generation)
 {
-        return (int32_t)(khs_view_generation(view) - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
+        return (int32_t)(generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
 }
 
 static void unmap_retired(void)
@@ -160,7 +160,7 @@ static void remap_locked(void)
                 return;
         map->mapped = 1;
         /* What was read before this file was opened is no newer, whatever its number: a daemon may begin anew. */
-        if (is_outdated(&map->file.view))
+        if (is_outdated(khs_view_generation(&map->file.view)))
                 (void)__atomic_compare_exchange_n(&newest_read, &newest, khs_view_generation(&map->file.view), false,
                                                   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         if (c)
@@ -236,7 +236,7 @@ static enum usable pin_usable(struct khs_pin *pin)
                 ret = MAP_SUPERSEDED;
         if (khs_table_alive(pin->view, &pin->now_ds) == KHS_DEAD)
                 ret = MAP_DEAD;
-        if (is_outdated(pin->view))
+        if (is_outdated(khs_view_generation(pin->view)))
                 ret = MAP_OUTDATED;
         if (ret > MAP_SUPERSEDED)
                 khs_map_leave(pin);
@@ -250,7 +250,7 @@ static int enter_own(struct khs_pin *pin)
         if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, &pin->own) == 0) {
                 pin->count = NULL;
                 pin->view = &pin->own.view;
-                if (!is_outdated(pin->view))
+                if (!is_outdated(khs_view_generation(pin->view)))
                         __atomic_store_n(&newest_read, khs_view_generation(pin->view), __ATOMIC_RELAXED);
                 if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
                         return 0;
@@ -311,7 +311,8 @@ static inline bool is_good(const struct khs_view *view, uint32_t *ret_now_ds)
 {
         const uint32_t *map = view->map;
 
-        if (khs_load_acquire(map + HEADER_WORD(state)) != KHS_STATE_LIVE || is_outdated(view))
+        if (khs_load_acquire(map + HEADER_WORD(state)) != KHS_STATE_LIVE ||
+            is_outdated(khs_load_relaxed(map + HEADER_WORD(fixed.generation))))
                 return false;
         (void)khs_load_acquire(map + HEADER_WORD(beat_count));
         return beats(khs_load_relaxed(map + HEADER_WORD(beat_boot_ds)),

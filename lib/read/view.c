@@ -65,26 +65,30 @@ uint32_t khs_view_pread(const struct khs_view *view, uint32_t word)
 }
 
 /* What takes `map` is given the view's, loaded once: the compiler must think that any store changes the view. */
-KHS_INLINE uint32_t load(const struct khs_view *view, const uint32_t *map, uint32_t word)
+KHS_INLINE uint32_t load(const struct khs_view *view, const uint32_t *map, size_t word)
 {
-        return __builtin_expect(map != NULL, 1) ? khs_load_relaxed(map + word) : khs_view_pread(view, word);
+        return __builtin_expect(map != NULL, 1) ? khs_load_relaxed(map + word) : khs_view_pread(view, (uint32_t)word);
 }
 
-KHS_INLINE uint32_t load_acquire(const struct khs_view *view, const uint32_t *map, uint32_t word)
+KHS_INLINE uint32_t load_acquire(const struct khs_view *view, const uint32_t *map, size_t word)
 {
-        return __builtin_expect(map != NULL, 1) ? khs_load_acquire(map + word) : khs_view_pread(view, word);
+        return __builtin_expect(map != NULL, 1) ? khs_load_acquire(map + word) : khs_view_pread(view, (uint32_t)word);
 }
 
-KHS_INLINE void load_words(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t *ret,
-                           uint32_t n_words)
+/* A block's header without its seq. */
+KHS_INLINE void load_header(const struct khs_view *view, const uint32_t *map, size_t block, uint32_t *ret)
 {
         if (!map) {
-                pread_words(view->fd, word, ret, n_words);
+                pread_words(view->fd, (uint32_t)block + 1, ret + 1, KHS_UNIT_WORDS - 1);
                 return;
         }
-#pragma GCC unroll 16
-        for (uint32_t i = 0; i < n_words; i++)
-                ret[i] = khs_load_relaxed(map + word + i);
+        ret[1] = khs_load_relaxed(map + block + 1);
+#pragma GCC unroll 8
+        for (uint32_t i = 2; i < KHS_UNIT_WORDS; i += 2) {
+                uint64_t pair = khs_load_pair(map + block + i);
+
+                memcpy(ret + i, &pair, sizeof(pair));
+        }
 }
 
 void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
@@ -246,26 +250,20 @@ KHS_INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_
 KHS_INLINE int load_record(const struct khs_view *view, const uint32_t *map, uint32_t ref, struct khs_found *ret)
 {
         uint32_t unit = ref - 1, *words = &ret->record.seq;
+        size_t block;
 
         if (unit >= view->arena_units)
                 return -EBADMSG;
-        ret->block = view->arena_word + unit * KHS_UNIT_WORDS;
+        block = view->arena_word + unit * KHS_UNIT_WORDS;
+        ret->block = (uint32_t)block;
 
-        words[0] = load_acquire(view, map, ret->block);
+        words[0] = load_acquire(view, map, block);
         if (words[0] & 1)
                 return -EAGAIN;
-        load_words(view, map, ret->block + 1, words + 1, KHS_UNIT_WORDS - 1);
+        load_header(view, map, block, words);
         if (sizes_ok(view, unit, ret))
                 return 0;
         return khs_found_valid(view, ret) ? -EBADMSG : -EAGAIN;
-}
-
-/* The bytes behind the last whole word, zeros above. */
-static inline uint32_t last_word(const char *key, size_t n_key)
-{
-        if (n_key < 4)
-                return (uint32_t)khs_load_tail(key, n_key);
-        return khs_load32(key + n_key - 4) >> 8 * (4 - n_key % 4);
 }
 
 static __attribute__((noinline, cold)) bool key_equal_by_pread(const struct khs_view *view, uint32_t word,
@@ -278,22 +276,24 @@ static __attribute__((noinline, cold)) bool key_equal_by_pread(const struct khs_
         return n_key == 0 || khs_view_pread(view, word) == (uint32_t)khs_load_tail(key, n_key);
 }
 
+/* The writer pads keys with zeros to whole words. */
 KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found,
                           const char *key, size_t n_key)
 {
-        uint32_t word = found->block + KHS_UNIT_WORDS, differ = 0;
-        size_t n = n_key / 4;
-        const uint32_t *theirs;
+        uint32_t word = found->block + KHS_UNIT_WORDS;
+        const uint32_t *theirs = map + word;
+        uint64_t differ = 0, rest;
 
         if (found->n_key != n_key)
                 return false;
         if (!map)
                 return key_equal_by_pread(view, word, key, n_key);
-        theirs = map + word;
-        for (size_t i = 0; i < n; i++)
-                differ |= khs_load_relaxed(theirs + i) ^ khs_load32(key + 4 * i);
-        if (n_key % 4) /* the writer pads with zeros */
-                differ |= khs_load_relaxed(theirs + n) ^ last_word(key, n_key);
+        for (; n_key >= 8; n_key -= 8, key += 8, theirs += 2)
+                differ |= khs_load_pair(theirs) ^ khs_load64(key);
+        if (n_key > 0) {
+                rest = n_key > 4 ? khs_load_pair(theirs) : khs_load_relaxed(theirs);
+                differ |= rest ^ khs_load_tail(key, n_key);
+        }
         return differ == 0;
 }
 
@@ -307,7 +307,7 @@ KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, cons
  *
  * Return: 0; -ENOENT another key, or none; -EAGAIN it is changing: search again; -EBADMSG.
  */
-KHS_INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_t entry, uint32_t tag, const char *key,
+KHS_INLINE int examine(const struct khs_view *view, const uint32_t *map, size_t entry, uint32_t tag, const char *key,
                        size_t n_key, struct khs_found *ret)
 {
         uint32_t ref = load_acquire(view, map, entry + 1);
@@ -333,7 +333,7 @@ KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t
         uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
 
         for (uint32_t probe = 0; probe < view->max_probe; probe++, bucket++) {
-                uint32_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
+                size_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
 
                 for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
                         uint32_t t = load(view, map, entry);

@@ -170,13 +170,16 @@ KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_fou
                 return;
         }
         words = view->map + (family == AF_INET ? found->v4_word : found->v6_word);
+        if (count == 1) {
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
+                return;
+        }
         /* To the end in a tight loop; not when they are few, since where it ends differs from call to call. */
         for (; count > 8 && first < n; count--, first++, out += stride)
                 khs_copy_words(words + (size_t)first * n_words, n_words, out);
-        first = first < n ? first : 0;
         for (; count > 0; count--, out += stride) {
-                khs_copy_words(words + (size_t)first * n_words, n_words, out);
-                first = first + 1 < n ? first + 1 : 0;
+                first = first < n ? first : 0;
+                khs_copy_words(words + (size_t)first++ * n_words, n_words, out);
         }
 }
 
