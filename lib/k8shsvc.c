@@ -35,7 +35,7 @@ struct k8shsvc {
 };
 
 /* The words behind "search" or "domain"; the last such line counts, as in glibc. */
-static void take_search(k8shsvc *h, const char *line)
+static void search_take(k8shsvc *h, const char *line)
 {
         size_t n_key = strcspn(line, " \t\n"), n = 0;
         char *save = NULL;
@@ -49,7 +49,7 @@ static void take_search(k8shsvc *h, const char *line)
                 h->search[n++] = word;
 }
 
-static void read_search(k8shsvc *h)
+static void search_read(k8shsvc *h)
 {
         char line[MAX_LINE];
         FILE *file = fopen(RESOLV_CONF, "re");
@@ -57,7 +57,7 @@ static void read_search(k8shsvc *h)
         if (!file)
                 return;
         while (fgets(line, sizeof(line), file))
-                take_search(h, line);
+                search_take(h, line);
         (void)fclose(file);
 }
 
@@ -70,7 +70,7 @@ PUBLIC int k8shsvc_open(k8shsvc **ret)
                 return -EINVAL;
         h = calloc(1, sizeof(*h));
         if (h) {
-                read_search(h);
+                search_read(h);
                 *ret = h;
         }
         errno = saved_errno;
@@ -110,7 +110,7 @@ struct ports {
 };
 
 /* Whether endpoints may have ports of their own, as far as can be said without a look at them. */
-static bool may_differ(const struct khs_lookup *l, const struct khs_port *wanted)
+static bool ports_may_differ(const struct khs_lookup *l, const struct khs_port *wanted)
 {
         const struct khs_record *record = &l->found.record;
 
@@ -118,7 +118,7 @@ static bool may_differ(const struct khs_lookup *l, const struct khs_port *wanted
                (wanted->kind != KHS_PORT_NONE || (uint16_t)record->port == 0);
 }
 
-static uint16_t same_port(const struct khs_lookup *l, const struct khs_port *wanted)
+static uint16_t port_of_all(const struct khs_lookup *l, const struct khs_port *wanted)
 {
         if (wanted->kind == KHS_PORT_NONE)
                 return (uint16_t)l->found.record.port;
@@ -129,7 +129,7 @@ static uint16_t same_port(const struct khs_lookup *l, const struct khs_port *wan
  * Ports out of the attributes, if these can say one of any endpoint. They may be gone, then so is the
  * record. A pod's are open, and stay what it was found by.
  */
-static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
+static bool ports_open(struct khs_lookup *l, const struct khs_port *wanted)
 {
         const struct khs_attrs *head = &l->attrs.head;
 
@@ -139,7 +139,7 @@ static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
                (wanted->kind == KHS_PORT_NONE && head->port_base > 0);
 }
 
-static uint16_t based(uint32_t base, int32_t ordinal)
+static uint16_t port_from_base(uint32_t base, int32_t ordinal)
 {
         return base > 0 && ordinal >= 0 && (uint32_t)ordinal <= UINT16_MAX - base ? (uint16_t)(base + (uint32_t)ordinal)
                                                                                   : 0;
@@ -160,7 +160,7 @@ static uint16_t port_in_set(const struct khs_lookup *l, struct ports *ports, con
         return ports->in_set;
 }
 
-static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int family, uint32_t i)
+static uint16_t port_of_endpoint(const struct khs_lookup *l, struct ports *ports, int family, uint32_t i)
 {
         uint32_t number = khs_lookup_row(l, family, i), base = ports->attrs->head.port_base;
         struct khs_attr_row row;
@@ -172,7 +172,7 @@ static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int fam
                 base = ports->wanted->number;
         else if (ports->wanted->kind == KHS_PORT_NAME || base == 0)
                 return port_in_set(l, ports, &row);
-        return based(base, khs_attr_ordinal(&row));
+        return port_from_base(base, khs_attr_ordinal(&row));
 }
 
 /* What one k8shsvc_lookup() wants, and where its answer goes. */
@@ -188,15 +188,15 @@ static int request_plan(struct khs_lookup *l, void *user)
         struct request *q = user;
 
         q->ports.attrs = NULL;
-        q->ports.number = same_port(l, q->port);
-        if (may_differ(l, q->port) && open_ports(l, q->port))
+        q->ports.number = port_of_all(l, q->port);
+        if (ports_may_differ(l, q->port) && ports_open(l, q->port))
                 q->ports = (struct ports){ .wanted = q->port, .attrs = &l->attrs, .shared = khs_lookup_shared(l) };
         q->n = (size_t)l->v4.count + l->v6.count;
         return q->n <= q->n_max ? 0 : -ENOBUFS;
 }
 
-KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
-                            struct k8shsvc_addr *ret)
+KHS_INLINE void request_fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
+                                    struct k8shsvc_addr *ret)
 {
         for (uint32_t i = 0; i < n; i++)
                 ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
@@ -205,7 +205,7 @@ KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int
         else
                 khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
         for (uint32_t i = 0; ports->attrs && i < n; i++)
-                ret[i].port = port_of(l, ports, family, i);
+                ret[i].port = port_of_endpoint(l, ports, family, i);
 }
 
 static void request_fill(const struct khs_lookup *l, void *user)
@@ -213,13 +213,13 @@ static void request_fill(const struct khs_lookup *l, void *user)
         struct request *q = user;
 
         if (l->v6.count > 0)
-                fill_family(l, &q->ports, AF_INET6, l->v6.count, q->ret);
+                request_fill_family(l, &q->ports, AF_INET6, l->v6.count, q->ret);
         if (l->v4.count > 0)
-                fill_family(l, &q->ports, AF_INET, l->v4.count, q->ret + l->v6.count);
+                request_fill_family(l, &q->ports, AF_INET, l->v4.count, q->ret + l->v6.count);
 }
 
 /* To a program, damage and endless change are the same: this table is of no use now. */
-static int public_error(int r)
+static int error_of(int r)
 {
         if (r == -EADDRNOTAVAIL)
                 return -ENODATA;
@@ -227,7 +227,7 @@ static int public_error(int r)
 }
 
 /* A name with a port or a scheme is a part of the text, and perhaps to be put together. */
-static int lookup_target(const char *text, struct khs_query *query, struct request *q)
+static int request_look_up_target(const char *text, struct khs_query *query, struct request *q)
 {
         char name[KHS_NAME_MAX + 2];
         struct khs_target target;
@@ -261,10 +261,10 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
         query.search = h->search;
         r = khs_lookup(&query, request_plan, request_fill, &q);
         if (r == -ENOENT && strpbrk(name, ":/"))
-                r = lookup_target(name, &query, &q);
+                r = request_look_up_target(name, &query, &q);
         if (r == 0 || r == -ENOBUFS)
                 *n_ret = q.n;
-        return public_error(r);
+        return error_of(r);
 }
 
 /* ---- reverse ---- */
@@ -279,7 +279,7 @@ PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, 
         r = khs_reverse_name(family, addr, name, n_max < sizeof(name) ? n_max : sizeof(name));
         if (r == 0)
                 memcpy(ret, name, strlen(name) + 1);
-        return public_error(r);
+        return error_of(r);
 }
 
 /* ---- waiting ---- */
@@ -287,7 +287,7 @@ PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, 
 #define TOKEN_ABSENT  1ULL /* looked, and not registered */
 #define NO_TABLE_MSEC 200  /* between two looks for a table */
 
-static uint64_t now_usec(void)
+static uint64_t wait_now_usec(void)
 {
         struct timespec now = { 0 };
 
@@ -296,13 +296,13 @@ static uint64_t now_usec(void)
 }
 
 /* What the table says of all services now. */
-static uint64_t token_of_table(const struct khs_view *view)
+static uint64_t wait_token_of_table(const struct khs_view *view)
 {
         return ((uint64_t)khs_view_generation(view) << 32 | khs_wait_counter(view)) + 2;
 }
 
 /* What it says of a name. Return: 0; -EBUSY it can't be told at this moment; -ENOENT not a name of a service. */
-static int token_of_name(const struct khs_query *query, const struct khs_pin *pin, uint64_t *ret)
+static int wait_token_of_name(const struct khs_query *query, const struct khs_pin *pin, uint64_t *ret)
 {
         struct khs_lookup l;
         int r;
@@ -334,9 +334,9 @@ static int wait_once(const struct khs_query *query, uint64_t *token, uint64_t sl
         if (r == 0) {
                 seen = khs_wait_counter(pin.view);
                 if (query->name)
-                        r = token_of_name(query, &pin, &now);
+                        r = wait_token_of_name(query, &pin, &now);
                 else
-                        now = token_of_table(pin.view);
+                        now = wait_token_of_table(pin.view);
                 if (r == 0 && now == *token) {
                         khs_wait(pin.view, seen, sleep_usec);
                         r = -EAGAIN;
@@ -358,7 +358,7 @@ static int wait_once(const struct khs_query *query, uint64_t *token, uint64_t sl
 
 PUBLIC int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeout_ms)
 {
-        uint64_t end = timeout_ms < 0 ? UINT64_MAX : now_usec() + (uint64_t)timeout_ms * 1000, now;
+        uint64_t end = timeout_ms < 0 ? UINT64_MAX : wait_now_usec() + (uint64_t)timeout_ms * 1000, now;
         struct khs_query query = { 0 };
         char text[KHS_NAME_MAX + 2];
         struct khs_target target;
@@ -377,7 +377,7 @@ PUBLIC int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeo
         }
 
         do {
-                now = now_usec();
+                now = wait_now_usec();
                 r = wait_once(&query, token, end > now ? end - now : 0);
         } while (r == -EAGAIN && now < end);
         return r == -EAGAIN ? -ETIMEDOUT : r;

@@ -55,7 +55,7 @@ struct request {
 };
 
 /* The search list that glibc has parsed for this very call: no system call, and it follows resolv.conf. */
-static const char *const *search_list(void)
+static const char *const *nss_search_list(void)
 {
         const struct __res_state *state = __res_state();
 
@@ -63,7 +63,7 @@ static const char *const *search_list(void)
 }
 
 /* Before anything is chosen: glibc comes back with more room for the same answer. */
-static int request_plan(struct khs_lookup *l, void *user)
+static int nss_plan(struct khs_lookup *l, void *user)
 {
         size_t n = (size_t)l->v4.count + l->v6.count, n_key, n_name;
         struct request *q = user;
@@ -75,7 +75,7 @@ static int request_plan(struct khs_lookup *l, void *user)
         return nss_plan_host(q->buffer, q->n_buffer, q->query.family, n, n_name, &q->host);
 }
 
-static void request_fill(const struct khs_lookup *l, void *user)
+static void nss_fill(const struct khs_lookup *l, void *user)
 {
         size_t n_key, n4 = l->v4.count, n6 = l->v6.count, step4 = 4, step6 = 16;
         const struct request *q = user;
@@ -105,7 +105,7 @@ static void request_fill(const struct khs_lookup *l, void *user)
  * What an error means to glibc. nss.texi: a module never sets *errnop to zero; ERANGE means that the buffer
  * is too small and nothing else.
  */
-static enum nss_status failure(int r, int *errnop, int *h_errnop)
+static enum nss_status nss_failure(int r, int *errnop, int *h_errnop)
 {
         switch (r) {
         case -ERANGE:
@@ -129,27 +129,27 @@ static enum nss_status failure(int r, int *errnop, int *h_errnop)
         }
 }
 
-static inline enum nss_status status(int r, int *errnop, int *h_errnop)
+static inline enum nss_status nss_status_of(int r, int *errnop, int *h_errnop)
 {
         if (r < 0)
-                return failure(r, errnop, h_errnop);
+                return nss_failure(r, errnop, h_errnop);
         *h_errnop = NETDB_SUCCESS;
         return NSS_STATUS_SUCCESS;
 }
 
 /* Part of each entry point: 20 instructions less. */
-KHS_INLINE enum nss_status answer(struct request *q, int *errnop, int *h_errnop)
+KHS_INLINE enum nss_status nss_answer(struct request *q, int *errnop, int *h_errnop)
 {
         q->query.n_name = strnlen(q->query.name, KHS_NAME_MAX + 2);
-        q->query.search = search_list();
-        return status(khs_lookup(&q->query, request_plan, request_fill, q), errnop, h_errnop);
+        q->query.search = nss_search_list();
+        return nss_status_of(khs_lookup(&q->query, nss_plan, nss_fill, q), errnop, h_errnop);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
                                                      size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp)
 {
         struct request q = { .query = { .name = name, .family = AF_UNSPEC }, .buffer = buffer, .n_buffer = n_buffer };
-        enum nss_status s = answer(&q, errnop, h_errnop);
+        enum nss_status s = nss_answer(&q, errnop, h_errnop);
 
         if (s != NSS_STATUS_SUCCESS)
                 return s;
@@ -164,8 +164,8 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct ga
         return s;
 }
 
-static enum nss_status by_name(const char *name, int family, struct hostent *ret, char *buffer, size_t n_buffer,
-                               int *errnop, int *h_errnop, char **canonp)
+static enum nss_status nss_by_name(const char *name, int family, struct hostent *ret, char *buffer, size_t n_buffer,
+                                   int *errnop, int *h_errnop, char **canonp)
 {
         struct request q = { .query = { .name = name, .family = family }, .buffer = buffer, .n_buffer = n_buffer };
         enum nss_status s;
@@ -175,7 +175,7 @@ static enum nss_status by_name(const char *name, int family, struct hostent *ret
                 *h_errnop = NO_DATA;
                 return NSS_STATUS_UNAVAIL;
         }
-        s = answer(&q, errnop, h_errnop);
+        s = nss_answer(&q, errnop, h_errnop);
         if (s != NSS_STATUS_SUCCESS)
                 return s;
         nss_describe_host(&q.host, family, ret);
@@ -188,7 +188,7 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int famil
                                                      size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp,
                                                      char **canonp)
 {
-        enum nss_status s = by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, canonp);
+        enum nss_status s = nss_by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, canonp);
 
         if (s == NSS_STATUS_SUCCESS && ttlp)
                 *ttlp = 0;
@@ -198,19 +198,19 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int famil
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, struct hostent *ret, char *buffer,
                                                      size_t n_buffer, int *errnop, int *h_errnop)
 {
-        return by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
+        return nss_by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer,
                                                     size_t n_buffer, int *errnop, int *h_errnop)
 {
-        return by_name(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL);
+        return nss_by_name(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }
 
 /* ---- from addresses to names ---- */
 
 /* A buffer that is too small for all the rest still shows whether there is a name: without one it is left as it was. */
-static int reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
+static int nss_reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
 {
         struct nss_host plan;
         int r, r_plan;
@@ -228,22 +228,22 @@ static int reverse(const void *address, int family, char *buffer, size_t n_buffe
         return 0;
 }
 
-static enum nss_status by_address(const void *address, socklen_t n_address, int family, struct hostent *ret,
-                                  char *buffer, size_t n_buffer, int *errnop, int *h_errnop)
+static enum nss_status nss_by_address(const void *address, socklen_t n_address, int family, struct hostent *ret,
+                                      char *buffer, size_t n_buffer, int *errnop, int *h_errnop)
 {
         if (!(family == AF_INET && n_address == 4) && !(family == AF_INET6 && n_address == 16)) {
                 *errnop = EAFNOSUPPORT;
                 *h_errnop = NO_DATA;
                 return NSS_STATUS_UNAVAIL;
         }
-        return status(reverse(address, family, buffer, n_buffer, ret), errnop, h_errnop);
+        return nss_status_of(nss_reverse(address, family, buffer, n_buffer, ret), errnop, h_errnop);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
                                                      struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
                                                      int *h_errnop, int32_t *ttlp)
 {
-        enum nss_status s = by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
+        enum nss_status s = nss_by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
 
         if (s == NSS_STATUS_SUCCESS && ttlp)
                 *ttlp = 0;
@@ -254,5 +254,5 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen
                                                     struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
                                                     int *h_errnop)
 {
-        return by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
+        return nss_by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
 }

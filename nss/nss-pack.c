@@ -16,7 +16,7 @@
 #include "table/bytes.h"
 
 /* Sizes are bounded by the table's, far from overflow. */
-static size_t padding(const char *buffer, size_t alignment)
+static size_t nss_padding(const char *buffer, size_t alignment)
 {
         return -(uintptr_t)buffer & (alignment - 1);
 }
@@ -32,7 +32,7 @@ void nss_name_write(const char *key, size_t n_key, const char *zone, size_t n_zo
 
 int nss_plan_tuples(char *buffer, size_t n_buffer, size_t n, size_t n_name, struct nss_tuples *ret)
 {
-        size_t pad = padding(buffer, _Alignof(struct gaih_addrtuple)), n_tuples = n * sizeof(*ret->tuples);
+        size_t pad = nss_padding(buffer, _Alignof(struct gaih_addrtuple)), n_tuples = n * sizeof(*ret->tuples);
 
         if (pad + n_tuples + n_name > n_buffer)
                 return -ERANGE;
@@ -56,7 +56,7 @@ void nss_fill_tuples(const struct nss_tuples *plan, size_t n4, size_t n6)
 
 int nss_plan_host(char *buffer, size_t n_buffer, int family, size_t n, size_t n_name, struct nss_host *ret)
 {
-        size_t pad = padding(buffer, _Alignof(char *)), n_pointers = (1 + n + 1) * sizeof(char *);
+        size_t pad = nss_padding(buffer, _Alignof(char *)), n_pointers = (1 + n + 1) * sizeof(char *);
         size_t n_addresses = n * (family == AF_INET ? 4 : 16);
 
         if (pad + n_pointers + n_addresses + n_name > n_buffer)

@@ -232,7 +232,7 @@ static int lookup_choose(struct khs_lookup *l)
 
 /* ---- what was chosen ---- */
 
-static uint32_t run_place(const struct khs_run *run, uint32_t i)
+static uint32_t lookup_place(const struct khs_run *run, uint32_t i)
 {
         return i < run->n - run->first ? run->first + i : run->first + i - run->n;
 }
@@ -266,7 +266,7 @@ uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
 {
         const struct khs_record *record = &l->found.record;
         bool six = family == AF_INET6;
-        uint32_t place = run_place(six ? &l->v6 : &l->v4, i);
+        uint32_t place = lookup_place(six ? &l->v6 : &l->v4, i);
 
         if (l->n_pod > 0 || place >= (six ? record->n6 : record->n4))
                 return lookup_endpoint_row(l, six, place);
@@ -290,7 +290,7 @@ bool khs_lookup_shared(struct khs_lookup *l)
 /* Which address of the family is the i-th from the first; KHS_NO_ROW: the record changes meanwhile. */
 static uint32_t lookup_address_at(const struct khs_lookup *l, bool six, uint32_t i)
 {
-        uint32_t place = run_place(six ? &l->v6 : &l->v4, i);
+        uint32_t place = lookup_place(six ? &l->v6 : &l->v4, i);
 
         if (l->n_pod > 0)
                 place = lookup_address_of(l, six, lookup_pod_row(l, six, place));

@@ -20,14 +20,14 @@
  * Raw system calls: the functions of the C library are cancellation points, and its fstat() is a
  * symbol that older ones have not got.
  */
-static int raw_open(int dir_fd, const char *path, int flags)
+static int open_raw(int dir_fd, const char *path, int flags)
 {
         long fd = syscall(SYS_openat, dir_fd, path, flags | O_CLOEXEC, 0);
 
         return fd < 0 ? -errno : (int)fd;
 }
 
-static void raw_close(int fd)
+static void open_raw_close(int fd)
 {
         if (fd >= 0)
                 (void)syscall(SYS_close, fd);
@@ -40,7 +40,7 @@ struct status {
         uint16_t mode;
 };
 
-static int raw_statx(int fd, struct status *ret)
+static int open_raw_statx(int fd, struct status *ret)
 {
         struct statx stat;
 
@@ -62,17 +62,17 @@ static int open_checked(const char *dir, struct status *ret)
         struct status dir_status;
         int dir_fd, fd = -1, r;
 
-        dir_fd = raw_open(AT_FDCWD, dir, O_PATH | O_DIRECTORY);
+        dir_fd = open_raw(AT_FDCWD, dir, O_PATH | O_DIRECTORY);
         if (dir_fd < 0)
                 return dir_fd;
-        r = raw_statx(dir_fd, &dir_status);
+        r = open_raw_statx(dir_fd, &dir_status);
         if (r == 0)
-                r = fd = raw_open(dir_fd, KHS_TABLE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-        raw_close(dir_fd);
+                r = fd = open_raw(dir_fd, KHS_TABLE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        open_raw_close(dir_fd);
         if (r < 0)
                 return r;
 
-        r = raw_statx(fd, ret);
+        r = open_raw_statx(fd, ret);
         if (r == 0 && !S_ISREG(ret->mode))
                 r = -EBADMSG;
         if (r == 0 && ret->mode & 022)
@@ -81,13 +81,13 @@ static int open_checked(const char *dir, struct status *ret)
         if (r == 0 && ret->owner != 0 && ret->owner != dir_status.owner)
                 r = -EPERM;
         if (r < 0) {
-                raw_close(fd);
+                open_raw_close(fd);
                 return r;
         }
         return fd;
 }
 
-static int map_file(int fd, uint64_t size, struct khs_view *ret)
+static int open_mapped(int fd, uint64_t size, struct khs_view *ret)
 {
         void *map;
         int r;
@@ -119,11 +119,11 @@ int khs_table_open(const char *dir, enum khs_open_mode mode, const struct khs_ta
                 if (known && known->device == ret->device && known->inode == ret->inode)
                         r = -EALREADY;
                 else if (mode == KHS_OPEN_MAP)
-                        r = map_file(fd, status.size, &ret->view);
+                        r = open_mapped(fd, status.size, &ret->view);
                 else
                         r = khs_view_init(&ret->view, NULL, fd, status.size);
                 if (mode == KHS_OPEN_MAP || r < 0)
-                        raw_close(fd);
+                        open_raw_close(fd);
         }
         errno = saved_errno;
         return r;
@@ -136,6 +136,6 @@ void khs_table_close(struct khs_table_file *file)
         if (file->view.map)
                 (void)munmap((void *)file->view.map, (size_t)file->view.n_words * 4);
         else
-                raw_close(file->view.fd);
+                open_raw_close(file->view.fd);
         errno = saved_errno;
 }

@@ -110,7 +110,7 @@ static void fourth_file_is_read_by_itself(void)
         khs_map_leave(&pins[1]);
         khs_map_leave(&pins[2]);
         khs_map_leave(&pin);
-        unmap_retired();
+        map_unmap_retired();
         expect(n_mapped() == 1, "%u maps in the end", n_mapped());
 }
 
@@ -168,7 +168,7 @@ static void no_way_back_to_a_file_that_is_not_marked(void)
 
         enter(&pin, 1, true); /* nothing says that there is one */
         khs_map_leave(&pin);
-        expect(enter_own(&pin) == 0 && version_of(&pin) == 2, "the newer file can't be read");
+        expect(map_enter_own(&pin) == 0 && version_of(&pin) == 2, "the newer file can't be read");
         khs_map_leave(&pin);
         enter(&pin, 2, false);
         khs_map_leave(&pin);
@@ -183,7 +183,7 @@ static void daemon_that_begins_anew_is_believed(void)
         struct khs_pin pin;
 
         begin_anew(57, 2);
-        expect(enter_own(&pin) == 0, "it can't be read");
+        expect(map_enter_own(&pin) == 0, "it can't be read");
         khs_map_leave(&pin);
         begin_anew(1, 3);
         enter(&pin, 3, true);
