@@ -123,7 +123,8 @@ static int lookup_pod(struct khs_lookup *l, size_t n_key)
         l->v6.n = l->n_pod - l->v4.n;
         if (!khs_found_valid(l->view, &l->found))
                 return -EAGAIN;
-        if (l->n_pod > 0)
+        l->of_rows = l->n_pod > 0;
+        if (l->of_rows)
                 return 0;
         /* What no pod can be called is not a name of ours. */
         return l->found.record.key & KHS_REC_HOSTS_COMPLETE && khs_name_valid(&l->name) ? -ENODATA : -ENOENT;
@@ -179,6 +180,7 @@ static inline int lookup_find(struct khs_lookup *l)
 
         do {
                 l->n_pod = 0;
+                l->of_rows = false;
                 if (l->n_tries++ >= MAX_TRIES)
                         return -EBUSY;
                 if (l->name.n_labels == 2 && (l->name.in_cluster || !lookup_may_have_namespace(l))) {
@@ -273,28 +275,27 @@ uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
         return place + (six ? record->n4 : 0);
 }
 
-bool khs_lookup_shared(struct khs_lookup *l)
+void khs_lookup_shared(struct khs_lookup *l)
 {
         uint32_t n = l->n_pod > 0 ? 0 : l->attrs.head.n_shared, n4;
 
         if (n == 0)
-                return false;
+                return;
         n4 = khs_attrs_shared_before(l->view, &l->attrs, l->found.record.n4);
+        l->of_rows = true;
         l->v4.n += n4;
         l->v6.n += n - n4;
         l->v4.count = l->v4.count > 0 ? l->v4.n : 0;
         l->v6.count = l->v6.count > 0 ? l->v6.n : 0;
-        return true;
 }
 
 /* Which address of the family is the i-th from the first; KHS_NO_ROW: the record changes meanwhile. */
 static uint32_t lookup_address_at(const struct khs_lookup *l, bool six, uint32_t i)
 {
-        uint32_t place = lookup_place(six ? &l->v6 : &l->v4, i);
+        uint32_t at = l->of_rows ? lookup_address_of(l, six, khs_lookup_row(l, six ? AF_INET6 : AF_INET, i))
+                                 : lookup_place(six ? &l->v6 : &l->v4, i);
 
-        if (l->n_pod > 0)
-                place = lookup_address_of(l, six, lookup_pod_row(l, six, place));
-        return place < (six ? l->found.record.n6 : l->found.record.n4) ? place : KHS_NO_ROW;
+        return at < (six ? l->found.record.n6 : l->found.record.n4) ? at : KHS_NO_ROW;
 }
 
 /* That address: one word, or four. */
@@ -303,7 +304,7 @@ static void lookup_copy_one(const struct khs_lookup *l, int family, uint32_t i, 
         bool six = family == AF_INET6;
         uint32_t place = lookup_address_at(l, six, i);
 
-        if (place == KHS_NO_ROW) /* khs_lookup_done() will say so, too */
+        if (place == KHS_NO_ROW) /* which will be found out, too */
                 memset(ret, 0, 16);
         else if (!six)
                 khs_view_copy(l->view, l->found.v4_word + place, ret, 1);
@@ -321,23 +322,6 @@ void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret
         for (uint32_t i = 0; kept || (run->kept == 0 && i < run->count); i++, out += stride, kept &= kept - 1) {
                 lookup_copy_one(l, family, kept ? (uint32_t)__builtin_ctzll(kept) : i, address);
                 memcpy(out, address, family == AF_INET ? 4 : 16);
-        }
-}
-
-void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride)
-{
-        bool six = family == AF_INET6;
-        uint32_t n = six ? l->found.record.n6 : l->found.record.n4, count = six ? l->v6.count : l->v4.count;
-        char *out = ret;
-
-        for (uint32_t i = 0; i < count; i++, out += stride) {
-                /* Loaded once more, and so checked once more; of no row there is no address. */
-                uint32_t address = lookup_address_of(l, six, khs_lookup_row(l, family, i));
-
-                if (address < n)
-                        khs_found_copy(l->view, &l->found, family, address, 1, out, stride);
-                else
-                        memset(out, 0, six ? 16 : 4);
         }
 }
 
