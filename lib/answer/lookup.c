@@ -327,13 +327,20 @@ void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret
 
 /* ---- the choice ---- */
 
-/* Of the i-th address from the first. */
-static uint32_t lookup_score(const struct khs_lookup *l, const struct khs_interfaces *look, int family, uint32_t i)
+/* Addresses of one family, as scored by what is known of the own ones. */
+struct scored {
+        const struct khs_lookup *l;
+        const struct khs_interfaces *look;
+        int family;
+};
+
+static uint32_t lookup_score(uint32_t i, void *user)
 {
+        const struct scored *scored = user;
         uint32_t address[4];
 
-        lookup_copy_one(l, family, i, address);
-        return khs_interfaces_score(look, family, address);
+        lookup_copy_one(scored->l, scored->family, i, address);
+        return khs_interfaces_score(scored->look, scored->family, address);
 }
 
 /* The address that the host sticks to, if it has one of its own. */
@@ -362,36 +369,23 @@ static void lookup_stick(struct khs_lookup *l, const struct khs_interfaces *look
         run->first = first;
 }
 
-static void lookup_choose_first(struct khs_lookup *l, const struct khs_interfaces *look, int family)
+static void lookup_choose_of_family(struct khs_lookup *l, const struct khs_interfaces *look, int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        struct scored scored = { l, look, family };
 
         run->kept = 0;
-        run->first = run->count > 0 ? khs_order_first(l->policy, l->position, run->n) : 0;
-        if (run->count > 0 && khs_policy_order(l->policy) == KHS_ORDER_STICKY && look->known)
-                lookup_stick(l, look, family);
-}
-
-/* What goes with the first one; where nothing is known of the own addresses, nothing. */
-static void lookup_keep_others(struct khs_lookup *l, const struct khs_interfaces *look, int family)
-{
-        struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
-        struct khs_keep keep;
-        uint32_t i = 0;
-
-        if (run->count == 0 || !khs_order_keeps(l->policy))
+        run->first = 0;
+        if (run->count == 0)
                 return;
-        if (!look->known)
+        run->first = khs_order_first(l->policy, l->position, run->n);
+        if (khs_policy_order(l->policy) == KHS_ORDER_STICKY && look->known)
+                lookup_stick(l, look, family);
+        if (!khs_order_keeps(l->policy))
+                return;
+        if (!look->known) /* then nothing goes with the first */
                 run->count = 1;
-        do {
-                uint32_t s = run->count > 1 || i > 0 ? lookup_score(l, look, family, i) : 0;
-
-                if (i == 0)
-                        khs_order_keep_first(&keep, run, s);
-                else
-                        khs_order_keep(&keep, run, s);
-                i = keep.i;
-        } while (khs_order_wants(&keep, run));
+        khs_order_keep(run, lookup_score, &scored);
 }
 
 static bool lookup_has_choice(const struct khs_lookup *l)
@@ -409,10 +403,8 @@ static void lookup_choose_by_interfaces(struct khs_lookup *l)
                 (void)khs_interfaces_look(&look);
         }
         for (;;) {
-                lookup_choose_first(l, &look, AF_INET);
-                lookup_choose_first(l, &look, AF_INET6);
-                lookup_keep_others(l, &look, AF_INET);
-                lookup_keep_others(l, &look, AF_INET6);
+                lookup_choose_of_family(l, &look, AF_INET);
+                lookup_choose_of_family(l, &look, AF_INET6);
                 if (!look.known || khs_interfaces_valid(&look))
                         return;
                 look.known = 0; /* what was known has changed meanwhile */

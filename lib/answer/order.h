@@ -65,47 +65,17 @@ static inline bool khs_order_keeps(uint32_t policy)
  */
 uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n);
 
-/* The choice of several addresses, in progress. */
-struct khs_keep {
-        uint32_t wanted; /* at most, including the first */
-        uint32_t first_score;
-        uint32_t i; /* the next candidate, counted from the first */
-};
-
 /**
- * khs_order_keep_first() - begin to choose the others of an answer: first-kept
+ * khs_order_keep() - choose the others of an answer: first-kept
  * @run:   n and first are set; count is how many are wanted, including the first
- * @score: of the first (answer/score.h)
+ * @score: of the i-th address from the first (answer/score.h); asked no more often than necessary
  *
  * The turn chose the first address. If getaddrinfo() sorted another one before it, turns would mean nothing: so only
  * addresses of no higher score follow it, the next ones first.
  *
- *     khs_order_keep_first(&keep, run, score of the first);
- *     while (khs_order_wants(&keep, run))
- *             khs_order_keep(&keep, run, score of the keep.i-th from the first);
- *
  * Sets run->kept, whose lowest bit is the first address, and run->count.
  */
-static inline void khs_order_keep_first(struct khs_keep *keep, struct khs_run *run, uint32_t score)
-{
-        *keep = (struct khs_keep){ .wanted = run->count, .first_score = score, .i = 1 };
-        run->kept = 1;
-        run->count = 1;
-}
-
-static inline bool khs_order_wants(const struct khs_keep *keep, const struct khs_run *run)
-{
-        return run->count < keep->wanted && keep->i < run->n && keep->i < KHS_CANDIDATES;
-}
-
-static inline void khs_order_keep(struct khs_keep *keep, struct khs_run *run, uint32_t score)
-{
-        if (score <= keep->first_score) {
-                run->kept |= 1ULL << keep->i;
-                run->count++;
-        }
-        keep->i++;
-}
+void khs_order_keep(struct khs_run *run, uint32_t (*score)(uint32_t i, void *user), void *user);
 
 /**
  * khs_order_weight() - how much a host is drawn to an address (rendezvous hashing)
