@@ -178,7 +178,7 @@ static_assert(sizeof(struct khs_entry) == 8, "format");
 #define KHS_ANSWERS_AUTO 0U
 #define KHS_ANSWERS_ALL  0xffffU
 
-enum khs_order { KHS_ORDER_ROTATE, KHS_ORDER_RANDOM, KHS_ORDER_STICKY, KHS_ORDER_ZONE };
+enum khs_order { KHS_ORDER_ROTATE, KHS_ORDER_RANDOM, KHS_ORDER_STICKY, KHS_ORDER_ZONE, KHS_ORDER_NODE };
 enum khs_family { KHS_FAMILY_ANY, KHS_FAMILY_IPV4, KHS_FAMILY_IPV6 };
 
 /* record.status: state, reason, source (8 bits each) */
@@ -197,12 +197,18 @@ enum khs_reason {
         KHS_REASON_SERVFAIL,
         KHS_REASON_NXDOMAIN,
         KHS_REASON_NODATA,
-        KHS_REASON_FOREIGN,   /* a negative answer of a server that does not know the cluster */
-        KHS_REASON_MALFORMED, /* an unreadable answer, or one to another question */
-        KHS_REASON_TRUNCATED, /* more addresses than the transport carries */
-        KHS_REASON_FILTERED,  /* only addresses that can't be a pod's */
-        KHS_REASON_NO_SERVER, /* no DNS server is known */
-        KHS_REASON_RESTART,   /* adopted from the table of the previous daemon */
+        KHS_REASON_FOREIGN,      /* a negative answer of a server that does not know the cluster */
+        KHS_REASON_MALFORMED,    /* an unreadable answer, or one to another question */
+        KHS_REASON_TRUNCATED,    /* more addresses than the transport carries */
+        KHS_REASON_FILTERED,     /* only addresses that can't be a pod's */
+        KHS_REASON_NO_SERVER,    /* no DNS server is known */
+        KHS_REASON_RESTART,      /* adopted from the table of the previous daemon */
+        KHS_REASON_TLS,          /* the API server and we do not trust each other */
+        KHS_REASON_UNAUTHORIZED, /* 401 */
+        KHS_REASON_FORBIDDEN,    /* 403 */
+        KHS_REASON_API,          /* another status of the API, or a broken watch */
+        KHS_REASON_NO_SLICE,     /* no EndpointSlice has the service's name */
+        KHS_REASON_NONE_READY,   /* it has endpoints, but none that `include` admits */
 };
 
 enum khs_source { KHS_SOURCE_DNS = 1, KHS_SOURCE_KUBERNETES, KHS_SOURCE_STATIC };

@@ -6,6 +6,7 @@
  * adoption reads a predecessor's records back into rows.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct khs_row_endpoint {
         const char *host; /* one label, lower case */
         const char *node, *zone;
         uint8_t flags;   /* KHS_ATTR_* */
+        bool near;       /* of the own node or zone; not written yet */
         int32_t ordinal; /* 0..KHS_ORDINAL_MAX; -1: none */
         uint32_t n_ports;
         const struct khs_row_port *ports; /* the default one first; equal arrays are stored once */

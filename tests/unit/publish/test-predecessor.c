@@ -250,7 +250,7 @@ Test(predecessor, takes_no_shared_rows_in_disorder)
                 cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
                 cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
                 cr_expect_eq(s->v4.n, 2);
-                cr_expect_eq(s->table.n, 0);
+                cr_expect_eq(s->set.n, 0);
                 predecessor_close(p);
                 fixture_deinit(&f);
                 service_free(s);
