@@ -5,7 +5,7 @@
  * the endpoints that the source reports; and for one address two: its hosts in the old set and in the report.
  *
  *     endpoints  in the order of the addresses, then those that share one; strings and ports point into
- *     strings    host, node and zone of each, with a final zero
+ *     strings    host, node and zone of each, and the names of ports, with a final zero
  *     ports      the sets that differ, each shared by the endpoints that have it
  */
 
@@ -155,15 +155,9 @@ struct making {
         bool any; /* it says something */
 };
 
-/* Whether an endpoint says more than the configuration does. */
-static bool says_something(const struct khs_row_endpoint *e, const struct port_sets *ports)
+static bool says_something(const struct khs_row_endpoint *e)
 {
-        bool any = e->host || e->node || e->zone;
-
-        for (uint32_t i = 0; !any && i < ports->n_config; i++)
-                any = ports->config[i].kind == KHS_PORT_NAME &&
-                      port_number(&ports->config[i], e->ports, e->n_ports) > 0;
-        return any;
+        return e->host || e->node || e->zone || e->near || e->n_ports > 0;
 }
 
 /* One endpoint of the i-th address, the first of which stands in the address's place. */
@@ -180,7 +174,7 @@ static void making_add(struct making *m, uint32_t i, struct endpoint_address add
                 m->set.shared[m->set.n_shared++] = (uint16_t)i;
                 at = m->set.n++;
         }
-        m->any = m->any || says_something(&e, &m->ports);
+        m->any = m->any || says_something(&e);
         m->port_set_of[at] = port_sets_add(&m->ports, e.ports, e.n_ports);
         m->set.complete = m->set.complete && e.host;
         e.ordinal = e.host ? host_ordinal(e.host, address.family, address.bytes) : -1;
@@ -285,7 +279,7 @@ static const char *string_put(char **at, const char *string)
 }
 
 /* Copies of the strings that were borrowed until now. */
-static int endpoint_set_own_strings(struct endpoint_set *set)
+static int endpoint_set_own_strings(struct endpoint_set *set, uint32_t n_ports)
 {
         size_t n = 0;
         char *at;
@@ -295,6 +289,8 @@ static int endpoint_set_own_strings(struct endpoint_set *set)
 
                 n += string_size(e->host) + string_size(e->node) + string_size(e->zone);
         }
+        for (uint32_t i = 0; i < n_ports; i++)
+                n += string_size(set->ports[i].name);
         set->strings = at = malloc(n ? n : 1);
         if (!at)
                 return -ENOMEM;
@@ -305,6 +301,8 @@ static int endpoint_set_own_strings(struct endpoint_set *set)
                 e->node = string_put(&at, e->node);
                 e->zone = string_put(&at, e->zone);
         }
+        for (uint32_t i = 0; i < n_ports; i++)
+                set->ports[i].name = string_put(&at, set->ports[i].name);
         return 0;
 }
 
@@ -330,16 +328,16 @@ int endpoint_set_make(struct endpoint_set *ret, const struct endpoint_addrs *add
                 return 0;
         m.max_shared = most_shared(m.n_addrs, old, news);
         m.port_set_of = calloc((size_t)m.n_addrs + m.max_shared, sizeof(*m.port_set_of));
-        r = port_sets_init(&m.ports, ports, n_ports);
+        r = port_sets_init(&m.ports, ports, n_ports, m.n_addrs + m.max_shared);
         if (r == 0)
                 r = m.port_set_of ? endpoint_set_alloc(&m.set, m.n_addrs, m.max_shared) : -ENOMEM;
         if (r == 0)
                 making_fill(&m, addrs);
         if (r == 0 && m.any) {
                 endpoint_set_shrink(&m.set);
-                r = endpoint_set_own_strings(&m.set);
-                if (r == 0)
-                        r = port_sets_place(&m.ports, m.port_set_of, m.set.endpoints, m.set.n, &m.set.ports);
+                r = port_sets_place(&m.ports, m.port_set_of, m.set.endpoints, m.set.n, &m.set.ports);
+                if (r >= 0)
+                        r = endpoint_set_own_strings(&m.set, (uint32_t)r);
                 if (r == 0)
                         *ret = m.set;
         }

@@ -45,8 +45,8 @@ struct endpoint_set {
  * @old, @old_addrs: the set until now, and its addresses
  * @news:    a finding with endpoints, or NULL. Of FINDING_ENDPOINTS: where it does not know all hosts of an
  *           address, and those it knows are no others than were known, the rest of these stay
- * @ports:   that the service is configured with; their names must outlive the set. An endpoint has those
- *           that are known of it, see port_sets_place(). "3000+" is left to the ordinal.
+ * @ports:   that the service is configured with, borrowed: the first decides which of an endpoint's ports comes
+ *           first, see port_sets_add()
  *
  * Endpoints of shared addresses for which a record has no room (2 * KHS_MAX_ADDRS in all) are left out; then
  * the set is not complete.
