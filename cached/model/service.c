@@ -149,18 +149,21 @@ int service_configure(struct service *s, const struct service_options *options)
         int r;
 
         s->filter = options->filter;
-        if (s->policy == options->policy && !ports && s->hosts == options->hosts && s->family == options->family &&
-            s->max_stale == options->max_stale)
+        if (s->policy == options->policy && !ports && s->hosts == options->hosts && s->near == options->near &&
+            s->family == options->family && s->max_stale == options->max_stale)
                 return SERVICE_UNCHANGED;
         r = ports ? service_set_ports(s, options) : 0;
         if (r < 0)
                 return r;
         s->policy = options->policy;
         s->hosts = options->hosts;
+        s->near = options->near;
         s->family = (uint8_t)options->family;
         s->max_stale = options->max_stale;
         if (!s->hosts)
                 endpoint_set_deinit(&s->set);
+        for (uint32_t i = 0; !s->near && i < s->set.n; i++)
+                s->set.endpoints[i].near = false;
         for (size_t i = 0; i < 2; i++)
                 if (!service_wants(s, families[i]))
                         service_reset_family(s, service_family(s, families[i]));

@@ -25,6 +25,7 @@ struct service {
         struct khs_port *ports; /* the default one first; owned */
         size_t n_ports;
         bool hosts;     /* whether attributes are kept */
+        bool near;      /* whether its endpoints may be near ones */
         bool truncated; /* the source has more addresses than fit */
         uint8_t family; /* enum khs_family: which are wanted at all */
         uint64_t max_stale;
@@ -43,6 +44,7 @@ struct service_options {
         const struct khs_port *ports;
         size_t n_ports;
         bool hosts;
+        bool near; /* its order asks for near endpoints, and its source knows them */
 };
 
 /* What service_apply() and service_tick() changed. */
