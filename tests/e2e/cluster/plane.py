@@ -53,7 +53,7 @@ _COREFILE = f"""\
 
 def programs():
     """The directory of the control plane's programs: to be called before sandbox.enter(), too."""
-    path = outside.made_by("e2e/build", "--cached")
+    path = outside.made_by("e2e/build", "plane", "--cached")
     if not path:
         tap.skip_all("the control plane was not built: tests/run --e2e does that")
     coredns.program()
