@@ -23,7 +23,7 @@ class Scene:
         sandbox.nsswitch("k8shsvc [NOTFOUND=return]")
         self.churn = churn.Churn(self.plane)
         self.churn.create()
-        self.source = source.make(NAME, self.plane)
+        self.source = source.make(NAME, self.plane, churn.SERVICES)
         self.daemon = self.source.start_daemon({service: "answers = all\nport = grpc\n" for service in churn.SERVICES})
         self.comparison = compare.Comparison(self.plane.client, churn.SERVICES, [
             self.source.view(views.table(Api())),

@@ -38,7 +38,7 @@ class Scene:
         self.numbered.create(3, ports=(("base", 3000),))
         self.residents.wait()
         sandbox.nsswitch("files k8shsvc dns")
-        self.source = source.make(NAME, self.plane)
+        self.source = source.make(NAME, self.plane, SECTIONS)
         self.daemon = self.source.start_daemon(SECTIONS)
         self.api = Api()
         self.wait_known()
@@ -71,8 +71,7 @@ def micro_static():
         answers = spread(client.ask(f"{GREETER} 60"))
     tap.comment(answers)
     assert set(answers) == scene.greeter.addresses(), answers
-    # glibc moves nothing in this network, and the rotation is even
-    assert max(answers.values()) <= 25, answers
+    assert max(answers.values()) <= 30, answers
 
 
 @suite.test("go-micro: 60 programs, one call each, are spread over all pods")
@@ -89,10 +88,10 @@ def micro_processes():
 @suite.test("go-micro: a program that goes on reaches the new pods after a rolling update")
 def micro_rolls():
     with micro_client("--selector=static") as client:
-        client.ask(f"{GREETER} 60")
+        tap.comment(spread(client.ask(f"{GREETER} 60")))
         scene.greeter.roll()
         scene.wait_known()
-        client.ask(f"{GREETER} 60")  # its kept connections are to pods that are gone
+        tap.comment(spread(client.ask(f"{GREETER} 60")))  # some by connections that it has kept, to pods that are gone
         answers = spread(client.ask(f"{GREETER} 60"))
     tap.comment(answers)
     assert set(answers) == scene.greeter.addresses(), answers

@@ -92,18 +92,19 @@ class Comparison:
             return [(view, service, family) for view in self.views for service, family in self._pairs
                     if self._last.get((view, service, family)) != self._timelines[view.rule, service, family].now()]
 
-    def check(self, services=None, forgive=()):
+    def check(self, forgive=(), late=0):
         """Waits until all views agree with the API, then judges what was seen since the last check.
 
         @forgive: names of views that may fail to answer in this step
+        @late: seconds that are added to every bound, since something was away for so long
         """
-        longest = max(max(view.bound, view.empty_bound) for view in self.views)
+        longest = max(max(view.bound, view.empty_bound) for view in self.views) + late
         try:
             sandbox.wait_until(lambda: not self._open(), longest + 5, "all views agree with the API")
         except AssertionError:
             raise AssertionError("\n".join(self._describe(*it) for it in self._open())) from None
         time.sleep(0.1)
-        self._judge(forgive)
+        self._judge(forgive, late)
 
     def _describe(self, view, service, family):
         with self._lock:
@@ -111,7 +112,7 @@ class Comparison:
             seen = self._last.get((view, service, family))
         return f"{view.name}: {service}, {family}: {_text(seen)}; the API says {_text(said)}"
 
-    def _judge(self, forgive):
+    def _judge(self, forgive, late):
         time.sleep(_AHEAD / 4)
         with self._lock:
             seen, self._seen = self._seen, []
@@ -121,7 +122,7 @@ class Comparison:
                     continue
                 timeline = self._timelines[view.rule, service, family]
                 lag, was_empty = (None, False) if isinstance(value, str) else timeline.lag(when, value)
-                if lag is None or lag > (view.empty_bound if was_empty else view.bound):
+                if lag is None or lag > (view.empty_bound if was_empty else view.bound) + late:
                     wrong.append((view, service, family, value, lag))
                 else:
                     worst[view.name] = max(worst.get(view.name, 0), lag)

@@ -3,32 +3,47 @@
 from harness import daemon, lab, sandbox
 
 from . import compare, plane, truth
-
-KUBECONFIG = f"{sandbox.HOME}/k8shsvcd.kubeconfig"
-TOKEN = f"{sandbox.HOME}/k8shsvcd.token"
+from .account import Account
 
 
-class Dns:
-    """An answer is asked for again when its TTL has passed; three negatives, each a TTL after the other, mean none."""
-
-    daemon_section = f"source = dns\ndns-servers = {sandbox.DNS_SERVER}\n"
-    bound, empty_bound, rule = plane.TTL + 1, 3 * plane.TTL + 1, staticmethod(truth.ready)
-
-    # NXDOMAIN may mean anything, until it was said three times.
-    warnings = r": stale \(NXDOMAIN\), "
-
+class _Source:
     def view(self, look):
-        return compare.View("the table", look, self.bound, Dns.rule, self.empty_bound)
+        return compare.View("the table", look, self.bound, self.rule, self.empty_bound)
 
     def start_daemon(self, services, options=""):
         """@services: {"NAME.NAMESPACE": "lines of its section"}; returns once all have an answer"""
-        daemon.configure(f"[daemon]\n{self.daemon_section}{options}" +
+        daemon.configure(f"[daemon]\n{self.section}{options}" +
                          "".join(f"[service {name}]\n{lines}" for name, lines in services.items()))
         return lab.start_daemon(*(f"{name}.svc.{plane.DOMAIN}" for name in services))
 
 
-SOURCES = {"dns": Dns}
+class Dns(_Source):
+    """An answer is asked for again when its TTL has passed; three negatives, each a TTL after the other, mean none."""
+
+    section = f"source = dns\ndns-servers = {sandbox.DNS_SERVER}\n"
+    bound, empty_bound, rule = plane.TTL + 1, 3 * plane.TTL + 1, staticmethod(truth.ready)
+    # NXDOMAIN may mean anything, until it was said three times.
+    warnings = r": stale \(NXDOMAIN\), "
+
+    def __init__(self, _plane, _namespaces):
+        pass
 
 
-def make(name, _):
-    return SOURCES[name]()
+class Kubernetes(_Source):
+    """What the API says at once, that there is none, too."""
+
+    bound, empty_bound, rule = 1, 1, staticmethod(truth.served)
+    warnings = "(?!)"
+
+    def __init__(self, control, namespaces):
+        self.account = Account(control)
+        self.account.grant(*namespaces)
+        self.section = f"source = kubernetes\nkubeconfig = {self.account.kubeconfig}\ndns-servers = {sandbox.DNS_SERVER}\n"
+
+
+SOURCES = {"dns": Dns, "kubernetes": Kubernetes}
+
+
+def make(name, control, services):
+    """@services: "NAME.NAMESPACE" that the daemon is to follow"""
+    return SOURCES[name](control, sorted({service.split(".")[1] for service in services}))

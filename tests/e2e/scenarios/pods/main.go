@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/server"
@@ -32,8 +33,9 @@ type Answer struct {
 	Address string
 }
 
-// Where is go-micro's.
+// Where is go-micro's. It takes so long that calls made at the same time need a connection each.
 func (p *Pod) Where(_ context.Context, _ *Request, answer *Answer) error {
+	time.Sleep(50 * time.Millisecond)
 	answer.Address = p.address
 	return nil
 }

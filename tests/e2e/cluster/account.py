@@ -1,0 +1,58 @@
+"""The daemon's ServiceAccount: its rights, and tokens that end when the test wants it."""
+
+import uuid
+
+from harness import sandbox
+
+from . import objects, plane
+from .client import Refused, collection
+
+NAMESPACE = "kube-system"
+# The API server believes a token for so long after it has looked at it.
+TOKEN_CACHE = 10
+
+
+class Account:
+    def __init__(self, control, name="k8shsvcd"):
+        self._client, self._plane, self.name = control.client, control, name
+        self.token_file = f"{sandbox.HOME}/{name}.token"
+        self.kubeconfig = f"{sandbox.HOME}/{name}.kubeconfig"
+        self._client.apply(objects.namespace(NAMESPACE), objects.service_account(name, NAMESPACE))
+        self.renew_token()
+        plane.kubeconfig(self.kubeconfig, {"tokenFile": self.token_file})
+
+    # ---- rights ----
+
+    def grant(self, *namespaces, **rights):
+        for namespace in namespaces:
+            self._client.apply(objects.namespace(namespace), objects.role(self.name, namespace, **rights),
+                               objects.role_binding(self.name, namespace, self.name, NAMESPACE))
+
+    def forbid(self, *namespaces):
+        for namespace in namespaces:
+            self._client.delete(f"{collection(objects.RBAC, 'RoleBinding', namespace)}/{self.name}")
+
+    # ---- tokens ----
+
+    def renew_token(self):
+        """Into the file, as the kubelet does it: whoever reads it sees the old one or the new one."""
+        secret = {"apiVersion": "v1", "kind": "Secret",
+                  "metadata": {"name": f"{self.name}-{uuid.uuid4().hex[:8]}", "namespace": NAMESPACE}}
+        made = self._client.call("POST", collection("v1", "Secret", NAMESPACE), secret)["metadata"]
+        bound = {"kind": "Secret", "apiVersion": "v1", "name": made["name"], "uid": made["uid"]}
+        self._secret = f"{collection('v1', 'Secret', NAMESPACE)}/{made['name']}"
+        self.token = self._client.make_token(self.name, NAMESPACE, bound=bound)
+        sandbox.write(self.token_file, self.token)
+
+    def end_token(self):
+        """Before its time: it is bound to a Secret, which goes. Returns when the API server refuses it."""
+        self._client.delete(self._secret)
+        sandbox.wait_until(lambda: self.status() == 401, TOKEN_CACHE + 10, "the token is refused")
+
+    def status(self, namespace="default"):
+        """Of a list of the namespace's EndpointSlices with the last token: 200, 401, 403."""
+        try:
+            self._plane.client_of(self.token).items("discovery.k8s.io/v1", "EndpointSlice", namespace)
+        except Refused as error:
+            return error.status
+        return 200
