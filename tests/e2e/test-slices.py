@@ -33,7 +33,8 @@ def hinted(address, zone, **rest):
     return endpoint(address, zone=zone, nodeName=f"node-{zone[-1]}1", hints={"forZones": [{"name": zone}]}, **rest)
 
 
-# Service: (slices at first, what is served), (slices later, what is served then). A slice: (endpoints, ports). None: deleted.
+# Service: (slices at first, what is served), (slices later, what is served then). A slice: (endpoints, ports); None:
+# that one is deleted.
 ROWS = {
     "many": ((slices(*([endpoint(a) for a in many(i, n)] for i, n in ((0, 100), (100, 100), (200, 50)))), many(0, 250)),
              ([None, *slices([endpoint(a) for a in many(100, 100)], [endpoint(a) for a in many(200, 51)])], many(100, 151))),
@@ -56,13 +57,16 @@ ROWS = {
                  (slices([endpoint("10.51.6.2")], ports=None), ["10.51.6.2"])),
     "hints": ((slices([hinted("10.51.7.1", "zone-a"), hinted("10.51.7.2", "zone-b")]), ["10.51.7.1", "10.51.7.2"]),
               (slices([hinted("10.51.7.1", "zone-a"), endpoint("10.51.7.3", zone="zone-b")]), ["10.51.7.1", "10.51.7.3"])),
-    "hosts": ((slices([endpoint("10.51.8.1", hostname="h-0"), endpoint("10.51.8.2", hostname="h-1")]), ["10.51.8.1", "10.51.8.2"]),
-              (slices([endpoint("10.51.8.3", hostname="h-0"), endpoint("10.51.8.2", hostname="h-1")]), ["10.51.8.3", "10.51.8.2"])),
+    "hosts": ((slices([endpoint("10.51.8.1", hostname="h-0"), endpoint("10.51.8.2", hostname="h-1")]),
+               ["10.51.8.1", "10.51.8.2"]),
+              (slices([endpoint("10.51.8.3", hostname="h-0"), endpoint("10.51.8.2", hostname="h-1")]),
+               ["10.51.8.3", "10.51.8.2"])),
     "emptied": ((slices([endpoint("10.51.9.1")], [endpoint("10.51.9.2")]), ["10.51.9.1", "10.51.9.2"]),
                 (slices([], [endpoint("10.51.9.2")]), ["10.51.9.2"])),
     # none is ready: those that still serve, where the source knows of them
     "all-ending": ((slices([endpoint("10.51.10.1")]), ["10.51.10.1"]),
-                   (slices([endpoint("10.51.10.1", False, conditions=ENDING), endpoint("10.51.10.2", False, conditions=ENDED)]),
+                   (slices([endpoint("10.51.10.1", False, conditions=ENDING),
+                            endpoint("10.51.10.2", False, conditions=ENDED)]),
                     {"dns": [], "kubernetes": ["10.51.10.1"]})),
 }
 SERVICES = {f"{name}.{NAMESPACE}": ("ipv4", "ipv6") if name == "dual" else ("ipv4",) for name in ROWS}

@@ -23,14 +23,15 @@ class Account:
 
     # ---- rights ----
 
-    def grant(self, *namespaces, **rights):
+    def grant(self, *namespaces, name="slices", **rights):
+        """To list and watch EndpointSlices, or what objects.role() is told; @name: of Role and RoleBinding"""
         for namespace in namespaces:
-            self._client.apply(objects.namespace(namespace), objects.role(self.name, namespace, **rights),
-                               objects.role_binding(self.name, namespace, self.name, NAMESPACE))
+            self._client.apply(objects.namespace(namespace), objects.role(name, namespace, **rights),
+                               objects.role_binding(name, namespace, self.name, NAMESPACE))
 
-    def forbid(self, *namespaces):
+    def forbid(self, *namespaces, name="slices"):
         for namespace in namespaces:
-            self._client.delete(f"{collection(objects.RBAC, 'RoleBinding', namespace)}/{self.name}")
+            self._client.delete(f"{collection(objects.RBAC, 'RoleBinding', namespace)}/{name}")
 
     # ---- tokens ----
 

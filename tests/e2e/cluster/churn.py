@@ -72,8 +72,9 @@ class Workload:
     def in_slices(self, pods):
         """Whether the API's EndpointSlices say that these and no others are ready."""
         slices = self.client.items("discovery.k8s.io/v1", "EndpointSlice", self.namespace)
+        addresses = {ip["ip"] for pod in pods for ip in pod["status"].get("podIPs", [])}
         return all(truth.ready(f"{self.name}.{self.namespace}", slices, family) ==
-                   {ip["ip"] for pod in pods for ip in pod["status"].get("podIPs", []) if (":" in ip["ip"]) == (family == "ipv6")}
+                   {address for address in addresses if (":" in address) == (name == "IPv6")}
                    for family, name in truth.FAMILIES.items() if name in self.families)
 
     def wait_ready(self, pods):

@@ -10,10 +10,15 @@ class _Source:
     def view(self, look):
         return compare.View("the table", look, self.bound, self.rule, self.empty_bound)
 
-    def start_daemon(self, services, options=""):
-        """@services: {"NAME.NAMESPACE": "lines of its section"}; returns once all have an answer"""
+    def start_daemon(self, services, options="", more=""):
+        """Returns once all services have an answer.
+
+        @services: {"NAME.NAMESPACE": "lines of its section"}
+        @options: lines of [daemon]
+        @more: other sections
+        """
         daemon.configure(f"[daemon]\n{self.section}{options}" +
-                         "".join(f"[service {name}]\n{lines}" for name, lines in services.items()))
+                         "".join(f"[service {name}]\n{lines}" for name, lines in services.items()) + more)
         return lab.start_daemon(*(f"{name}.svc.{plane.DOMAIN}" for name in services))
 
 

@@ -2,8 +2,9 @@
 //
 //	micro-client --selector=static
 //
-// For each line "SERVICE COUNT" on its standard input it makes so many calls at the same time and prints the
-// addresses that answered, in one line.
+// For each line "SERVICE COUNT" on its standard input it makes so many calls, which begin 3 ms after each other and
+// do not wait for each other, and prints the addresses that answered, in one line. (Go joins lookups of a name that
+// are made at the very same time: all of these would dial one address.)
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"go-micro.dev/v4"
 	"go-micro.dev/v4/client"
@@ -72,6 +74,7 @@ func main() {
 		var all sync.WaitGroup
 		for i := range answers {
 			all.Go(func() { answers[i] = call(service.Client(), name) })
+			time.Sleep(3 * time.Millisecond)
 		}
 		all.Wait()
 		fmt.Println(strings.Join(answers, " "))

@@ -33,9 +33,9 @@ type Answer struct {
 	Address string
 }
 
-// Where is go-micro's. It takes so long that calls made at the same time need a connection each.
+// Where is go-micro's. It takes so long that calls which begin one after the other need a connection each.
 func (p *Pod) Where(_ context.Context, _ *Request, answer *Answer) error {
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond)
 	answer.Address = p.address
 	return nil
 }
