@@ -50,7 +50,7 @@ class Workload:
         self.client.delete(pod_url(pod))
 
     def set_ready(self, pod, ready):
-        change = [{"type": "Ready", "status": "True" if ready else "False"}]
+        change = [{"type": "Ready", "status": "True" if ready else "False", "reason": None if ready else "Test"}]
         self.client.call("PATCH", pod_url(pod) + "/status", {"status": {"conditions": change}},
                          "application/strategic-merge-patch+json")
 
