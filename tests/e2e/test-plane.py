@@ -1,8 +1,9 @@
 """The control plane itself: that what the other tests do to it has the effect that they count on."""
 
 import sys
+import time
 
-from cluster import churn, objects, plane, truth
+from cluster import churn, compare, objects, plane, truth
 from cluster.account import Account
 from cluster.client import collection
 from harness import lab, sandbox, tap
@@ -109,6 +110,44 @@ def silent():
     finally:
         scene.plane.api_server.resume()
     sandbox.wait_until(slices, 20, "it answers again")
+
+
+def judged(look):
+    """What a comparison says of a view while the Deployment is scaled up and down; "" where it is content."""
+    comparison = compare.Comparison(scene.client, {"web.shop": ("ipv4",)}, [compare.View("it", look, bound=1)])
+    try:
+        for replicas in 4, 2:
+            scene.web.scale(replicas)
+            comparison.check()
+        return ""
+    except AssertionError as error:
+        return str(error)
+    finally:
+        comparison.stop()
+
+
+def as_the_api_says(*_):
+    return truth.ready("web.shop", slices(), "ipv4")
+
+
+def late(seconds):
+    seen = []
+
+    def look(*_):
+        seen.append((time.monotonic(), as_the_api_says()))
+        return [value for when, value in seen if when <= seen[-1][0] - seconds or value is seen[0][1]][-1]
+    return look
+
+
+@suite.test("a view is judged: well when it is right or a little late, not when it is late, wrong once, or no answer")
+def views():
+    wrong = iter([frozenset(["192.0.2.1"])])
+    silent = iter(["TimeoutError"])
+    assert judged(as_the_api_says) == ""
+    assert judged(late(0.5)) == ""
+    assert "s late" in judged(late(3))
+    assert "never true" in judged(lambda *_: next(wrong, None) or as_the_api_says())
+    assert "TimeoutError" in judged(lambda *_: next(silent, None) or as_the_api_says())
 
 
 if __name__ == "__main__":
