@@ -1,4 +1,13 @@
-/* The daemon, see daemon.h. */
+/*
+ * The daemon: what is made in which order, and what happens every second.
+ *
+ *     configuration --> directory and lock --> sources --> table --> registry --> loop
+ *
+ * The table of the previous daemon is answering all the while. Everything that it knew is in ours before ours
+ * gets its name, and nothing is sent to a server before the loop runs. READY is said when every service has an
+ * answer of its source or of the previous daemon, or after READY_USEC. The heartbeat is the first thing that a
+ * second brings, since readers give up a table whose heart stops.
+ */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,38 +23,42 @@
 
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/timer.h"
 #include "base/util.h"
+#include "cluster.h"
 #include "config/follow/live.h"
 #include "daemon.h"
 #include "publish/predecessor.h"
 #include "publish/publisher.h"
 #include "registry.h"
 #include "source/dns/source.h"
+#include "source/static.h"
 
 #define RESOLV_CONF     "/etc/resolv.conf"
 #define BEAT_USEC       (1 * USEC_PER_SEC)
 #define BEAT_SLACK_USEC (10 * USEC_PER_MSEC)
-#define READY_USEC      (5 * USEC_PER_SEC) /* start-up is told to be over, whatever is still pending */
+#define READY_USEC      (5 * USEC_PER_SEC) /* after that we are ready, whatever is still pending */
 #define EXIT_USAGE      2
 
 struct daemon {
         sd_event *event;
-        sd_event_source *beat_timer;
+        struct timer beat_timer;
         struct notify *notify;
         struct config_live *config;
         int dir_fd, lock_fd;
         struct publisher *publisher;
         struct source_dns *dns;
+        struct cluster *cluster;
+        struct source *fixed; /* static addresses */
         struct registry *registry;
-        uint64_t started_usec, alive_usec;
+        uint64_t started_usec;
         bool ready;
-        size_t n_unserved_services, n_unserved_sections; /* as told */
-        bool asked;                                      /* SIGHUP has come and is not answered yet */
+        bool asked; /* SIGHUP has come and is not answered yet */
 };
 
 /* ---- configuration ---- */
 
-static struct config_live_options live_options(const struct daemon_options *options)
+static struct config_live_options daemon_live_options(const struct daemon_options *options)
 {
         return (struct config_live_options){
                 .main_file = options->config_file,
@@ -56,7 +69,7 @@ static struct config_live_options live_options(const struct daemon_options *opti
         };
 }
 
-static struct khs_table_params table_params(const struct config *config)
+static struct khs_table_params daemon_table_params(const struct config *config)
 {
         return (struct khs_table_params){
                 .zone = config->cluster_domain,
@@ -68,42 +81,19 @@ static struct khs_table_params table_params(const struct config *config)
         };
 }
 
-static struct source_dns_options dns_options(const struct config *config)
+static struct source_dns_options daemon_dns_options(const struct config *config)
 {
         return (struct source_dns_options){
                 .cluster_domain = config->cluster_domain,
                 .servers = config->dns_servers,
                 .n_servers = config->n_dns_servers,
                 .resolv_conf = RESOLV_CONF,
-                .transport = config->dns_transport,
+                .transport = config->dns_transport == CONFIG_TRANSPORT_TCP ? DNS_TCP : DNS_UDP,
                 .query_rate = config->query_rate,
-                .allow_cidr = config->allow_cidr,
-                .n_allow_cidr = config->n_allow_cidr,
         };
 }
 
-/* What this version reads but can't do yet is said, not passed over; once, until it changes. */
-static void tell_unserved(struct daemon *d, const struct config *config)
-{
-        size_t n_services = 0, n_sections = config->n_pods + config->n_namespaces;
-
-        for (size_t i = 0; i < config->n_services; i++)
-                n_services += config->services[i].source == KHS_SOURCE_KUBERNETES;
-        if (n_services > 0 && n_services != d->n_unserved_services)
-                log_message(LOG_WARNING,
-                            "source = kubernetes: this version has no Kubernetes source, DNS is asked instead (%zu "
-                            "services)",
-                            n_services);
-        if (n_sections > 0 && n_sections != d->n_unserved_sections)
-                log_message(LOG_WARNING,
-                            "[pods] and [namespace] sections need the Kubernetes source, which this version has not "
-                            "(%zu sections)",
-                            n_sections);
-        d->n_unserved_services = n_services;
-        d->n_unserved_sections = n_sections;
-}
-
-static bool has_dns_services(const struct config *config)
+static bool config_has_dns_services(const struct config *config)
 {
         for (size_t i = 0; i < config->n_services; i++) {
                 if (config->services[i].source != KHS_SOURCE_STATIC)
@@ -112,18 +102,18 @@ static bool has_dns_services(const struct config *config)
         return false;
 }
 
-/* Return: whether all services can be asked for. */
-static bool have_servers(const struct daemon *d, const struct config *config)
+/* Whether there is a server for every service that needs one. */
+static bool daemon_has_servers(const struct daemon *d, const struct config *config)
 {
-        if (source_dns_n_servers(d->dns) > 0 || !has_dns_services(config))
+        if (source_dns_n_servers(d->dns) > 0 || !config_has_dns_services(config))
                 return true;
         log_message(LOG_ERR, "no DNS server: %s names none, and dns-servers is not set", RESOLV_CONF);
         return false;
 }
 
-/* ---- telling the service manager ---- */
+/* ---- the service manager ---- */
 
-static void update_status(struct daemon *d)
+static void daemon_update_status(struct daemon *d)
 {
         struct registry_counts c;
         char status[256];
@@ -142,97 +132,69 @@ static void update_status(struct daemon *d)
         notify_status(d->notify, status);
 }
 
-/* ---- what the loop asks for ---- */
+/* ---- handlers of the loop ---- */
 
-static int beat(struct daemon *d)
-{
-        d->alive_usec = usec_now();
-        return publisher_beat(d->publisher);
-}
-
-/* Files of megabytes take seconds: those who read the table, and the service manager, hear of us meanwhile. */
-static void on_pulse(void *userdata)
+static void daemon_on_beat(void *userdata)
 {
         struct daemon *d = userdata;
 
-        if (usec_now() - d->alive_usec < BEAT_USEC)
-                return;
-        if (d->publisher) {
-                notify_alive(d->notify);
-                (void)beat(d);
-        } else {
-                notify_starting(d->notify);
-                d->alive_usec = usec_now();
-        }
-}
-
-static int on_beat(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        struct daemon *d = userdata;
-        uint64_t now = usec_now();
-
-        if (beat(d) == -ENOTDIR) {
+        if (publisher_beat(d->publisher) == -ENOTDIR) {
                 log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
-                return sd_event_exit(d->event, EXIT_FAILURE);
+                (void)sd_event_exit(d->event, EXIT_FAILURE);
+                return;
         }
-        config_live_beat(d->config);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
-        update_status(d);
+        daemon_update_status(d);
         notify_beat(d->notify);
         log_beat();
-
-        /* From the last beat's time, so that beats do not drift; from now, after a long sleep. */
-        usec = now - usec > BEAT_USEC ? now : usec;
-        (void)sd_event_source_set_time(source, usec + BEAT_USEC);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* In the first round of the loop: with all services known from before, it is ready. */
-static int on_start(sd_event_source *source, void *userdata)
+/* In the first round of the loop: we are ready where all services are known already. */
+static int daemon_on_start(sd_event_source *source, void *userdata)
 {
         (void)source;
-        update_status(userdata);
+        daemon_update_status(userdata);
         return 0;
 }
 
-/* After every round of the loop until READY: the beat would tell it up to a second later. */
-static int on_round(sd_event_source *source, void *userdata)
+/* After every round of the loop until READY, which the beat would notice up to a second later. */
+static int daemon_on_round(sd_event_source *source, void *userdata)
 {
         struct daemon *d = userdata;
 
         if (!d->ready && registry_n_awaited(d->registry) == 0)
-                update_status(d);
+                daemon_update_status(d);
         return d->ready ? sd_event_source_set_enabled(source, SD_EVENT_OFF) : 0;
 }
 
-/* Each part keeps what it had where the new can't be taken; the rest goes on. */
-static void apply_config(struct daemon *d)
+/* A part that can't take the new configuration keeps the old one; the others go on. */
+static void daemon_apply_config(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
-        const struct khs_table_params params = table_params(config);
-        const struct source_dns_options options = dns_options(config);
+        const struct khs_table_params params = daemon_table_params(config);
+        const struct source_dns_options options = daemon_dns_options(config);
         int r;
 
         log_set_level(config->log_level);
-        tell_unserved(d, config);
         r = publisher_set_params(d->publisher, &params);
         if (r < 0)
                 log_message(LOG_ERR, "the table's header stays as it was: %s", strerror(-r));
         r = source_dns_reconfigure(d->dns, &options);
         if (r < 0)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
-        (void)have_servers(d, config);
+        (void)daemon_has_servers(d, config);
+        cluster_reconfigure(d->cluster, config);
         registry_apply(d->registry, config, NULL);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
                     config_live_n_errors(d->config));
 }
 
 /*
- * The service manager is told of a reload that it has asked for, or that changes anything; before
- * READY it knows that we are busy.
+ * Reports a reload to the service manager if it has asked for it, or if anything changes. Before READY it knows
+ * that we are busy.
  */
-static void on_config(void *userdata)
+static void daemon_on_config(void *userdata)
 {
         struct daemon *d = userdata;
         bool asked = d->asked;
@@ -247,13 +209,13 @@ static void on_config(void *userdata)
         if (r > 0 && !asked && d->ready)
                 notify_reloading(d->notify);
         if (r > 0 || (r == 0 && asked))
-                apply_config(d);
+                daemon_apply_config(d);
         if ((r > 0 || asked) && d->ready)
                 notify_ready(d->notify);
-        update_status(d);
+        daemon_update_status(d);
 }
 
-static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+static int daemon_on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct daemon *d = userdata;
 
@@ -264,7 +226,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
-static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+static int daemon_on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         struct daemon *d = userdata;
 
@@ -276,8 +238,8 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 
 /* ---- start ---- */
 
-/* Signals wait for the loop, also those that come while the configuration is read. */
-static int block_signals(void)
+/* Signals wait for the loop, even while the configuration is read. */
+static int daemon_block_signals(void)
 {
         sigset_t set;
 
@@ -288,20 +250,20 @@ static int block_signals(void)
         return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
-static int add_signals(struct daemon *d)
+static int daemon_add_signals(struct daemon *d)
 {
         int r;
 
-        r = sd_event_add_signal(d->event, NULL, SIGTERM, on_stop, d);
+        r = sd_event_add_signal(d->event, NULL, SIGTERM, daemon_on_stop, d);
         if (r >= 0)
-                r = sd_event_add_signal(d->event, NULL, SIGINT, on_stop, d);
+                r = sd_event_add_signal(d->event, NULL, SIGINT, daemon_on_stop, d);
         if (r >= 0)
-                r = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
+                r = sd_event_add_signal(d->event, NULL, SIGHUP, daemon_on_hangup, d);
         return r;
 }
 
-/* Errors here are those that a person makes: each has a line of its own. */
-static int take_directory(struct daemon *d)
+/* These are errors that people make, so each has a line of its own. */
+static int daemon_take_directory(struct daemon *d)
 {
         bool made = mkdir(K8SHSVC_RUNDIR, 0755) == 0;
 
@@ -324,27 +286,36 @@ static int take_directory(struct daemon *d)
         return d->lock_fd < 0 ? d->lock_fd : 0;
 }
 
-static int start_dns(struct daemon *d)
+static int daemon_start_sources(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
-        const struct source_dns_options options = dns_options(config);
+        const struct source_dns_options options = daemon_dns_options(config);
         int r = source_dns_new(&d->dns, d->event, &options);
 
+        if (r == 0)
+                r = source_static_new(&d->fixed);
+        if (r == 0)
+                r = cluster_new(&d->cluster, d->event, source_dns_source(d->dns), config);
         if (r < 0) {
-                log_message(LOG_ERR, "the DNS source can't be started: %s", strerror(-r));
+                log_message(LOG_ERR, "the sources can't be started: %s", strerror(-r));
                 return r;
         }
-        return have_servers(d, config) ? 0 : -EDESTADDRREQ;
+        return daemon_has_servers(d, config) ? 0 : -EDESTADDRREQ;
 }
 
 /*
- * What the daemon before left is taken over in place, or everything that it knew goes into a new file
- * before that gets its name: no lookup meets a gap.
+ * The previous daemon's table is taken over in place, or everything that it knew goes into a new file before
+ * that gets its name: no lookup meets a gap.
  */
-static int start_table(struct daemon *d)
+static int daemon_start_table(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
-        struct khs_table_params params = table_params(config);
+        struct khs_table_params params = daemon_table_params(config);
+        struct source *const sources[] = {
+                [KHS_SOURCE_DNS] = cluster_source(d->cluster),
+                [KHS_SOURCE_KUBERNETES] = cluster_source(d->cluster),
+                [KHS_SOURCE_STATIC] = d->fixed,
+        };
         struct predecessor *predecessor = NULL;
         int r;
 
@@ -352,7 +323,7 @@ static int start_table(struct daemon *d)
         if (r == 0)
                 r = publisher_new(&d->publisher, d->event, d->dir_fd, &params, predecessor_generation(predecessor) + 1);
         if (r == 0)
-                r = registry_new(&d->registry, d->publisher, d->dns);
+                r = registry_new(&d->registry, d->publisher, sources);
         if (r == 0) {
                 registry_apply(d->registry, config, predecessor);
                 publisher_retain(d->publisher, registry_keeps, d->registry);
@@ -364,47 +335,48 @@ static int start_table(struct daemon *d)
         return r;
 }
 
-static int start_loop(struct daemon *d)
+static int daemon_start_loop(struct daemon *d)
 {
         int r;
 
         d->started_usec = usec_now();
-        r = sd_event_add_time(d->event, &d->beat_timer, CLOCK_BOOTTIME, d->started_usec + BEAT_USEC, BEAT_SLACK_USEC,
-                              on_beat, d);
+        r = timer_init(&d->beat_timer, d->event, BEAT_SLACK_USEC, daemon_on_beat, d);
         if (r >= 0)
-                r = sd_event_add_defer(d->event, NULL, on_start, d);
+                r = sd_event_add_defer(d->event, NULL, daemon_on_start, d);
         if (r >= 0)
-                r = sd_event_add_post(d->event, NULL, on_round, d);
-        if (r < 0)
+                r = sd_event_add_post(d->event, NULL, daemon_on_round, d);
+        if (r < 0) {
                 log_message(LOG_ERR, "the event loop can't be set up: %s", strerror(-r));
-        return r;
+                return r;
+        }
+        timer_set_period(&d->beat_timer, BEAT_USEC);
+        return 0;
 }
 
-static int start(struct daemon *d)
+static int daemon_start(struct daemon *d)
 {
         int r;
 
         log_set_level(config_live_get(d->config)->log_level);
-        tell_unserved(d, config_live_get(d->config));
-        r = take_directory(d);
+        r = daemon_take_directory(d);
         notify_status(d->notify, "filling the table");
         if (r == 0)
-                r = start_dns(d);
+                r = daemon_start_sources(d);
         if (r == 0)
-                r = start_table(d);
+                r = daemon_start_table(d);
         if (r == 0)
-                r = start_loop(d);
+                r = daemon_start_loop(d);
         return r;
 }
 
-static int make_loop(struct daemon *d)
+static int daemon_make_loop(struct daemon *d)
 {
-        int r = block_signals();
+        int r = daemon_block_signals();
 
         if (r >= 0)
                 r = sd_event_default(&d->event);
         if (r >= 0)
-                r = add_signals(d);
+                r = daemon_add_signals(d);
         if (r >= 0)
                 r = notify_new(&d->notify, d->event);
         if (r < 0)
@@ -412,34 +384,37 @@ static int make_loop(struct daemon *d)
         return r;
 }
 
-static int run(struct daemon *d, const struct daemon_options *options)
+static int daemon_run_loop(struct daemon *d, const struct daemon_options *options)
 {
-        const struct config_live_options live = live_options(options);
-        int r = make_loop(d);
+        const struct config_live_options live = daemon_live_options(options);
+        int r = daemon_make_loop(d);
 
         if (r < 0)
                 return EXIT_FAILURE;
         notify_status(d->notify, "reading the configuration");
-        r = config_live_new(&d->config, d->event, &live, on_config, on_pulse, d);
+        r = config_live_new(&d->config, d->event, &live, daemon_on_config, d);
         if (r == -EINVAL)
                 return EXIT_USAGE;
-        /* All that a person has to know of the files is said. */
+        /* Every error in the files has been logged. */
         log_limit();
         if (r == 0)
-                r = start(d);
+                r = daemon_start(d);
         if (r >= 0)
                 r = sd_event_loop(d->event);
         return r < 0 ? EXIT_FAILURE : r;
 }
 
-static void deinit(struct daemon *d)
+static void daemon_deinit(struct daemon *d)
 {
+        source_free(d->fixed);
+        if (!d->cluster && d->dns)
+                source_free(source_dns_source(d->dns));
+        cluster_free(d->cluster);
         registry_free(d->registry);
-        source_dns_free(d->dns);
         publisher_free(d->publisher);
         config_live_free(d->config);
         notify_free(d->notify);
-        sd_event_source_unref(d->beat_timer);
+        timer_deinit(&d->beat_timer);
         sd_event_unref(d->event);
         if (d->lock_fd >= 0)
                 (void)close(d->lock_fd);
@@ -450,21 +425,23 @@ static void deinit(struct daemon *d)
 int daemon_run(const struct daemon_options *options)
 {
         struct daemon d = { .dir_fd = -1, .lock_fd = -1 };
-        int status = run(&d, options);
+        int status = daemon_run_loop(&d, options);
 
-        deinit(&d);
+        daemon_deinit(&d);
         return status;
 }
 
-int daemon_check_config(const struct daemon_options *options)
+int daemon_check_config(const struct daemon_options *options, bool live)
 {
-        const struct config_live_options live = live_options(options);
+        const struct config_live_options live_options = daemon_live_options(options);
         struct config_live *config = NULL;
         bool clean;
         int r;
 
-        r = config_live_new(&config, NULL, &live, NULL, NULL, NULL);
+        r = config_live_new(&config, NULL, &live_options, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
+        if (r == 0 && live)
+                clean = cluster_check_access(config_live_get(config), stdout) == 0 && clean;
         config_live_free(config);
         if (r == -EINVAL)
                 return EXIT_USAGE;

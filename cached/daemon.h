@@ -1,13 +1,13 @@
 #pragma once
 
 /*
- * The daemon: the one owner of the event loop and of everything that runs on it.
+ * The daemon: the owner of the event loop and of everything that runs on it.
  *
- * It reads the configuration, takes the directory's lock, begins with what the daemon before left,
- * publishes, and then does what signals, timers and the sources ask for, until SIGTERM. One thread;
- * no handler blocks.
+ * It reads the configuration, locks the directory, takes over what the previous daemon left, publishes, and
+ * serves signals, timers and sources until SIGTERM. One thread; no handler blocks.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct daemon_options {
@@ -18,13 +18,16 @@ struct daemon_options {
 };
 
 /**
- * daemon_run() - be the daemon
+ * daemon_run() - run until a signal stops it
  *
- * Errors are logged where they happen, one line each.
+ * Logs each error where it happens.
  *
- * Return: exit status: 0 stopped by a signal; 1 it can't run here; 2 a bad target.
+ * Return: the exit status: 0 stopped by a signal; 1 it can't run here; 2 a target is malformed.
  */
 int daemon_run(const struct daemon_options *options);
 
-/* --check-config. Return: 0 all is clean; 1 errors, all of them logged; 2 a bad target. */
-int daemon_check_config(const struct daemon_options *options);
+/*
+ * --check-config; with @live it also asks the API server for the rights that are needed. Return: the exit status: 0 all
+ * is clean; 1 errors, all logged, or rights that are missing; 2 a target is malformed.
+ */
+int daemon_check_config(const struct daemon_options *options, bool live);

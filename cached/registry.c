@@ -1,317 +1,196 @@
-/* The registered services, see registry.h. */
+/*
+ * The registered services.
+ *
+ * Invariants:
+ * - Registrations are sorted by key, and each key stands there once.
+ * - A registration's section is that of the configuration which was applied last. `[service S.N]` goes before
+ *   `[namespace N]`, of which one is registered when a source discovers it.
+ * - Sources are updated last, with all that they are to follow, and never from within a report: what a report
+ *   calls for (a service was discovered, a finding could not be kept) waits for the next tick.
+ * - No version of a key in the table is ever used again: the registry remembers the highest that went.
+ *
+ * Which source is asked for what stands in an array; nothing here depends on what the sources are.
+ */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/util.h"
+#include "registration.h"
 #include "registry.h"
-#include "source/static.h"
-#include "table/policy.h"
 
-#define STATIC_MAX_STALE_USEC (3600 * USEC_PER_SEC)
-#define LINES_PER_TICK        10 /* changes of state that are told in a second; the rest are counted */
-
-struct registration {
-        struct registry *registry;
-        struct service *service;
-        struct publication publication;
-        struct source_watch *watch; /* one of these two */
-        struct source_static *fixed;
-        char **aliases;
-        size_t n_aliases;
-        enum khs_service_state told; /* the state that was logged last */
-        bool heard[2];               /* whether its source has said anything of IPv4, of IPv6 */
-        bool awaited;
-};
+#define LINES_PER_SECOND 10 /* changes of state that are logged; the rest are counted */
 
 struct registry {
-        struct publisher *publisher;
-        struct source_dns *dns;
+        struct registrar registrar;
+        const struct config *config;
         struct registration **items; /* sorted by key */
         size_t n_items;
-        size_t n_awaited;
-        uint32_t version; /* no version of a new service is below this */
-        unsigned int n_lines;
-        size_t n_silent;
+        bool started;      /* the sources are */
+        bool sets_changed; /* sources are to be updated */
 };
 
-/* ---- results ---- */
-
-/* Nothing is known of it, and its source has not said either that there is nothing. */
-static bool is_awaited(const struct registration *item)
+/* @ret_place: where it is or would be; or NULL. */
+static struct registration *registry_find(const struct registry *r, const char *key, size_t *ret_place)
 {
-        uint8_t family = item->service->family;
+        struct registration *found = NULL;
+        size_t low = 0, high = r->n_items;
 
-        return service_state(item->service) == KHS_SERVICE_PENDING &&
-               ((family != KHS_FAMILY_IPV6 && !item->heard[0]) || (family != KHS_FAMILY_IPV4 && !item->heard[1]));
-}
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                int order = strcmp(r->items[middle]->service->key, key);
 
-static void count_awaited(struct registration *item, bool awaited)
-{
-        item->registry->n_awaited += (size_t)awaited - (size_t)item->awaited;
-        item->awaited = awaited;
-}
-
-static void tell(struct registration *item)
-{
-        enum khs_service_state state = service_state(item->service);
-        struct registry *r = item->registry;
-        const char *reason;
-        int priority = LOG_INFO;
-
-        if (state == item->told)
-                return;
-        if (state == KHS_SERVICE_STALE || state == KHS_SERVICE_EXPIRED)
-                priority = LOG_WARNING;
-        else if (item->told == KHS_SERVICE_PENDING)
-                priority = LOG_DEBUG;
-        item->told = state;
-        if (r->n_lines >= LINES_PER_TICK) {
-                r->n_silent++;
-                return;
+                if (order == 0)
+                        found = r->items[middle];
+                if (order < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
         }
-        r->n_lines += priority <= LOG_INFO;
-        reason = service_reason(item->service);
-        log_message(priority, "%s: %s%s%s%s, %u addresses", item->service->key, service_state_name(state),
-                    reason ? " (" : "", reason ? reason : "", reason ? ")" : "",
-                    item->service->v4.n + item->service->v6.n);
+        if (ret_place)
+                *ret_place = low;
+        return found;
 }
 
-static void changed(struct registration *item, int change)
+static void registry_log_error(const struct config_service *section, const char *key, int error)
 {
-        struct publisher *publisher = item->registry->publisher;
-
-        if (change == SERVICE_CONTENT)
-                publisher_update(publisher, &item->publication);
-        else if (change == SERVICE_TIMES)
-                publisher_touch(publisher, &item->publication);
-        else if (change < 0)
-                log_message(LOG_ERR, "%s: %s; what was known stays", item->service->key, strerror(-change));
-        tell(item);
+        log_message(LOG_ERR, "%s: %s can't be registered as written: %s", section->origin, key, strerror(-error));
 }
 
-static void on_result(void *userdata, const struct finding *result)
-{
-        struct registration *item = userdata;
+/* ---- sources ---- */
 
-        if (result->kind == FINDING_ANSWER || result->kind == FINDING_NEGATIVE)
-                item->heard[result->family == AF_INET6] = true;
-        changed(item, service_apply(item->service, result, usec_now()));
-        count_awaited(item, is_awaited(item));
+static void registry_report(void *userdata, const char *key, const struct finding *finding)
+{
+        struct registration *item = registry_find(userdata, key, NULL);
+
+        if (item)
+                registration_report(item, finding);
 }
 
-/* ---- one registration ---- */
-
-static struct registration *registration_free(struct registration *item)
+static bool registry_serves_sections(const struct registry *r)
 {
-        if (item) {
-                source_watch_free(item->watch);
-                source_static_free(item->fixed);
-                service_free(item->service);
-                for (size_t i = 0; i < item->n_aliases; i++)
-                        free(item->aliases[i]);
-                free(item->aliases);
-                free(item);
-        }
+        const struct source *source = r->registrar.sources[KHS_SOURCE_KUBERNETES];
+
+        return source && source->ops->serves_sections;
+}
+
+static const struct config_service *registry_namespace(const struct registry *r, const char *namespace)
+{
+        for (size_t i = 0; i < r->config->n_namespaces && registry_serves_sections(r); i++)
+                if (strcmp(r->config->namespaces[i].namespace, namespace) == 0)
+                        return &r->config->namespaces[i];
         return NULL;
 }
 
-static bool has_alias(char *const *aliases, size_t n_aliases, const char *alias)
+static void registry_discovered(void *userdata, const char *namespace, const char *name, bool present);
+
+/* All that one source is to follow. @services has room for all registrations, @namespaces for all sections. */
+static void registry_update_source(struct registry *r, struct source *source, struct source_service *services,
+                                   struct source_service *namespaces, bool report_again)
 {
-        for (size_t i = 0; i < n_aliases; i++) {
-                if (strcmp(aliases[i], alias) == 0)
-                        return true;
-        }
-        return false;
-}
+        const struct source_reports reports = { registry_report, registry_discovered, r };
+        struct source_set set = { .services = services, .namespaces = namespaces, .report_again = report_again };
 
-/* All aliases that go must be gone before any comes: one may move from a service to another. */
-static void drop_aliases(struct registration *item, const struct config_service *config)
-{
-        size_t n = 0;
-
-        for (size_t i = 0; i < item->n_aliases; i++) {
-                char *alias = item->aliases[i];
-
-                if (config && has_alias(config->aliases, config->n_aliases, alias)) {
-                        item->aliases[n++] = alias;
-                        continue;
-                }
-                publisher_remove_alias(item->registry->publisher, alias);
-                free(alias);
-        }
-        item->n_aliases = n;
-}
-
-static int add_alias(struct registration *item, const char *alias)
-{
-        char *copy = strdup(alias);
-        int r = copy ? publisher_put_alias(item->registry->publisher, alias, item->service->key) : -ENOMEM;
-
-        if (r < 0)
-                free(copy);
+        for (size_t i = 0; i < r->n_items; i++)
+                if (r->registrar.sources[r->items[i]->section->source] == source)
+                        services[set.n_services++] = registration_for_source(r->items[i]);
+        for (size_t i = 0; i < r->config->n_namespaces && source->ops->serves_sections; i++)
+                namespaces[set.n_namespaces++] = section_for_source(&r->config->namespaces[i], NULL);
+        if (r->started)
+                (void)source_update(source, &set);
         else
-                item->aliases[item->n_aliases++] = copy;
-        return r;
+                (void)source_start(source, &reports, &set);
 }
 
-/* Those that are there stay untouched; one that can't be put is tried again at the next reload. */
-static int add_aliases(struct registration *item, const struct config_service *config)
+static void registry_update_sources(struct registry *r)
 {
-        char **aliases = realloc(item->aliases, (config->n_aliases + 1) * sizeof(*aliases));
-        int r = 0;
+        struct source_service *services = calloc(r->n_items + 1, sizeof(*services));
+        struct source_service *namespaces = calloc(r->config->n_namespaces + 1, sizeof(*namespaces));
+        bool report_again = r->registrar.report_again;
 
-        if (!aliases)
+        r->registrar.report_again = r->sets_changed = !services || !namespaces;
+        for (size_t i = 0; i < REGISTRATION_N_SOURCES && services && namespaces; i++) {
+                bool updated = !r->registrar.sources[i];
+
+                for (size_t before = 0; before < i; before++)
+                        updated = updated || r->registrar.sources[before] == r->registrar.sources[i];
+                if (!updated)
+                        registry_update_source(r, r->registrar.sources[i], services, namespaces, report_again);
+        }
+        r->started = r->started || (services && namespaces);
+        free(services);
+        free(namespaces);
+}
+
+static int registry_insert(struct registry *r, struct registration *item, size_t place)
+{
+        struct registration **items = reallocarray(r->items, r->n_items + 1, sizeof(*items));
+
+        if (!items)
                 return -ENOMEM;
-        item->aliases = aliases;
-        for (size_t i = 0; i < config->n_aliases; i++) {
-                int error = 0;
-
-                if (!has_alias(item->aliases, item->n_aliases, config->aliases[i]))
-                        error = add_alias(item, config->aliases[i]);
-                r = r < 0 ? r : error;
-        }
-        return r;
-}
-
-/*
- * An answer is confirmed until the next one is due, and stale from then. What stands in a file is
- * true while the daemon lives, whatever max-stale says of other sources.
- */
-static uint64_t max_stale(const struct config_service *config)
-{
-        uint64_t usec = config->max_stale + config->refresh_max;
-
-        return config->source == KHS_SOURCE_STATIC && usec < STATIC_MAX_STALE_USEC ? STATIC_MAX_STALE_USEC : usec;
-}
-
-/* Left to itself it learns host names where a port needs them: SRV has both, ordinals are in the names. */
-static bool wants_hosts(const struct config_service *config)
-{
-        bool needed = false;
-
-        for (size_t i = 0; i < config->n_ports; i++)
-                needed = needed || config->ports[i].kind == KHS_PORT_NAME || config->ports[i].kind == KHS_PORT_BASE;
-        return config->hosts == CONFIG_HOSTS_YES || (config->hosts == CONFIG_HOSTS_AUTO && needed);
-}
-
-static int configure(struct registration *item, const struct config_service *config)
-{
-        const struct service_options options = {
-                .policy = khs_policy(config->answers, (enum khs_order)config->order, (enum khs_family)config->family),
-                .family = (enum khs_family)config->family,
-                .max_stale = max_stale(config),
-                .ports = config->ports,
-                .n_ports = config->n_ports,
-                .hosts = wants_hosts(config),
-        };
-
-        return service_configure(item->service, &options);
-}
-
-static int watch_static(struct registration *item, const struct config_service *config, bool is_changed)
-{
-        struct source_static *fixed;
-        int r;
-
-        r = source_static_new(&fixed, config, on_result, item);
-        if (r < 0)
-                return r;
-        if (!is_changed && item->fixed && source_static_equal(item->fixed, fixed)) {
-                source_static_free(fixed);
-                return 0;
-        }
-        item->watch = source_watch_free(item->watch);
-        source_static_free(item->fixed);
-        item->fixed = fixed;
-        source_static_tick(fixed, usec_now());
+        memmove(items + place + 1, items + place, (r->n_items - place) * sizeof(*items));
+        items[place] = item;
+        r->items = items;
+        r->n_items++;
         return 0;
 }
 
-/* Kubernetes falls back to DNS while it can't reach the API; in this version that is always. */
-static int watch(struct registration *item, const struct config_service *config, bool is_changed)
+static void registry_remove(struct registry *r, struct registration *item, size_t place)
 {
-        bool has_data = item->service->v4.n > 0 || item->service->v6.n > 0;
-        int r;
-
-        if (config->source == KHS_SOURCE_STATIC)
-                return watch_static(item, config, is_changed);
-        item->fixed = source_static_free(item->fixed);
-        if (item->watch)
-                r = source_watch_update(item->watch, config->family, config->refresh_min, config->refresh_max);
-        else
-                r = source_dns_watch(item->registry->dns, &item->watch, item->service->key, config->family,
-                                     config->refresh_min, config->refresh_max, has_data, on_result, item);
-        return r < 0 ? r : source_watch_set_hosts(item->watch, wants_hosts(config), config->ports, config->n_ports);
+        item->section = NULL;
+        registration_drop_aliases(item);
+        registration_remove(item);
+        memmove(r->items + place, r->items + place + 1, (--r->n_items - place) * sizeof(*r->items));
 }
 
-static int registration_new(struct registration **ret, struct registry *r, const struct config *whole,
-                            const struct config_service *config, struct predecessor *predecessor)
+static void registry_discovered(void *userdata, const char *namespace, const char *name, bool present)
 {
-        struct registration *item = calloc(1, sizeof(*item));
-        uint64_t now = usec_now();
+        struct registry *r = userdata;
+        const struct config_service *section = registry_namespace(r, namespace);
+        struct registration *item;
+        char key[KHS_KEY_MAX + 1];
+        size_t place;
         int error;
 
-        if (!item)
-                return -ENOMEM;
-        item->registry = r;
-        error = service_new(&item->service, config->key, r->version + 1, now);
-        if (error == 0)
-                error = configure(item, config);
-        if (error >= 0) {
-                item->publication.service = item->service;
-                error = predecessor_seed(predecessor, item->service, now);
+        if (!section || snprintf(key, sizeof(key), "%s.%s", name, namespace) >= (int)sizeof(key))
+                return;
+        item = registry_find(r, key, &place);
+        if (item)
+                item->discovered = present;
+        if (item && !present && item->section == section) {
+                registry_remove(r, item, place);
+                r->sets_changed = true;
         }
-        if (error >= 0 && config->source != KHS_SOURCE_STATIC)
-                error = service_restrict(item->service, whole->allow_cidr, whole->n_allow_cidr, now);
+        if (item || !present)
+                return;
+        error = registration_new(&item, &r->registrar, section, key, NULL);
+        if (error == 0) {
+                error = registry_insert(r, item, place);
+                if (error < 0)
+                        registration_remove(item);
+        }
         if (error < 0) {
-                registration_free(item);
-                return error;
+                registry_log_error(section, key, error);
+                return;
         }
-        item->told = service_state(item->service);
-        count_awaited(item, is_awaited(item));
-        *ret = item;
-        return 0;
+        item->discovered = r->sets_changed = true;
 }
 
-/* Makes a registration do what the configuration says; `is_new` when nothing of it is published. */
-static int follow(struct registration *item, const struct config_service *config, bool is_new)
-{
-        int change = is_new ? SERVICE_CONTENT : configure(item, config), r;
+/* ---- the configuration ---- */
 
-        if (change < 0)
-                return change;
-        count_awaited(item, is_awaited(item));
-        if (change != SERVICE_UNCHANGED)
-                publisher_update(item->registry->publisher, &item->publication);
-        r = add_aliases(item, config);
-        return r < 0 ? r : watch(item, config, change != SERVICE_UNCHANGED);
-}
-
-static void unregister(struct registration *item)
-{
-        struct registry *r = item->registry;
-
-        if (item->service->version > r->version)
-                r->version = item->service->version;
-        count_awaited(item, false);
-        publisher_remove(r->publisher, &item->publication);
-        registration_free(item);
-}
-
-/* ---- the whole ---- */
-
-int registry_new(struct registry **ret, struct publisher *publisher, struct source_dns *dns)
+int registry_new(struct registry **ret, struct publisher *publisher,
+                 struct source *const sources[REGISTRATION_N_SOURCES])
 {
         struct registry *r = calloc(1, sizeof(*r));
 
         if (!r)
                 return -ENOMEM;
-        r->publisher = publisher;
-        r->dns = dns;
+        r->registrar.publisher = publisher;
+        memcpy(r->registrar.sources, sources, sizeof(r->registrar.sources));
+        r->registrar.limiter = (struct log_limiter){ .n_max = LINES_PER_SECOND, .period_usec = USEC_PER_SEC };
         *ret = r;
         return 0;
 }
@@ -323,101 +202,173 @@ struct registry *registry_free(struct registry *r)
                 for (size_t i = 0; i < r->n_items; i++)
                         registration_free(r->items[i]);
                 free(r->items);
+                free((void *)r->registrar.filter.allow_cidr);
                 free(r);
         }
         return NULL;
 }
 
-/* Step 1: what is not configured any more goes, with its aliases. Keeps the order. */
-static void apply_removals(struct registry *r, const struct config *config)
+/* Return: whether allow-cidr is another one than it was. */
+static bool registry_set_filter(struct registry *r, const struct config *config)
+{
+        size_t size = config->n_allow_cidr * sizeof(*config->allow_cidr);
+        struct network *copy;
+
+        if (r->registrar.filter.n_allow_cidr == config->n_allow_cidr &&
+            (size == 0 || memcmp(r->registrar.filter.allow_cidr, config->allow_cidr, size) == 0))
+                return false;
+        copy = malloc(size + 1);
+        if (!copy) {
+                log_message(LOG_ERR, "out of memory; allow-cidr stays as it was");
+                return false;
+        }
+        if (size > 0)
+                memcpy(copy, config->allow_cidr, size);
+        free((void *)r->registrar.filter.allow_cidr);
+        r->registrar.filter.allow_cidr = copy;
+        r->registrar.filter.n_allow_cidr = config->n_allow_cidr;
+        return true;
+}
+
+static const struct config_service *registry_section(const struct registry *r, const struct registration *item)
+{
+        const char *key = item->service->key, *dot = strchr(key, '.');
+        const struct config_service *section = config_find(r->config, key);
+
+        for (size_t i = 0; i < r->config->n_pods && !section && registry_serves_sections(r); i++)
+                if (strcmp(r->config->pods[i].key, key) == 0)
+                        section = &r->config->pods[i];
+        return !section && item->discovered && dot ? registry_namespace(r, dot + 1) : section;
+}
+
+/* Step 1: what has no section any more goes, with its aliases. Keeps the order. */
+static void registry_apply_removals(struct registry *r)
 {
         size_t n = 0;
 
         for (size_t i = 0; i < r->n_items; i++) {
                 struct registration *item = r->items[i];
-                const struct config_service *c = config_find(config, item->service->key);
 
-                drop_aliases(item, c);
-                if (c)
+                item->section = registry_section(r, item);
+                registration_drop_aliases(item);
+                if (item->section)
                         r->items[n++] = item;
                 else
-                        unregister(item);
+                        registration_remove(item);
         }
         r->n_items = n;
 }
 
-/* Step 2: merge the two sorted lists; new registrations are made where the old list has none. */
-static int apply_services(struct registry *r, const struct config *config, struct predecessor *predecessor)
+static int registry_compare(const void *a, const void *b)
 {
-        struct registration **items = calloc(config->n_services + 1, sizeof(*items));
-        size_t n = 0, old = 0;
+        return strcmp((*(struct registration *const *)a)->service->key,
+                      (*(struct registration *const *)b)->service->key);
+}
 
-        if (!items)
-                return -ENOMEM;
-        for (size_t i = 0; i < config->n_services; i++) {
-                const struct config_service *c = &config->services[i];
-                bool is_new = old >= r->n_items || strcmp(r->items[old]->service->key, c->key) != 0;
-                struct registration *item = is_new ? NULL : r->items[old++];
-                int error = is_new ? registration_new(&item, r, config, c, predecessor) : 0;
+/* Step 2: sections that have no registration get one. */
+static void registry_apply_sections(struct registry *r, const struct config_service *sections, size_t n_sections,
+                                    struct predecessor *predecessor)
+{
+        struct registration **items = reallocarray(r->items, r->n_items + n_sections + 1, sizeof(*items));
+        size_t n = r->n_items;
 
-                if (error == 0) {
-                        items[n++] = item;
-                        error = follow(item, c, is_new);
-                }
-                if (error < 0)
-                        log_message(LOG_ERR, "%s: [service %s] can't be registered as written: %s", c->origin, c->key,
-                                    strerror(-error));
+        if (!items) {
+                log_message(LOG_ERR, "out of memory; new services are not registered");
+                return;
         }
-        free(r->items);
         r->items = items;
+        for (size_t i = 0; i < n_sections; i++) {
+                int error;
+
+                if (registry_find(r, sections[i].key, NULL))
+                        continue;
+                error = registration_new(&items[n], &r->registrar, &sections[i], sections[i].key, predecessor);
+                if (error < 0)
+                        registry_log_error(&sections[i], sections[i].key, error);
+                else
+                        n++;
+        }
+        if (n > r->n_items)
+                qsort(items, n, sizeof(*items), registry_compare);
         r->n_items = n;
-        return 0;
 }
 
-/* Step 3: what a source may not say any more is not served any longer either; what a file says, is. */
-static void apply_restrictions(struct registry *r, const struct config *config)
+/*
+ * Step 3: what the previous daemon had in a namespace that is to be discovered counts as discovered, until the source
+ * has seen for itself: its server may be away.
+ */
+static void registry_apply_predecessor(struct registry *r, struct predecessor *predecessor)
 {
-        for (size_t i = 0; i < r->n_items; i++) {
-                struct registration *item = r->items[i];
-                int change;
+        uint32_t cursor = 0;
+        char key[256];
 
-                if (item->fixed)
+        while (r->config->n_namespaces > 0 && predecessor_next(predecessor, &cursor, key)) {
+                const char *dot = strchr(key, '.');
+                const struct config_service *section = dot ? registry_namespace(r, dot + 1) : NULL;
+                struct registration *item;
+                size_t place;
+                int error;
+
+                if (!section || registry_find(r, key, &place))
                         continue;
-                change = service_restrict(item->service, config->allow_cidr, config->n_allow_cidr, usec_now());
-                if (change == SERVICE_CONTENT && item->watch)
-                        source_watch_forget_hosts(item->watch);
-                changed(item, change);
+                error = registration_new(&item, &r->registrar, section, key, predecessor);
+                if (error == 0)
+                        error = registry_insert(r, item, place);
+                if (error < 0)
+                        registry_log_error(section, key, error);
+                else
+                        item->discovered = true;
         }
+}
+
+/* Step 4: what a source may not say any more is not served any longer either; what a file says, is. */
+static void registry_apply_filter(struct registry *r)
+{
+        for (size_t i = 0; i < r->n_items; i++)
+                registration_changed(r->items[i], service_restrict(r->items[i]->service, usec_now()));
 }
 
 void registry_apply(struct registry *r, const struct config *config, struct predecessor *predecessor)
 {
-        if (predecessor_version(predecessor) > r->version)
-                r->version = predecessor_version(predecessor);
-        apply_removals(r, config);
-        if (apply_services(r, config, predecessor) < 0)
-                log_message(LOG_ERR, "out of memory; the registered services stay as they are");
-        apply_restrictions(r, config);
+        bool filter_changed = registry_set_filter(r, config);
+
+        r->config = config;
+        /* What the old filter dropped may pass the new one, and sources do not know that it was dropped. */
+        r->registrar.report_again = r->registrar.report_again || (filter_changed && r->started);
+        if (predecessor_version(predecessor) > r->registrar.version)
+                r->registrar.version = predecessor_version(predecessor);
+        registry_apply_removals(r);
+        registry_apply_sections(r, config->services, config->n_services, predecessor);
+        if (registry_serves_sections(r))
+                registry_apply_sections(r, config->pods, config->n_pods, predecessor);
+        registry_apply_predecessor(r, predecessor);
+        for (size_t i = 0; i < r->n_items; i++) {
+                int error = registration_follow(r->items[i]);
+
+                if (error < 0)
+                        registry_log_error(r->items[i]->section, r->items[i]->service->key, error);
+        }
+        registry_apply_filter(r);
+        registry_update_sources(r);
 }
+
+/* ---- every second, and what others ask ---- */
 
 void registry_tick(struct registry *r)
 {
+        unsigned long n_silent = log_limiter_roll(&r->registrar.limiter);
         uint64_t now = usec_now();
 
-        if (r->n_silent > 0)
-                log_message(LOG_WARNING, "%zu more services changed their state", r->n_silent);
-        r->n_silent = 0;
-        r->n_lines = 0;
+        if (n_silent > 0)
+                log_message(LOG_WARNING, "%lu more services changed their state", n_silent);
         for (size_t i = 0; i < r->n_items; i++) {
-                struct registration *item = r->items[i];
-                enum service_change change;
+                enum service_change change = service_tick(r->items[i]->service, now);
 
-                if (item->fixed)
-                        source_static_tick(item->fixed, now);
-                change = service_tick(item->service, now);
                 if (change != SERVICE_UNCHANGED)
-                        changed(item, change);
+                        registration_changed(r->items[i], (int)change);
         }
+        if (r->sets_changed || r->registrar.report_again)
+                registry_update_sources(r);
 }
 
 void registry_count(const struct registry *r, struct registry_counts *ret)
@@ -436,25 +387,18 @@ void registry_count(const struct registry *r, struct registry_counts *ret)
                 .n_stale = by_state[KHS_SERVICE_STALE],
                 .n_empty = by_state[KHS_SERVICE_EMPTY],
                 .n_expired = by_state[KHS_SERVICE_EXPIRED],
+                .n_dropped = r->registrar.filter.n_dropped,
         };
 }
 
 size_t registry_n_awaited(const struct registry *r)
 {
-        return r->n_awaited;
-}
-
-static int compare_key(const void *key, const void *item)
-{
-        return strcmp(key, (*(struct registration *const *)item)->service->key);
+        return r->registrar.n_awaited;
 }
 
 bool registry_keeps(void *registry, const char *key, const char *target)
 {
-        const struct registry *r = registry;
-        struct registration **item = NULL;
+        const struct registration *item = registry_find(registry, target ? target : key, NULL);
 
-        if (r->n_items > 0)
-                item = bsearch(target ? target : key, r->items, r->n_items, sizeof(struct registration *), compare_key);
-        return item && (!target || has_alias((*item)->aliases, (*item)->n_aliases, key));
+        return item && (!target || registration_has_alias(item, key));
 }

@@ -104,7 +104,7 @@ struct ports {
         const struct khs_port *wanted;
         const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
         uint16_t number;
-        bool twins;  /* endpoints that share an address are one result each */
+        bool shared; /* endpoints that share an address are one result each */
         uint8_t set; /* the port set that was looked at last, and the port that was found there */
         uint16_t in_set;
 };
@@ -189,7 +189,7 @@ KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int
                 return;
         for (uint32_t i = 0; i < n; i++)
                 ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
-        if (ports->twins)
+        if (ports->shared)
                 khs_lookup_copy_endpoints(l, family, ret[0].addr, sizeof(*ret));
         else
                 khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
@@ -216,7 +216,7 @@ static __attribute__((noinline)) int serve_endpoints(struct khs_lookup *l, const
 
         if (open_ports(l, wanted)) {
                 ports.attrs = &l->attrs;
-                ports.twins = khs_lookup_twins(l);
+                ports.shared = khs_lookup_shared(l);
         }
         return serve(l, &ports, ret, n_max);
 }

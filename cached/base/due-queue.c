@@ -1,9 +1,9 @@
 /*
- * A binary heap of due times, see base/due-queue.h.
+ * A binary heap of due times.
  *
- * One timer of the event loop serves the first item; 20,000 sources of sd-event (10,000 services,
- * two families) would cost ten times the memory. Each item knows its place, so that it can be
- * moved or removed in O(log n).
+ * One timer of the event loop serves the first item: 20,000 sources of sd-event (10,000 services of two
+ * families) would cost ten times the memory. Each item knows its place, so that it is moved or removed in
+ * O(log n). Invariant: items[i]->place == i + 1, and no item is due before its parent items[(i - 1) / 2].
  */
 
 #include <assert.h>
@@ -35,17 +35,17 @@ void due_queue_deinit(struct due_queue *queue)
         *queue = (struct due_queue){ 0 };
 }
 
-static void place(struct due_queue *queue, size_t i, struct due_item *item)
+static void due_queue_place(struct due_queue *queue, size_t i, struct due_item *item)
 {
         queue->items[i] = item;
         item->place = i + 1;
 }
 
 /* Finds the place for @item, beginning with the hole at @i. */
-static void settle(struct due_queue *queue, size_t i, struct due_item *item)
+static void due_queue_settle(struct due_queue *queue, size_t i, struct due_item *item)
 {
         while (i > 0 && queue->items[(i - 1) / 2]->due_usec > item->due_usec) {
-                place(queue, i, queue->items[(i - 1) / 2]);
+                due_queue_place(queue, i, queue->items[(i - 1) / 2]);
                 i = (i - 1) / 2;
         }
         for (;;) {
@@ -55,10 +55,10 @@ static void settle(struct due_queue *queue, size_t i, struct due_item *item)
                         child++;
                 if (child >= queue->n_items || queue->items[child]->due_usec >= item->due_usec)
                         break;
-                place(queue, i, queue->items[child]);
+                due_queue_place(queue, i, queue->items[child]);
                 i = child;
         }
-        place(queue, i, item);
+        due_queue_place(queue, i, item);
 }
 
 void due_queue_put(struct due_queue *queue, struct due_item *item, uint64_t due_usec)
@@ -66,9 +66,9 @@ void due_queue_put(struct due_queue *queue, struct due_item *item, uint64_t due_
         item->due_usec = due_usec;
         if (item->place == 0) {
                 assert(queue->n_items < queue->n_room);
-                place(queue, queue->n_items++, item);
+                due_queue_place(queue, queue->n_items++, item);
         }
-        settle(queue, item->place - 1, item);
+        due_queue_settle(queue, item->place - 1, item);
 }
 
 void due_queue_remove(struct due_queue *queue, struct due_item *item)
@@ -81,7 +81,7 @@ void due_queue_remove(struct due_queue *queue, struct due_item *item)
         item->place = 0;
         last = queue->items[--queue->n_items];
         if (last != item)
-                settle(queue, hole - 1, last);
+                due_queue_settle(queue, hole - 1, last);
 }
 
 struct due_item *due_queue_first(const struct due_queue *queue)

@@ -1,9 +1,8 @@
 #pragma once
 
 /*
- * Things to do, by the time they are due: a binary heap of items embedded in their owners.
- *
- * Room is reserved when an owner comes to be, so that putting it in can't fail later.
+ * A queue ordered by due time, of items embedded in their owners. Room is reserved when an owner is made, so
+ * that queueing it can't fail later.
  */
 
 #include <stddef.h>
@@ -24,9 +23,9 @@ struct due_queue {
 int due_queue_reserve(struct due_queue *queue, size_t n);
 void due_queue_deinit(struct due_queue *queue);
 
-/* Puts @item in, or moves it when it is in already. The room must have been reserved. */
+/* Queues @item, or moves it when it is queued already. The room must have been reserved. */
 void due_queue_put(struct due_queue *queue, struct due_item *item, uint64_t due_usec);
-/* Does nothing when @item is in no queue. */
+/* Does nothing when @item is not queued. */
 void due_queue_remove(struct due_queue *queue, struct due_item *item);
-/* The item that is due first, or NULL. */
+/* The item that is due first; NULL when the queue is empty. */
 struct due_item *due_queue_first(const struct due_queue *queue);

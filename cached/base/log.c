@@ -1,16 +1,14 @@
 /*
- * The daemon's log: one line a message, to stderr, with the priority prefix of sd-daemon(3) unless a
- * person reads it on a terminal.
+ * The daemon's log: one line a message, to stderr, with the priority prefix of sd-daemon(3) unless stderr is a
+ * terminal.
  *
- * Nobody may read stderr: a journal that has stopped, a container runtime that is stuck, a terminal
- * that is held by Ctrl-S, a full disk. So a line is written only if it can be taken at once, and
- * what was dropped is counted and told when a line gets through again. The daemon's work never
- * waits for its words.
+ * Nobody may be reading stderr: a journal that has stopped, a container runtime that is stuck, a terminal held
+ * by Ctrl-S, a full disk. So a line is written only if it can be taken at once; dropped lines are counted, and
+ * the count is logged when a line gets through again. The daemon's work never waits for its log.
  *
- * poll(2) alone is not enough where others write to the same pipe or socket: its room may be gone
- * when the line comes. A socket is told not to wait with each line. A pipe or terminal is opened
- * once more, for O_NONBLOCK on the descriptor that we were given would be everybody's; where that
- * is not allowed, poll(2) has to do.
+ * poll(2) alone is not enough where others write to the same pipe or socket: its room may be gone when the line
+ * comes. A socket is written with MSG_DONTWAIT. A pipe or terminal is opened once more, since O_NONBLOCK on the
+ * descriptor that we were given would be everybody's; where that is not allowed, poll(2) has to do.
  */
 
 #include <errno.h>
@@ -55,7 +53,7 @@ struct output {
         bool is_socket, is_terminal;
 };
 
-static const struct output *output_get(void)
+static const struct output *log_output(void)
 {
         static struct output output;
         struct stat st;
@@ -75,9 +73,9 @@ static const struct output *output_get(void)
         return &output;
 }
 
-static bool try_write(int priority, const char *text)
+static bool log_write(int priority, const char *text)
 {
-        const struct output *output = output_get();
+        const struct output *output = log_output();
         struct pollfd writable = { .fd = output->fd, .events = POLLOUT };
         const char *begin = cut ? "\n" : "";
         char line[MAX_LINE + 8];
@@ -101,28 +99,28 @@ static bool try_write(int priority, const char *text)
         return written == n;
 }
 
-/* Return: whether nothing is left to be told before a line. */
-static bool tell_unwritten(void)
+/* Return: whether no such count is left to be logged before a line. */
+static bool log_unwritten(void)
 {
         char text[64];
 
         if (n_unwritten == 0)
                 return true;
         (void)snprintf(text, sizeof(text), "%lu messages could not be written", n_unwritten);
-        if (!try_write(LOG_WARNING, text))
+        if (!log_write(LOG_WARNING, text))
                 return false;
         n_unwritten = 0;
         return true;
 }
 
-static void tell_left_out(void)
+static void log_left_out(void)
 {
         char text[64];
 
         if (n_left_out == 0)
                 return;
         (void)snprintf(text, sizeof(text), "%lu messages came too fast and were left out", n_left_out);
-        if (try_write(LOG_WARNING, text))
+        if (log_write(LOG_WARNING, text))
                 n_left_out = 0;
 }
 
@@ -135,7 +133,7 @@ void log_limit(void)
         limit.filled_usec = usec_now();
 }
 
-static bool is_too_much(int priority)
+static bool log_is_too_much(int priority)
 {
         unsigned int kept = priority > LOG_WARNING ? RESERVE : 0;
         uint64_t now, n;
@@ -156,11 +154,11 @@ static bool is_too_much(int priority)
 
 /* ---- messages ---- */
 
-static void write_message(int priority, const char *text)
+static void log_text(int priority, const char *text)
 {
-        if (is_too_much(priority))
+        if (log_is_too_much(priority))
                 n_left_out++;
-        else if (!tell_unwritten() || !try_write(priority, text))
+        else if (!log_unwritten() || !log_write(priority, text))
                 n_unwritten++;
 }
 
@@ -180,7 +178,7 @@ void log_message(int priority, const char *format, ...)
                 if ((unsigned char)*c < ' ')
                         *c = ' ';
         }
-        write_message(priority, text);
+        log_text(priority, text);
         errno = saved_errno;
 }
 
@@ -188,7 +186,26 @@ void log_beat(void)
 {
         int saved_errno = errno;
 
-        if (tell_unwritten())
-                tell_left_out();
+        if (log_unwritten())
+                log_left_out();
         errno = saved_errno;
+}
+
+/* ---- not too much of one kind ---- */
+
+unsigned long log_limiter_roll(struct log_limiter *limiter)
+{
+        uint64_t now = usec_now();
+        unsigned long n_over = limiter->n_lines > limiter->n_max ? limiter->n_lines - limiter->n_max : 0;
+
+        if (now - limiter->begun_usec < limiter->period_usec)
+                return 0;
+        limiter->begun_usec = now;
+        limiter->n_lines = 0;
+        return n_over;
+}
+
+bool log_limiter_take(struct log_limiter *limiter)
+{
+        return limiter->n_lines++ < limiter->n_max;
 }

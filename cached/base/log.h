@@ -1,20 +1,37 @@
 #pragma once
 
 /*
- * The daemon's log: lines to stderr with the priorities of sd-daemon(3), see base/log.c.
+ * The daemon's log: lines to stderr, with the priorities of sd-daemon(3), that never block.
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <syslog.h> /* LOG_ERR ... LOG_DEBUG */
 
-/* @priority: of syslog(3). Never blocks; a line that can't be written is dropped and counted. */
+/* @priority: of syslog(3). A line that can't be written at once is dropped and counted. */
 __attribute__((format(printf, 2, 3))) void log_message(int priority, const char *format, ...);
 
-/* Messages of a priority above this (less urgent) are not written. LOG_INFO to begin with. */
+/* Less urgent messages are not written. LOG_INFO initially. */
 void log_set_level(int priority);
 
-/* From now on not more lines than somebody could read; those left out are counted. */
+/* Limits the rate of lines from now on; those left out are counted. */
 void log_limit(void);
 
-/* To be called every second: tells how many lines were dropped, once something can be told again. */
+/* For every second: logs how many lines were dropped or left out, once a line gets through. */
 void log_beat(void);
+
+/*
+ * At most @n_max lines of one kind in @period_usec; those left out are counted. Zero the rest to begin with.
+ * The caller says how many were left out when log_limiter_roll() returns their number.
+ */
+struct log_limiter {
+        unsigned long n_max;
+        uint64_t period_usec;
+        uint64_t begun_usec;
+        unsigned long n_lines; /* since then, written or not */
+};
+
+/* Begins another period if this one is over. Return: how many lines the one that ends has left out, else 0. */
+unsigned long log_limiter_roll(struct log_limiter *limiter);
+/* Whether one more line may be written. */
+bool log_limiter_take(struct log_limiter *limiter);

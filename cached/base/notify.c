@@ -1,11 +1,11 @@
 /*
- * Telling the service manager, see base/notify.h.
+ * Talking to the service manager.
  *
- * sd_notify(3) waits when the socket's queue is full, and sd_event_set_watchdog() calls it: while
- * PID 1 hangs, a daemon that says WATCHDOG=1 hangs with it after some minutes, its heartbeat stops,
- * and programs lose a table that is good. The protocol is documented and a datagram each, so it
- * is spoken here, and never waited for. States are kept and sent later, in their order; of the
- * status only the last; a sign of life is not worth keeping.
+ * sd_notify(3) waits when the socket's queue is full, and sd_event_set_watchdog() calls it: while PID 1 hangs, a
+ * daemon that says WATCHDOG=1 hangs with it after some minutes, its heartbeat stops, and programs lose a table
+ * that is good. The protocol is documented and a datagram each, so it is spoken here, without waiting. States
+ * that do not get through are kept and sent later in their order; of the status only the last is kept; a sign of
+ * life is not worth keeping.
  */
 
 #include <errno.h>
@@ -21,16 +21,16 @@
 #include <unistd.h>
 
 #include "base/notify.h"
+#include "base/timer.h"
 #include "base/util.h"
 
 #define STATES_MAX 8U
 
 struct notify {
-        int fd; /* -1: nobody wants to be told */
+        int fd; /* -1: nobody listens */
         struct sockaddr_un address;
         socklen_t n_address;
-        sd_event_source *watchdog;
-        uint64_t watchdog_usec;      /* between two signs of life */
+        struct timer watchdog;
         char states[STATES_MAX][64]; /* not sent yet, oldest first */
         size_t n_states;
         char status[256];
@@ -38,44 +38,44 @@ struct notify {
 };
 
 /* Return: whether it need not be tried again. */
-static bool try_send(struct notify *n, const char *text)
+static bool notify_send(struct notify *n, const char *text)
 {
         return sendto(n->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&n->address,
                       n->n_address) >= 0 ||
                (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM && errno != ECONNREFUSED && errno != ENOENT);
 }
 
-static void flush(struct notify *n)
+static void notify_flush(struct notify *n)
 {
         char status[sizeof(n->status) + 8];
         size_t n_sent = 0;
 
         if (n->fd < 0)
                 return;
-        while (n_sent < n->n_states && try_send(n, n->states[n_sent]))
+        while (n_sent < n->n_states && notify_send(n, n->states[n_sent]))
                 n_sent++;
         memmove(n->states, n->states + n_sent, (n->n_states - n_sent) * sizeof(n->states[0]));
         n->n_states -= n_sent;
         if (n->n_states > 0 || !n->status_due)
                 return;
         (void)snprintf(status, sizeof(status), "STATUS=%s", n->status);
-        n->status_due = !try_send(n, status);
+        n->status_due = !notify_send(n, status);
 }
 
-/* The oldest goes where there are too many: the last one is what the manager must know. */
-static void push(struct notify *n, const char *state)
+/* Where there are too many the oldest goes: the last one is what the manager must know. */
+static void notify_push(struct notify *n, const char *state)
 {
         if (n->fd < 0)
                 return;
         if (n->n_states == STATES_MAX)
                 memmove(n->states, n->states + 1, --n->n_states * sizeof(n->states[0]));
         (void)snprintf(n->states[n->n_states++], sizeof(n->states[0]), "%s", state);
-        flush(n);
+        notify_flush(n);
 }
 
 void notify_ready(struct notify *n)
 {
-        push(n, "READY=1");
+        notify_push(n, "READY=1");
 }
 
 void notify_reloading(struct notify *n)
@@ -86,12 +86,12 @@ void notify_reloading(struct notify *n)
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
         (void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
                        (unsigned long long)now.tv_sec * USEC_PER_SEC + (unsigned long long)now.tv_nsec / 1000);
-        push(n, state);
+        notify_push(n, state);
 }
 
 void notify_stopping(struct notify *n)
 {
-        push(n, "STOPPING=1");
+        notify_push(n, "STOPPING=1");
 }
 
 void notify_status(struct notify *n, const char *status)
@@ -100,38 +100,21 @@ void notify_status(struct notify *n, const char *status)
                 return;
         (void)snprintf(n->status, sizeof(n->status), "%s", status);
         n->status_due = true;
-        flush(n);
+        notify_flush(n);
 }
 
 void notify_beat(struct notify *n)
 {
-        flush(n);
+        notify_flush(n);
 }
 
-void notify_alive(struct notify *n)
+static void notify_on_watchdog(void *userdata)
 {
-        if (n->watchdog)
-                (void)try_send(n, "WATCHDOG=1");
-}
-
-void notify_starting(struct notify *n)
-{
-        if (n->fd >= 0)
-                (void)try_send(n, "EXTEND_TIMEOUT_USEC=30000000");
-}
-
-static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        struct notify *n = userdata;
-
-        (void)usec;
-        (void)try_send(n, "WATCHDOG=1");
-        (void)sd_event_source_set_time(source, usec_now() + n->watchdog_usec);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        (void)notify_send(userdata, "WATCHDOG=1");
 }
 
 /* A path, or a name in the abstract name space after '@'; what else there is we can't reach. */
-static void open_socket(struct notify *n)
+static void notify_open_socket(struct notify *n)
 {
         const char *path = getenv("NOTIFY_SOCKET");
         size_t n_path = path ? strlen(path) : 0;
@@ -157,15 +140,15 @@ int notify_new(struct notify **ret, sd_event *event)
         if (!n)
                 return -ENOMEM;
         n->fd = -1;
-        open_socket(n);
-        if (n->fd >= 0 && sd_watchdog_enabled(false, &usec) > 0) {
-                n->watchdog_usec = usec / 3 + 1;
-                r = sd_event_add_time(event, &n->watchdog, CLOCK_BOOTTIME, 0, USEC_PER_MSEC, on_watchdog, n);
-        }
+        notify_open_socket(n);
+        if (n->fd >= 0 && sd_watchdog_enabled(false, &usec) > 0)
+                r = timer_init(&n->watchdog, event, USEC_PER_MSEC, notify_on_watchdog, n);
         if (r < 0) {
                 notify_free(n);
                 return r;
         }
+        if (n->watchdog.source)
+                timer_set_period(&n->watchdog, usec / 3 + 1);
         *ret = n;
         return 0;
 }
@@ -173,7 +156,7 @@ int notify_new(struct notify **ret, sd_event *event)
 struct notify *notify_free(struct notify *n)
 {
         if (n) {
-                sd_event_source_unref(n->watchdog);
+                timer_deinit(&n->watchdog);
                 if (n->fd >= 0)
                         (void)close(n->fd);
                 free(n);

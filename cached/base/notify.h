@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * The word of the service manager: sd_notify(3), without waiting for it.
+ * sd_notify(3) that never blocks: readiness, reloads, status and the watchdog's sign of life.
  */
 
 #include <stdint.h>
@@ -10,16 +10,16 @@
 struct notify;
 
 /**
- * notify_new() - find out who wants to be told, from NOTIFY_SOCKET and WATCHDOG_USEC
+ * notify_new() - find out who listens, from NOTIFY_SOCKET and WATCHDOG_USEC
  *
- * Where nobody does, the functions below do nothing.
+ * Where nobody does, the functions below do nothing. Where a watchdog does, the loop sends its sign of life.
  *
  * Return: 0; -ENOMEM or another negative errno of sd-event.
  */
 int notify_new(struct notify **ret, sd_event *event);
 struct notify *notify_free(struct notify *n);
 
-/* A state that the service manager must hear of: it is told in order, and later where not now. */
+/* States that the service manager must know: sent in order, and later where they can't be sent now. */
 void notify_ready(struct notify *n);
 void notify_reloading(struct notify *n);
 void notify_stopping(struct notify *n);
@@ -27,11 +27,5 @@ void notify_stopping(struct notify *n);
 /* A line for people; only the last one counts. */
 void notify_status(struct notify *n, const char *status);
 
-/* In the middle of long work: the loop, which says so by itself, waits for it. */
-void notify_alive(struct notify *n);
-
-/* The same before READY: it is worth waiting for. */
-void notify_starting(struct notify *n);
-
-/* To be called every second: tells what could not be told. */
+/* For every second: sends what could not be sent. */
 void notify_beat(struct notify *n);

@@ -1,14 +1,19 @@
 #pragma once
 
 /*
- * The little that every module of the daemon needs: locals that clean up after themselves.
+ * The little that every module of the daemon needs: cleanup of locals, time, randomness, and the way from a
+ * member to its owner.
  */
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
+
+/* The object that has *@p as its @member. */
+#define container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
@@ -37,4 +42,13 @@ static inline int random_fill(void *ret, size_t n)
         if (got < 0)
                 return -errno;
         return (size_t)got == n ? 0 : -EAGAIN;
+}
+
+/* For jitter alone, which a zero spoils but does not break. */
+static inline uint32_t random_u32(void)
+{
+        uint32_t random = 0;
+
+        (void)random_fill(&random, sizeof(random));
+        return random;
 }

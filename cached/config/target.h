@@ -1,13 +1,20 @@
 #pragma once
 
 /*
- * Targets of --service and K8SHSVC_SERVICES as configuration: each is written as the section and
- * key that it stands for, so that it is merged and judged like a file.
+ * The targets of --service and K8SHSVC_SERVICES as a configuration file.
  */
 
 #include "config/file/file.h"
 
-/* Appends one target to @file; a bad one is a finding. Return: 0; -ENOMEM. */
-int config_target_add(struct config_file *file, const char *target);
-/* The same for a list of them. */
-int config_targets_add(struct config_file *file, const char *targets);
+/**
+ * config_targets_read() - write targets as the sections and keys that they stand for
+ * @path:    what findings name as their file
+ * @list:    targets separated by blanks; NULL: none
+ * @targets: one target each
+ *
+ * A target that is none is a finding.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int config_targets_read(struct config_file **ret, const char *path, const char *list, const char *const *targets,
+                        size_t n_targets);

@@ -1,35 +1,36 @@
 #pragma once
 
 /*
- * What a service knows of its endpoints besides their addresses: host names, ordinals, ports.
+ * What a service knows of its endpoints besides their addresses: host names, ordinals, ports, conditions,
+ * where they run.
  *
- * Pure. One row for each address, then one for each twin, in the order of a table's row, so that they can
- * be handed on as they are: where an address has several hosts, the first of them by name (bytewise) has
- * its row, and the others are twins. A table is never changed: another one is made out of it, of the addresses that
- * there are now, and of what a source has said. What an address was told to be stays as long as the address does, until
- * a source says otherwise.
+ * Pure. A set has one endpoint for each address, in the order of the addresses, then the further endpoints
+ * of shared addresses (pods in their node's network): the order of a table's row, so that a set is handed on
+ * as it is. Of the endpoints that share an address the first by host name (bytewise) stands in its place. A
+ * set is never changed: the next one is made out of it, of the addresses that there are now, and of what a
+ * source reports. What is known of an address stays as long as the address does, until a source says
+ * otherwise.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "answer/target.h" /* struct khs_port */
 #include "model/finding.h"
+#include "model/port-sets.h"
 
-#define HOST_TABLE_PORT_SETS 255U /* that differ, in one service: as many as a record can tell apart */
-
-/* The addresses that rows belong to; borrowed. Sorted, no duplicates. */
-struct host_addrs {
+/* The addresses that a set belongs to; borrowed. Sorted, no duplicates. */
+struct endpoint_addrs {
         uint32_t n4, n6;
         const uint8_t *v4, *v6;
 };
 
-struct host_table {
-        uint32_t n; /* rows: n4 + n6 + n_twins, or 0: nothing is known of any address */
-        struct khs_row_endpoint *rows;
-        uint32_t n_twins;
-        uint16_t *twins; /* for each the number of its address, never falling */
+struct endpoint_set {
+        uint32_t n; /* endpoints: n4 + n6 + n_shared, or 0: nothing is known of any address */
+        struct khs_row_endpoint *endpoints;
+        uint32_t n_shared;
+        uint16_t
+                *shared; /* of the last n_shared endpoints: the number of the address that each shares, never falling */
         bool complete;   /* every address has a host name, and none that is not known */
 
         uint8_t *others_unknown; /* for each address, as in struct finding_endpoint */
@@ -38,34 +39,23 @@ struct host_table {
 };
 
 /**
- * host_table_make() - make a table out of another one
+ * endpoint_set_make() - make a set out of another one
  *
  * @addrs:   that there are now
- * @old, @old_addrs: the table until now, and its addresses
- * @news:    what a source says (FINDING_ENDPOINTS), or NULL. Where it does not know all hosts of an
+ * @old, @old_addrs: the set until now, and its addresses
+ * @news:    a finding with endpoints, or NULL. Of FINDING_ENDPOINTS: where it does not know all hosts of an
  *           address, and those it knows are no others than were known, the rest of these stay
- * @ports:   that the service is configured with; their names must outlive the table. An endpoint has
- *           those that are known of it, in this order; where the first has a name and is not known,
- *           it stands there with the number 0. "3000+" is left to the ordinal.
+ * @ports:   that the service is configured with; their names must outlive the set. An endpoint has those
+ *           that are known of it, see port_sets_place(). "3000+" is left to the ordinal.
  *
- * Twins for which a record has no room (2 * KHS_MAX_ADDRS rows) are left out; then it is not complete.
+ * Endpoints of shared addresses for which a record has no room (2 * KHS_MAX_ADDRS in all) are left out; then
+ * the set is not complete.
  *
- * Return: 0; -ENOMEM.
+ * Return: 0; -ENOMEM: @ret is an empty set.
  */
-int host_table_make(struct host_table *ret, const struct host_addrs *addrs, const struct host_table *old,
-                    const struct host_addrs *old_addrs, const struct finding *news, const struct khs_port *ports,
-                    size_t n_ports);
-void host_table_deinit(struct host_table *table);
+int endpoint_set_make(struct endpoint_set *ret, const struct endpoint_addrs *addrs, const struct endpoint_set *old,
+                      const struct endpoint_addrs *old_addrs, const struct finding *news, const struct khs_port *ports,
+                      size_t n_ports);
+void endpoint_set_deinit(struct endpoint_set *set);
 
-bool host_table_equal(const struct host_table *a, const struct host_table *b);
-
-/**
- * host_ordinal() - the number of a StatefulSet's pod
- *
- * That behind the last "-" of "NAME-NUMBER", decimal, as Kubernetes writes it: no leading zeros, at
- * most INT32_MAX. An address with dashes, which is what a pod without a host name has instead, has
- * none: any IPv4 one, and the IPv6 one that is the pod's own ("be--ef-0" may be a StatefulSet's).
- *
- * Return: the number, or -1.
- */
-int32_t host_ordinal(const char *host, uint8_t family, const uint8_t *bytes);
+bool endpoint_set_equal(const struct endpoint_set *a, const struct endpoint_set *b);

@@ -1,25 +1,15 @@
 /*
- * Addresses that can't be a pod's, see model/filter.h.
+ * Addresses that can't be a pod's.
  *
- * A name server that is wrong or hostile must not make programs connect to themselves, to the
- * link or to a group: such an address turns a lookup into an attack on what listens on loopback
- * only. The list is that of design.md section 8.
+ * A name server that is wrong or hostile must not make programs connect to themselves, to the link or to a
+ * group: such an address turns a lookup into an attack on what listens on loopback only. Every finding of a
+ * source outside the machine passes here on its way into the model, and nowhere else.
  */
 
 #include <netinet/in.h>
 #include <string.h>
 
 #include "model/filter.h"
-
-static bool in_network(const uint8_t *bytes, const struct network *network)
-{
-        unsigned int n_whole = network->prefix / 8U, n_rest = network->prefix % 8U;
-        uint8_t mask = (uint8_t)(0xff00U >> n_rest);
-
-        if (memcmp(bytes, network->bytes, n_whole) != 0)
-                return false;
-        return n_rest == 0 || ((bytes[n_whole] ^ network->bytes[n_whole]) & mask) == 0;
-}
 
 static bool is_special4(const uint8_t *b)
 {
@@ -40,7 +30,28 @@ bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct network *
         if (family == AF_INET ? is_special4(bytes) : is_special6(bytes))
                 return false;
         for (size_t i = 0; i < n_allow_cidr; i++)
-                if (allow_cidr[i].family == family && in_network(bytes, &allow_cidr[i]))
+                if (allow_cidr[i].family == family && network_contains(&allow_cidr[i], bytes))
                         return true;
         return n_allow_cidr == 0;
+}
+
+bool filter_admits(const struct filter *filter, uint8_t family, const uint8_t *bytes)
+{
+        return !filter || address_is_pod(family, bytes, filter->allow_cidr, filter->n_allow_cidr);
+}
+
+uint32_t filter_addresses(struct filter *filter, uint8_t family, const void *addrs, uint32_t n, void *ret)
+{
+        size_t size = address_size(family);
+        uint8_t *to = ret;
+
+        for (uint32_t i = 0; i < n; i++) {
+                const uint8_t *address = (const uint8_t *)addrs + i * size;
+
+                if (filter_admits(filter, family, address))
+                        to = (uint8_t *)memcpy(to, address, size) + size;
+                else
+                        filter->n_dropped++;
+        }
+        return (uint32_t)((size_t)(to - (uint8_t *)ret) / size);
 }

@@ -1,100 +1,78 @@
-/* The service model, see model/service.h. */
+/*
+ * What is known of one service.
+ *
+ *     finding --> filter --> addresses of a family --> its state (service-family.c)
+ *                    |              |
+ *                    '--> endpoint_set, what is known of each address (endpoints.c)
+ *
+ * Invariants:
+ * - The endpoint set is always of the addresses that both families have now.
+ * - Whatever can fail for want of memory is made before anything is changed: a finding is applied whole or
+ *   not at all. There is one exception: addresses that change take their attributes along where these can't
+ *   be copied. They are learned again.
+ */
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "model/filter.h"
+#include "base/address.h"
 #include "model/service.h"
 
-#define USEC_PER_DS 100000ULL
+static const int families[] = { AF_INET, AF_INET6 };
 
-static size_t address_size(int family)
-{
-        return family == AF_INET ? 4 : 16;
-}
-
-static bool wants(const struct service *s, int family)
+bool service_wants(const struct service *s, int family)
 {
         return s->family == KHS_FAMILY_ANY || (s->family == KHS_FAMILY_IPV4) == (family == AF_INET);
 }
 
-static struct service_family *family_of(struct service *s, int family)
+static struct service_family *service_family(struct service *s, int family)
 {
         return family == AF_INET ? &s->v4 : &s->v6;
 }
 
-/* A state's start is told only when it is another one: "stale since" must not move with each failure. */
-static void enter(struct service_family *f, enum khs_service_state state, enum khs_reason reason, uint64_t now)
+static struct endpoint_addrs service_addrs(const struct service *s)
 {
-        if (f->state != state)
-                f->since = now;
-        f->state = (uint8_t)state;
-        f->reason = (uint8_t)reason;
+        return (struct endpoint_addrs){ s->v4.n, s->v6.n, s->v4.addrs, s->v6.addrs };
 }
 
-static bool is_known(const struct service_family *f)
+static void service_set_endpoints(struct service *s, const struct endpoint_set *set)
 {
-        return f->state != KHS_SERVICE_PENDING && f->state != KHS_SERVICE_EXPIRED;
+        endpoint_set_deinit(&s->set);
+        s->set = *set;
 }
 
-/* End of the time for which it may be served; 0 where there is nothing to serve. */
-static int64_t stale_until(const struct service_family *f, uint64_t max_stale)
-{
-        return is_known(f) ? f->confirmed + (int64_t)max_stale : 0;
-}
+/* ---- addresses ---- */
 
-static struct host_addrs addrs_of(const struct service *s)
+/* From now on these, which are handed over, are a family's addresses. */
+static void service_replace_addrs(struct service *s, struct service_family *f, void *addrs, uint32_t n)
 {
-        return (struct host_addrs){ s->v4.n, s->v6.n, s->v4.addrs, s->v6.addrs };
-}
-
-/*
- * From now on these are a family's addresses; they are handed over. Their attributes go with those
- * that go. For want of memory all go: then they are learned again.
- */
-static void replace(struct service *s, struct service_family *f, void *addrs, uint32_t n)
-{
-        struct host_addrs old_addrs = addrs_of(s), new_addrs;
-        struct host_table table;
+        struct endpoint_addrs old_addrs = service_addrs(s), new_addrs;
+        struct endpoint_set set;
         void *old = f->addrs;
 
         f->addrs = addrs;
         f->n = n;
-        new_addrs = addrs_of(s);
-        (void)host_table_make(&table, &new_addrs, &s->table, &old_addrs, NULL, s->ports, s->n_ports);
-        host_table_deinit(&s->table);
-        s->table = table;
+        new_addrs = service_addrs(s);
+        (void)endpoint_set_make(&set, &new_addrs, &s->set, &old_addrs, NULL, s->ports, s->n_ports);
+        service_set_endpoints(s, &set);
         free(old);
 }
 
-static void forget(struct service *s, struct service_family *f)
-{
-        replace(s, f, NULL, 0);
-}
-
 /* As if it had never been asked for. A row says of a family that is not wanted that it has none. */
-static void reset(struct service *s, struct service_family *f)
+static void service_reset_family(struct service *s, struct service_family *f)
 {
-        forget(s, f);
+        service_replace_addrs(s, f, NULL, 0);
         *f = (struct service_family){ 0 };
 }
 
-/* Return: 1 when they are others than before, 0, or -ENOMEM. */
-static int set_addresses(struct service *s, struct service_family *f, const void *addrs, uint32_t n, size_t size)
+static bool service_family_has(const struct service_family *f, int family, const void *addrs, uint32_t n)
 {
-        void *copy;
-
-        if (n == f->n && (n == 0 || memcmp(addrs, f->addrs, n * size) == 0))
-                return 0;
-        copy = malloc(n * size);
-        if (!copy)
-                return -ENOMEM;
-        memcpy(copy, addrs, n * size);
-        replace(s, f, copy, n);
-        return 1;
+        return n == f->n && (n == 0 || memcmp(addrs, f->addrs, n * address_size(family)) == 0);
 }
+
+/* ---- the service ---- */
 
 int service_new(struct service **ret, const char *key, uint32_t version, uint64_t now)
 {
@@ -116,7 +94,7 @@ int service_new(struct service **ret, const char *key, uint32_t version, uint64_
 struct service *service_free(struct service *s)
 {
         if (s) {
-                host_table_deinit(&s->table);
+                endpoint_set_deinit(&s->set);
                 free(s->v4.addrs);
                 free(s->v6.addrs);
                 free(s->ports);
@@ -126,7 +104,7 @@ struct service *service_free(struct service *s)
         return NULL;
 }
 
-static bool same_ports(const struct service *s, const struct service_options *options)
+static bool service_has_ports(const struct service *s, const struct service_options *options)
 {
         if (s->n_ports != options->n_ports)
                 return false;
@@ -139,12 +117,12 @@ static bool same_ports(const struct service *s, const struct service_options *op
         return true;
 }
 
-/* What is known of ports that stay, stays. */
-static int set_ports(struct service *s, const struct service_options *options)
+/* What is known of the endpoints' ports stays known for those that are still configured. */
+static int service_set_ports(struct service *s, const struct service_options *options)
 {
-        struct host_addrs addrs = addrs_of(s);
+        struct endpoint_addrs addrs = service_addrs(s);
         struct khs_port *copy = NULL;
-        struct host_table table;
+        struct endpoint_set set;
         int r;
 
         if (options->n_ports > 0) {
@@ -153,13 +131,12 @@ static int set_ports(struct service *s, const struct service_options *options)
                         return -ENOMEM;
                 memcpy(copy, options->ports, options->n_ports * sizeof(*copy));
         }
-        r = host_table_make(&table, &addrs, &s->table, &addrs, NULL, copy, options->n_ports);
+        r = endpoint_set_make(&set, &addrs, &s->set, &addrs, NULL, copy, options->n_ports);
         if (r < 0) {
                 free(copy);
                 return r;
         }
-        host_table_deinit(&s->table);
-        s->table = table;
+        service_set_endpoints(s, &set);
         free(s->ports);
         s->ports = copy;
         s->n_ports = options->n_ports;
@@ -168,13 +145,14 @@ static int set_ports(struct service *s, const struct service_options *options)
 
 int service_configure(struct service *s, const struct service_options *options)
 {
-        bool ports = !same_ports(s, options);
+        bool ports = !service_has_ports(s, options);
         int r;
 
+        s->filter = options->filter;
         if (s->policy == options->policy && !ports && s->hosts == options->hosts && s->family == options->family &&
             s->max_stale == options->max_stale)
                 return SERVICE_UNCHANGED;
-        r = ports ? set_ports(s, options) : 0;
+        r = ports ? service_set_ports(s, options) : 0;
         if (r < 0)
                 return r;
         s->policy = options->policy;
@@ -182,61 +160,43 @@ int service_configure(struct service *s, const struct service_options *options)
         s->family = (uint8_t)options->family;
         s->max_stale = options->max_stale;
         if (!s->hosts)
-                host_table_deinit(&s->table);
-        if (!wants(s, AF_INET))
-                reset(s, &s->v4);
-        if (!wants(s, AF_INET6))
-                reset(s, &s->v6);
+                endpoint_set_deinit(&s->set);
+        for (size_t i = 0; i < 2; i++)
+                if (!service_wants(s, families[i]))
+                        service_reset_family(s, service_family(s, families[i]));
         s->version++;
         return SERVICE_CONTENT;
 }
 
-/* Those that are allowed, in their order. Return: how many. */
-static uint32_t copy_allowed(const struct service_family *f, int family, const struct network *allow_cidr,
-                             size_t n_allow_cidr, uint8_t *ret)
+int service_restrict(struct service *s, uint64_t now)
 {
-        size_t size = address_size(family);
-        uint32_t n = 0;
-
-        for (uint32_t i = 0; i < f->n; i++) {
-                const uint8_t *address = (const uint8_t *)f->addrs + i * size;
-
-                if (address_is_pod((uint8_t)family, address, allow_cidr, n_allow_cidr))
-                        memcpy(ret + n++ * size, address, size);
-        }
-        return n;
-}
-
-int service_restrict(struct service *s, const struct network *allow_cidr, size_t n_allow_cidr, uint64_t now)
-{
-        static const int families[] = { AF_INET, AF_INET6 };
-        uint8_t *allowed[2] = { NULL };
+        uint8_t *admitted[2] = { NULL };
         uint32_t n[2];
         int change = SERVICE_UNCHANGED;
 
+        if (!s->filter)
+                return SERVICE_UNCHANGED;
         for (size_t i = 0; i < 2; i++) {
-                const struct service_family *f = family_of(s, families[i]);
+                const struct service_family *f = service_family(s, families[i]);
 
-                allowed[i] = malloc(f->n * address_size(families[i]) + 1);
-                if (!allowed[i]) {
-                        free(allowed[0]);
+                admitted[i] = malloc(f->n * address_size(families[i]) + 1);
+                if (!admitted[i]) {
+                        free(admitted[0]);
                         return -ENOMEM;
                 }
-                n[i] = copy_allowed(f, families[i], allow_cidr, n_allow_cidr, allowed[i]);
+                n[i] = filter_addresses(s->filter, (uint8_t)families[i], f->addrs, f->n, admitted[i]);
         }
         for (size_t i = 0; i < 2; i++) {
-                struct service_family *f = family_of(s, families[i]);
+                struct service_family *f = service_family(s, families[i]);
 
                 if (n[i] == f->n) {
-                        free(allowed[i]);
+                        free(admitted[i]);
                         continue;
                 }
-                if (n[i] > 0) {
-                        replace(s, f, allowed[i], n[i]);
-                } else {
-                        free(allowed[i]);
-                        reset(s, f);
-                        enter(f, KHS_SERVICE_PENDING, KHS_REASON_FILTERED, now);
+                service_replace_addrs(s, f, admitted[i], n[i]);
+                if (n[i] == 0) {
+                        service_reset_family(s, f);
+                        service_family_enter(f, KHS_SERVICE_PENDING, KHS_REASON_FILTERED, now);
                         f->since = now;
                 }
                 s->version++;
@@ -245,215 +205,269 @@ int service_restrict(struct service *s, const struct network *allow_cidr, size_t
         return change;
 }
 
-static int seed_family(struct service *s, struct service_family *f, const struct khs_row *row, const void *addrs,
-                       uint32_t n, size_t size, int64_t confirmed, uint64_t now)
-{
-        int r = set_addresses(s, f, addrs, n, size);
+/* ---- findings of one family ---- */
 
-        if (r < 0)
-                return r;
-        f->confirmed = confirmed;
-        f->ttl_s = row->ttl_s;
-        f->source = (uint8_t)(row->status >> 16);
-        enter(f, n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
-        return 0;
+static int service_apply_failure(struct service *s, const struct finding *finding, int family, uint64_t now)
+{
+        if (!service_wants(s, family))
+                return SERVICE_UNCHANGED;
+        service_family_fail(service_family(s, family), finding, (enum khs_reason)finding->reason, now);
+        return SERVICE_TIMES;
 }
 
-/* A source's attributes. Return: whether they say anything new, or -ENOMEM. */
-static int apply_endpoints(struct service *s, const struct finding *result)
+static int service_apply_answer(struct service *s, const struct finding *finding, uint64_t now)
 {
-        struct host_addrs addrs = addrs_of(s);
-        struct host_table table;
+        struct service_family *f = service_family(s, finding->family);
+        bool was_known = service_family_is_known(f), same;
+        uint8_t *addrs = malloc(finding->n_addrs * address_size(finding->family) + 1);
+        uint32_t n;
+
+        if (!addrs)
+                return -ENOMEM;
+        n = filter_addresses(s->filter, finding->family, finding->addrs, finding->n_addrs, addrs);
+        if (n == 0) {
+                free(addrs);
+                service_family_fail(f, finding, KHS_REASON_FILTERED, now);
+                return SERVICE_TIMES;
+        }
+        same = service_family_has(f, finding->family, addrs, n);
+        if (same)
+                free(addrs);
+        else
+                service_replace_addrs(s, f, addrs, n);
+        s->truncated = s->truncated && same;
+        service_family_confirm(f, finding, (enum khs_reason)finding->reason, now);
+        return !same || !was_known ? SERVICE_CONTENT : SERVICE_TIMES;
+}
+
+static int service_apply_negative(struct service *s, const struct finding *finding, uint64_t now)
+{
+        struct service_family *f = service_family(s, finding->family);
+        bool was_empty = f->state == KHS_SERVICE_EMPTY;
+
+        if (!service_family_counts_negative(f, finding, now) && !was_empty)
+                return service_apply_failure(s, finding, finding->family, now);
+        service_replace_addrs(s, f, NULL, 0);
+        service_family_confirm(f, finding, (enum khs_reason)finding->reason, now);
+        return was_empty ? SERVICE_TIMES : SERVICE_CONTENT;
+}
+
+/* ---- findings of the whole ---- */
+
+/* What a source knows of some addresses besides. */
+static int service_apply_endpoints(struct service *s, const struct finding *finding)
+{
+        struct endpoint_addrs addrs = service_addrs(s);
+        struct endpoint_set set;
         int r;
 
         if (!s->hosts)
                 return SERVICE_UNCHANGED;
-        r = host_table_make(&table, &addrs, &s->table, &addrs, result, s->ports, s->n_ports);
+        r = endpoint_set_make(&set, &addrs, &s->set, &addrs, finding, s->ports, s->n_ports);
         if (r < 0)
                 return r;
-        if (host_table_equal(&table, &s->table)) {
-                host_table_deinit(&table);
+        if (endpoint_set_equal(&set, &s->set)) {
+                endpoint_set_deinit(&set);
                 return SERVICE_UNCHANGED;
         }
-        host_table_deinit(&s->table);
-        s->table = table;
+        service_set_endpoints(s, &set);
         return SERVICE_CONTENT;
 }
 
-/* What a record says of the endpoint that has the i-th address. */
-static struct finding_endpoint seed_endpoint(const struct khs_row *row, uint32_t i, const struct khs_row_endpoint *e)
-{
-        bool six = i >= row->n4;
-        struct finding_endpoint ret = {
-                .family = six ? AF_INET6 : AF_INET,
-                .others_unknown = !(row->flags & KHS_REC_HOSTS_COMPLETE),
-                .host = e->host && e->host[0] ? e->host : NULL,
-                .ports = e->ports,
-                .n_ports = e->n_ports,
-        };
+/* What a whole finding comes to, before any of it is true. */
+struct plan {
+        struct {
+                uint8_t *addrs; /* that it shall have; NULL: those it has */
+                uint32_t n;
+                uint32_t n_refused;
+        } families[2];
+        struct endpoint_set set;
+};
 
-        memcpy(ret.bytes,
-               six ? (const uint8_t *)row->v6 + (size_t)(i - row->n4) * 16 : (const uint8_t *)row->v4 + (size_t)i * 4,
-               six ? 16 : 4);
-        return ret;
+static void plan_deinit(struct plan *plan)
+{
+        free(plan->families[0].addrs);
+        free(plan->families[1].addrs);
+        endpoint_set_deinit(&plan->set);
 }
 
-/*
- * A record that does not vouch for its hosts may lack one of any of its addresses. So until a source has
- * spoken, none of these is taken to have no other.
- */
-static int seed_endpoints(struct service *s, const struct khs_row *row)
+/* The addresses of one family that are wanted and admitted, each once. */
+static int plan_addrs(struct plan *plan, const struct service *s, const struct finding *finding, size_t i)
 {
-        uint32_t n_addrs = row->n4 + row->n6, twin = 0;
-        struct finding_endpoint *endpoints = calloc((size_t)n_addrs + row->n_twins + 1, sizeof(*endpoints));
-        struct finding result = { .kind = FINDING_ENDPOINTS, .endpoints = endpoints };
-        int r;
+        size_t size = address_size(families[i]);
+        uint8_t *addrs = malloc(finding->n_endpoints * size + 1);
+        uint32_t n = 0;
 
-        if (!endpoints)
+        if (!addrs)
                 return -ENOMEM;
-        for (uint32_t i = 0; i < n_addrs; i++) {
-                endpoints[result.n_endpoints++] = seed_endpoint(row, i, &row->endpoints[i]);
-                for (; twin < row->n_twins && row->twins[twin] == i; twin++)
-                        endpoints[result.n_endpoints++] = seed_endpoint(row, i, &row->endpoints[n_addrs + twin]);
+        for (uint32_t e = 0; e < finding->n_endpoints && service_wants(s, families[i]); e++) {
+                const struct finding_endpoint *endpoint = &finding->endpoints[e];
+
+                if (endpoint->family != families[i] ||
+                    (n > 0 && memcmp(addrs + (n - 1) * size, endpoint->bytes, size) == 0))
+                        continue;
+                if (filter_admits(s->filter, endpoint->family, endpoint->bytes))
+                        memcpy(addrs + n++ * size, endpoint->bytes, size);
+                else
+                        plan->families[i].n_refused++;
         }
-        r = apply_endpoints(s, &result);
-        free(endpoints);
-        return r < 0 ? r : 0;
+        plan->families[i].addrs = addrs;
+        plan->families[i].n = n;
+        return 0;
 }
 
-int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
+/* A family of which nothing was admitted, though something was there, stays as it is. */
+static int plan_make(struct plan *plan, const struct service *s, const struct finding *finding)
 {
-        int32_t left_ds = (int32_t)(row->stale_until_ds - (uint32_t)(now / USEC_PER_DS));
-        int64_t confirmed = (int64_t)now + left_ds * (int64_t)USEC_PER_DS - (int64_t)s->max_stale;
-        int r = 0;
+        struct endpoint_addrs old = service_addrs(s), new;
+        int r = plan_addrs(plan, s, finding, 0);
 
-        s->version = row->version;
-        if (left_ds <= 0)
-                return 0;
-        if (confirmed > (int64_t)now) /* max-stale was longer then */
-                confirmed = (int64_t)now;
-        if (!(row->flags & KHS_REC_V4_UNKNOWN) && wants(s, AF_INET))
-                r = seed_family(s, &s->v4, row, row->v4, row->n4, 4, confirmed, now);
-        if (r == 0 && !(row->flags & KHS_REC_V6_UNKNOWN) && wants(s, AF_INET6))
-                r = seed_family(s, &s->v6, row, row->v6, row->n6, 16, confirmed, now);
-        if (r == 0 && row->endpoints)
-                r = seed_endpoints(s, row);
-        return r;
-}
-
-static int apply_answer(struct service *s, struct service_family *f, const struct finding *result, uint64_t now)
-{
-        bool was_known = is_known(f);
-        int changed = set_addresses(s, f, result->addrs, result->n_addrs, address_size(result->family));
-
-        if (changed < 0)
-                return changed;
-        f->n_negatives = 0;
-        f->ttl_s = result->ttl_s;
-        f->fresh_until = now + (uint64_t)result->ttl_s * 1000000ULL;
-        f->confirmed = (int64_t)now;
-        enter(f, KHS_SERVICE_FRESH, KHS_REASON_NONE, now);
-        return changed || !was_known ? SERVICE_CONTENT : SERVICE_TIMES;
-}
-
-/* Whether the source's "none" is to be believed. */
-static bool negative_counts(struct service_family *f, const struct finding *result, uint64_t now)
-{
-        if (result->source != KHS_SOURCE_DNS)
-                return true;
-        if (f->n_negatives == 0 || now - f->last_negative >= SERVICE_NEGATIVE_GAP_USEC) {
-                f->last_negative = now;
-                if (f->n_negatives < SERVICE_NEGATIVES)
-                        f->n_negatives++;
+        if (r == 0)
+                r = plan_addrs(plan, s, finding, 1);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < 2; i++) {
+                if (plan->families[i].n > 0 || plan->families[i].n_refused == 0)
+                        continue;
+                free(plan->families[i].addrs);
+                plan->families[i].addrs = NULL;
+                plan->families[i].n = families[i] == AF_INET ? s->v4.n : s->v6.n;
         }
-        return f->n_negatives >= SERVICE_NEGATIVES;
+        new = (struct endpoint_addrs){ plan->families[0].n, plan->families[1].n, plan->families[0].addrs,
+                                       plan->families[1].addrs };
+        new.v4 = new.v4 ? new.v4 : s->v4.addrs;
+        new.v6 = new.v6 ? new.v6 : s->v6.addrs;
+        return s->hosts ? endpoint_set_make(&plan->set, &new, &s->set, &old, finding, s->ports, s->n_ports) : 0;
 }
 
-static enum service_change apply_failure(struct service_family *f, const struct finding *result, uint64_t now)
+/* Return: whether the table's record changes. */
+static bool plan_commit_family(struct plan *plan, struct service *s, const struct finding *finding, size_t i,
+                               uint64_t now)
 {
-        if (f->state == KHS_SERVICE_FRESH || f->state == KHS_SERVICE_STALE)
-                enter(f, KHS_SERVICE_STALE, result->reason, now);
-        else
-                f->reason = result->reason;
+        struct service_family *f = service_family(s, families[i]);
+        bool was_known = service_family_is_known(f), same;
+        enum khs_reason reason = (enum khs_reason)finding->reason;
+
+        if (!service_wants(s, families[i]))
+                return false;
+        if (!plan->families[i].addrs) {
+                service_family_fail(f, finding, KHS_REASON_FILTERED, now);
+                return false;
+        }
+        same = service_family_has(f, families[i], plan->families[i].addrs, plan->families[i].n);
+        free(f->addrs);
+        f->addrs = NULL;
+        f->n = plan->families[i].n;
+        if (f->n > 0) {
+                f->addrs = plan->families[i].addrs;
+                plan->families[i].addrs = NULL;
+        }
+        /* "None is ready" is said of the service, not of the family that it never had. */
+        if (f->n == 0 && finding->n_endpoints > 0)
+                reason = KHS_REASON_NODATA;
+        service_family_confirm(f, finding, reason, now);
+        return !same || !was_known;
+}
+
+static int service_apply_whole(struct service *s, const struct finding *finding, uint64_t now)
+{
+        struct plan plan = { .set = { .n = 0 } };
+        int r = plan_make(&plan, s, finding);
+        bool changed;
+
+        if (r < 0) {
+                plan_deinit(&plan);
+                return r;
+        }
+        if (s->filter)
+                s->filter->n_dropped += plan.families[0].n_refused + plan.families[1].n_refused;
+        changed = s->truncated != finding->truncated || !endpoint_set_equal(&plan.set, &s->set);
+        s->truncated = finding->truncated;
+        service_set_endpoints(s, &plan.set);
+        plan.set = (struct endpoint_set){ .n = 0 };
+        for (size_t i = 0; i < 2; i++)
+                changed = plan_commit_family(&plan, s, finding, i, now) || changed;
+        plan_deinit(&plan);
+        return changed ? SERVICE_CONTENT : SERVICE_TIMES;
+}
+
+static int service_apply_confirmed(struct service *s, const struct finding *finding, uint64_t now)
+{
+        for (size_t i = 0; i < 2; i++) {
+                const struct service_family *f = service_family(s, families[i]);
+
+                if (service_wants(s, families[i]) &&
+                    (!service_family_is_known(f) || f->source != finding->source || f->reason == KHS_REASON_RESTART))
+                        return -ENODATA;
+        }
+        for (size_t i = 0; i < 2; i++)
+                if (service_wants(s, families[i]))
+                        service_family_confirm(service_family(s, families[i]), finding,
+                                               (enum khs_reason)finding->reason, now);
         return SERVICE_TIMES;
 }
 
-static enum service_change apply_negative(struct service *s, struct service_family *f, const struct finding *result,
-                                          uint64_t now)
+static int service_apply_kind(struct service *s, const struct finding *finding, uint64_t now)
 {
-        bool was_empty = f->state == KHS_SERVICE_EMPTY;
-
-        if (!negative_counts(f, result, now) && !was_empty)
-                return apply_failure(f, result, now);
-        forget(s, f);
-        f->ttl_s = result->ttl_s;
-        f->fresh_until = now + (uint64_t)result->ttl_s * 1000000ULL;
-        f->confirmed = (int64_t)now;
-        enter(f, KHS_SERVICE_EMPTY, result->reason, now);
-        return was_empty ? SERVICE_TIMES : SERVICE_CONTENT;
-}
-
-static int apply_addresses(struct service *s, const struct finding *result, uint64_t now)
-{
-        struct service_family *f = family_of(s, result->family);
-
-        if (!wants(s, result->family))
-                return SERVICE_UNCHANGED;
-        f->source = result->source;
-        switch (result->kind) {
+        switch (finding->kind) {
+        case FINDING_ENDPOINTS:
+                return service_apply_endpoints(s, finding);
+        case FINDING_WHOLE:
+                return service_apply_whole(s, finding, now);
+        case FINDING_CONFIRMED:
+                return service_apply_confirmed(s, finding, now);
         case FINDING_ANSWER:
-                return apply_answer(s, f, result, now);
+                return service_wants(s, finding->family) ? service_apply_answer(s, finding, now) : SERVICE_UNCHANGED;
         case FINDING_NEGATIVE:
-                return apply_negative(s, f, result, now);
+                return service_wants(s, finding->family) ? service_apply_negative(s, finding, now) : SERVICE_UNCHANGED;
         default:
-                return apply_failure(f, result, now);
+                if (finding->family != AF_UNSPEC)
+                        return service_apply_failure(s, finding, finding->family, now);
+                return service_apply_failure(s, finding, AF_INET, now) |
+                       service_apply_failure(s, finding, AF_INET6, now);
         }
 }
 
-int service_apply(struct service *s, const struct finding *result, uint64_t now)
+int service_apply(struct service *s, const struct finding *finding, uint64_t now)
 {
-        int change = result->kind == FINDING_ENDPOINTS ? apply_endpoints(s, result) : apply_addresses(s, result, now);
+        int change = service_apply_kind(s, finding, now);
 
         if (change == SERVICE_CONTENT)
                 s->version++;
         return change;
 }
 
-/*
- * A family that a service has never had is asked for only now and then: while the other family is
- * confirmed, it is still known to have none.
- */
-static bool too_old(const struct service_family *f, const struct service_family *other, uint64_t max_stale,
-                    uint64_t now)
-{
-        if (!is_known(f) || (f->state == KHS_SERVICE_EMPTY && other->state == KHS_SERVICE_FRESH))
-                return false;
-        return (int64_t)now >= stale_until(f, max_stale);
-}
-
-static void expire(struct service *s, struct service_family *f, uint64_t now)
-{
-        forget(s, f);
-        f->n_negatives = 0;
-        enter(f, KHS_SERVICE_EXPIRED, f->reason, now);
-}
+/* ---- time ---- */
 
 enum service_change service_tick(struct service *s, uint64_t now)
 {
-        bool v4 = wants(s, AF_INET) && too_old(&s->v4, &s->v6, s->max_stale, now);
-        bool v6 = wants(s, AF_INET6) && too_old(&s->v6, &s->v4, s->max_stale, now);
+        enum service_change change = SERVICE_UNCHANGED;
+        bool too_old[2];
 
-        if (v4)
-                expire(s, &s->v4, now);
-        if (v6)
-                expire(s, &s->v6, now);
-        if (!v4 && !v6)
-                return SERVICE_UNCHANGED;
-        s->version++;
-        return SERVICE_CONTENT;
+        for (size_t i = 0; i < 2; i++)
+                if (service_family_stand(service_family(s, families[i]), s->max_stale, now))
+                        change = SERVICE_TIMES;
+        for (size_t i = 0; i < 2; i++)
+                too_old[i] = service_wants(s, families[i]) &&
+                             service_family_is_too_old(service_family(s, families[i]),
+                                                       service_family(s, families[1 - i]), s->max_stale, now);
+        for (size_t i = 0; i < 2; i++) {
+                struct service_family *f = service_family(s, families[i]);
+
+                if (!too_old[i])
+                        continue;
+                service_replace_addrs(s, f, NULL, 0);
+                f->n_negatives = 0;
+                service_family_enter(f, KHS_SERVICE_EXPIRED, (enum khs_reason)f->reason, now);
+                change = SERVICE_CONTENT;
+        }
+        s->version += change == SERVICE_CONTENT;
+        return change;
 }
 
-static int rank(const struct service_family *f)
+/* ---- the whole service's state ---- */
+
+static int state_rank(const struct service_family *f)
 {
         static const int ranks[] = {
                 [KHS_SERVICE_PENDING] = 0, [KHS_SERVICE_EXPIRED] = 1, [KHS_SERVICE_EMPTY] = 2,
@@ -463,103 +477,16 @@ static int rank(const struct service_family *f)
         return ranks[f->state];
 }
 
-static const struct service_family *better(const struct service *s)
+const struct service_family *service_best(const struct service *s)
 {
-        if (!wants(s, AF_INET6))
+        if (!service_wants(s, AF_INET6))
                 return &s->v4;
-        if (!wants(s, AF_INET))
+        if (!service_wants(s, AF_INET))
                 return &s->v6;
-        return rank(&s->v6) > rank(&s->v4) ? &s->v6 : &s->v4;
+        return state_rank(&s->v6) > state_rank(&s->v4) ? &s->v6 : &s->v4;
 }
 
 enum khs_service_state service_state(const struct service *s)
 {
-        return (enum khs_service_state)better(s)->state;
-}
-
-const char *service_state_name(enum khs_service_state state)
-{
-        static const char *const names[] = {
-                [KHS_SERVICE_PENDING] = "pending", [KHS_SERVICE_FRESH] = "fresh",     [KHS_SERVICE_STALE] = "stale",
-                [KHS_SERVICE_EMPTY] = "empty",     [KHS_SERVICE_EXPIRED] = "expired",
-        };
-
-        return names[state];
-}
-
-const char *service_reason(const struct service *s)
-{
-        static const char *const reasons[] = {
-                [KHS_REASON_TIMEOUT] = "no server answered",
-                [KHS_REASON_REFUSED] = "refused",
-                [KHS_REASON_SERVFAIL] = "SERVFAIL",
-                [KHS_REASON_NXDOMAIN] = "NXDOMAIN",
-                [KHS_REASON_NODATA] = "no addresses",
-                [KHS_REASON_FOREIGN] = "the servers do not know the cluster",
-                [KHS_REASON_MALFORMED] = "unreadable answers",
-                [KHS_REASON_TRUNCATED] = "more addresses than DNS can send",
-                [KHS_REASON_FILTERED] = "no address is allowed",
-                [KHS_REASON_NO_SERVER] = "no server is known",
-                [KHS_REASON_RESTART] = "known from before the start",
-        };
-        uint8_t reason = better(s)->reason;
-
-        return reason < sizeof(reasons) / sizeof(reasons[0]) ? reasons[reason] : NULL;
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-        return a > b ? a : b;
-}
-
-/* What one family adds to a row. */
-static void row_family(const struct service *s, const struct service_family *f, uint32_t unknown_flag,
-                       struct khs_row *row, int64_t *fresh, int64_t *stale)
-{
-        if (!is_known(f))
-                row->flags |= unknown_flag;
-        *fresh = later(*fresh, (int64_t)f->fresh_until);
-        *stale = later(*stale, stale_until(f, s->max_stale));
-}
-
-/* Whether a host that the row does not name is none of the service's. */
-static bool knows_all_hosts(const struct service *s, const struct khs_row *row)
-{
-        if (!s->hosts || row->flags & (KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN))
-                return false;
-        return row->n4 + row->n6 == 0 || (s->table.n > 0 && s->table.complete);
-}
-
-void service_row(const struct service *s, struct khs_row *ret)
-{
-        enum khs_port_kind kind = s->n_ports > 0 ? (enum khs_port_kind)s->ports[0].kind : KHS_PORT_NONE;
-        const struct service_family *best = better(s);
-        int64_t fresh = 0, stale = 0;
-
-        *ret = (struct khs_row){
-                .key = s->key,
-                .n_key = strlen(s->key),
-                .n4 = s->v4.n,
-                .n6 = s->v6.n,
-                .v4 = s->v4.addrs,
-                .v6 = s->v6.addrs,
-                .endpoints = s->table.n > 0 ? s->table.rows : NULL,
-                .n_twins = s->table.n_twins,
-                .twins = s->table.twins,
-                .port_base = s->table.n > 0 && kind == KHS_PORT_BASE ? s->ports[0].number : 0,
-                .policy = s->policy,
-                .version = s->version,
-                .status = khs_status(best->state, best->reason, best->source),
-                .since_ds = (uint32_t)(best->since / USEC_PER_DS),
-                .ttl_s = best->ttl_s,
-                .port = kind == KHS_PORT_NUMBER ? s->ports[0].number : 0,
-        };
-        if (wants(s, AF_INET))
-                row_family(s, &s->v4, KHS_REC_V4_UNKNOWN, ret, &fresh, &stale);
-        if (wants(s, AF_INET6))
-                row_family(s, &s->v6, KHS_REC_V6_UNKNOWN, ret, &fresh, &stale);
-        if (knows_all_hosts(s, ret))
-                ret->flags |= KHS_REC_HOSTS_COMPLETE;
-        ret->fresh_until_ds = (uint32_t)((uint64_t)fresh / USEC_PER_DS);
-        ret->stale_until_ds = (uint32_t)((uint64_t)stale / USEC_PER_DS);
+        return (enum khs_service_state)service_best(s)->state;
 }

@@ -3,71 +3,43 @@
 /*
  * The service model: what is known of one registered service, and what the table shall say of it.
  *
- * Pure: no I/O, no clock of its own (every call is given the time), no source, no table. Sources'
- * results go in, a row for the table comes out. The machine runs for each family by itself:
- *
- *                 answer                      failure, or a negative not yet confirmed
- *     PENDING ------------> FRESH ------------------------------------> STALE
- *        |                  ^   ^ answer                                  |
- *        |  3 negatives     |   '-----------------------------------------'
- *        '----------------> EMPTY <--- 3 negatives --- FRESH, STALE
- *
- *     and from FRESH, STALE and EMPTY to EXPIRED when nothing has confirmed it for max-stale (but not
- *     from EMPTY while the other family is FRESH).
- *
- * DNS says NXDOMAIN for "no pods" and for "no such service", and CoreDNS has been seen to say it of
- * services that have both (coredns#6518, 1 in 6). So its negatives count only three in a row, each 2
- * s or more after the one before; a failure between them neither counts nor resets. The
- * Kubernetes API's word counts at once. Times are microseconds of CLOCK_BOOTTIME.
- *
- * Host names and ports are attributes of addresses: they come later than these, stay as long as
- * their address does, and change no state.
+ * Pure: no I/O, no clock of its own (every call is given the time), no source, no table. Findings of sources
+ * go in, a row for the table comes out. Each family runs its own state machine, see model/service-family.h.
+ * Host names, ports and conditions are attributes of addresses: they stay as long as their address does, and
+ * change no state.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/address.h"
 #include "model/endpoints.h"
+#include "model/filter.h"
 #include "model/finding.h"
+#include "model/service-family.h"
 #include "table/row.h"
-
-#define SERVICE_NEGATIVES         3
-#define SERVICE_NEGATIVE_GAP_USEC 2000000ULL
-
-struct service_family {
-        uint8_t state;  /* enum khs_service_state */
-        uint8_t reason; /* enum khs_reason: why it is not fresh */
-        uint8_t source; /* enum khs_source: who spoke last */
-        uint8_t n_negatives;
-        uint64_t last_negative;
-        uint64_t since;       /* start of the state */
-        uint64_t fresh_until; /* end of the answer's own TTL */
-        int64_t confirmed;    /* when the source last said so; it is served for max-stale from then */
-        uint32_t ttl_s;
-        uint32_t n;
-        void *addrs; /* n x 4 or 16 bytes, sorted; owned */
-};
 
 struct service {
         char *key; /* "S.N"; owned */
         uint32_t policy;
         struct khs_port *ports; /* the default one first; owned */
         size_t n_ports;
-        bool hosts;     /* whether host names are learned */
-        uint8_t family; /* enum khs_family: which are asked for at all */
+        bool hosts;     /* whether attributes are kept */
+        bool truncated; /* the source has more addresses than fit */
+        uint8_t family; /* enum khs_family: which are wanted at all */
         uint64_t max_stale;
-        uint32_t version; /* +1 with each change of what the table says but for times and state */
+        struct filter *filter; /* what findings must pass; borrowed; NULL: nothing */
+        uint32_t version;      /* +1 with each change of what the table says but for times and state */
         struct service_family v4, v6;
-        struct host_table table;
+        struct endpoint_set set;
 };
 
-/* What the configuration says of it. Borrowed during the call. */
+/* What the configuration says of it. Borrowed during the call, but for the filter, which must outlive the service. */
 struct service_options {
         uint32_t policy;
         enum khs_family family;
         uint64_t max_stale;
+        struct filter *filter;
         const struct khs_port *ports;
         size_t n_ports;
         bool hosts;
@@ -91,37 +63,26 @@ struct service *service_free(struct service *s);
 int service_configure(struct service *s, const struct service_options *options);
 
 /**
- * service_restrict() - drop the addresses that are not allowed any more
- * @allow_cidr: as address_is_pod() takes it
+ * service_restrict() - drop the addresses that the filter, which has changed, does not admit
  *
  * Of a family of which none is left nothing is known, as if it had never been resolved.
  *
  * Return: enum service_change; -ENOMEM: all is as it was.
  */
-int service_restrict(struct service *s, const struct network *allow_cidr, size_t n_allow_cidr, uint64_t now);
+int service_restrict(struct service *s, uint64_t now);
 
 /**
- * service_seed() - begin with what the table of an earlier daemon said
- * @row: of that table; its times must be of this boot
+ * service_apply() - a source has reported a finding
  *
- * Addresses are stale from now, for what is left of their max-stale, with the hosts and ports that
- * they had; the version goes on.
- *
- * Return: 0; -ENOMEM, the service is as it was.
+ * Return: what changed; -ENOMEM, or -ENODATA for a FINDING_CONFIRMED of what is not known here: nothing did,
+ * and the source must report again.
  */
-int service_seed(struct service *s, const struct khs_row *row, uint64_t now);
+int service_apply(struct service *s, const struct finding *finding, uint64_t now);
 
-/* A source has spoken. Return: what changed, or -ENOMEM: nothing did. */
-int service_apply(struct service *s, const struct finding *result, uint64_t now);
-
-/* Time has passed: expires what is too old. */
+/* Time has passed: confirms what stands, expires what is too old. */
 enum service_change service_tick(struct service *s, uint64_t now);
 
-/* Of the whole service: the better of its families. */
+bool service_wants(const struct service *s, int family);
+/* The better of its families: whose state is the service's. */
+const struct service_family *service_best(const struct service *s);
 enum khs_service_state service_state(const struct service *s);
-const char *service_state_name(enum khs_service_state state);
-/* Why it is not fresh, for people; NULL where there is nothing to say. */
-const char *service_reason(const struct service *s);
-
-/* What the table shall say. Points into the service; valid until its next change. */
-void service_row(const struct service *s, struct khs_row *ret);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "model/service-row.h"
 #include "publish/predecessor.h"
 #include "read/attrs.h"
 #include "read/crc.h"
@@ -25,7 +26,7 @@ struct predecessor {
 
         /* Attributes of the record at hand. */
         struct khs_row_endpoint endpoints[MAX_ROWS];
-        uint16_t twins[MAX_ROWS];
+        uint16_t shared[MAX_ROWS];
         struct khs_row_port ports[MAX_PORTS];
         uint32_t n_ports;
         struct {
@@ -112,6 +113,17 @@ uint32_t predecessor_version(const struct predecessor *p)
         return p ? p->version : 0;
 }
 
+bool predecessor_next(const struct predecessor *p, uint32_t *cursor, char ret[static 256])
+{
+        struct khs_found found;
+
+        while (p && khs_view_next(&p->file.view, cursor, &found, ret) == 0) {
+                if (!(found.record.key & KHS_REC_ALIAS))
+                        return true;
+        }
+        return false;
+}
+
 static const char *load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
 {
         char *ret = p->strings + p->n_strings;
@@ -145,17 +157,17 @@ static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, 
         ret->n_ports = p->port_sets[row->port_set].n;
 }
 
-/* Whose address each twin has. Return: false if they are not in order. */
-static bool load_twins(struct predecessor *p, const struct khs_attrs_at *attrs)
+/* Whose address each shared row has. Return: false if they are not in order. */
+static bool load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
 {
         uint32_t n_addrs = khs_attrs_n_addresses(attrs);
 
-        for (uint32_t i = 0; i < attrs->head.n_twins; i++) {
+        for (uint32_t i = 0; i < attrs->head.n_shared; i++) {
                 uint32_t address = khs_attrs_address(&p->file.view, attrs, n_addrs + i);
 
-                if (address >= n_addrs || (i > 0 && address < p->twins[i - 1]))
+                if (address >= n_addrs || (i > 0 && address < p->shared[i - 1]))
                         return false;
-                p->twins[i] = (uint16_t)address;
+                p->shared[i] = (uint16_t)address;
         }
         return true;
 }
@@ -165,7 +177,7 @@ static void load_endpoints(struct predecessor *p, const struct khs_found *found,
 {
         struct khs_attrs_at attrs;
 
-        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !load_twins(p, &attrs))
+        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !load_shared(p, &attrs))
                 return;
         p->n_strings = 0;
         p->n_ports = 0;
@@ -182,8 +194,8 @@ static void load_endpoints(struct predecessor *p, const struct khs_found *found,
                 load_ports(p, &attrs, &row, &p->endpoints[i]);
         }
         ret->endpoints = p->endpoints;
-        ret->n_twins = attrs.head.n_twins;
-        ret->twins = p->twins;
+        ret->n_shared = attrs.head.n_shared;
+        ret->shared = p->shared;
 }
 
 /* A consistent copy of the key's record, or an error. Its daemon is dead: it does not change. */

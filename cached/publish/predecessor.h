@@ -3,9 +3,11 @@
 /*
  * What the daemon before left behind: its table, read back through the product's own reader, so that
  * a restart, an upgrade or a crash is no gap. The services registered now begin with the addresses
- * that it had for them; whatever else it says is not taken.
+ * that it had for them, and so do those of a [namespace] section, which nobody has discovered yet; whatever else it
+ * says is not taken.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "model/service.h"
@@ -26,6 +28,14 @@ uint32_t predecessor_generation(const struct predecessor *p);
 
 /* The highest version of any of its records; 0 without one. Versions of a key only ever grow. */
 uint32_t predecessor_version(const struct predecessor *p);
+
+/**
+ * predecessor_next() - the services that it had, one after the other
+ * @cursor: 0 to begin with
+ *
+ * Return: whether there is another one; @ret is its key.
+ */
+bool predecessor_next(const struct predecessor *p, uint32_t *cursor, char ret[static 256]);
 
 /**
  * predecessor_seed() - give a service what the table said of it

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "model/service-row.h"
 #include "publish/publisher.h"
 #include "table/clock.h"
 

@@ -262,7 +262,7 @@ static __attribute__((noinline)) uint32_t endpoint_row(const struct khs_lookup *
 
         if (l->n_pod > 0)
                 row = pod_row(l, six, place);
-        else /* twins are behind the addresses, those of IPv4 ones first */
+        else /* shared rows are behind the addresses, those of IPv4 ones first */
                 row = record->n4 + record->n6 + place - n + (six ? l->v4.n - record->n4 : 0);
         return address_of(l, six, row) < n ? row : KHS_NO_ROW;
 }
@@ -278,13 +278,13 @@ uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
         return place + (six ? record->n4 : 0);
 }
 
-bool khs_lookup_twins(struct khs_lookup *l)
+bool khs_lookup_shared(struct khs_lookup *l)
 {
-        uint32_t n = l->n_pod > 0 ? 0 : l->attrs.head.n_twins, n4;
+        uint32_t n = l->n_pod > 0 ? 0 : l->attrs.head.n_shared, n4;
 
         if (n == 0)
                 return false;
-        n4 = khs_attrs_twins_before(l->view, &l->attrs, l->found.record.n4);
+        n4 = khs_attrs_shared_before(l->view, &l->attrs, l->found.record.n4);
         l->v4.n += n4;
         l->v6.n += n - n4;
         l->v4.count = l->v4.count > 0 ? l->v4.n : 0;
@@ -366,7 +366,7 @@ static __attribute__((noinline, cold)) void find_winner(struct khs_lookup *l, co
         uint8_t host[16];
         uint64_t most = 0;
 
-        if (n > run->n) /* a pod's; else there are no more than these but twins, which weigh what their address does */
+        if (n > run->n) /* a pod's, or shared rows, which weigh what their address does */
                 n = run->n;
         if (!khs_interfaces_host(look, host))
                 return;

@@ -112,7 +112,7 @@ void khs_lookup_rotate(struct khs_lookup *l);
 /* Those that do not lie one behind the other: some that were kept, and a pod's. */
 void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride);
 
-/* The chosen addresses after khs_lookup_twins(): one of several endpoints again for each. */
+/* The chosen addresses after khs_lookup_shared(): one of several endpoints again for each. */
 void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride);
 
 /* Copies the chosen addresses of one family, 4 or 16 bytes each, one every @stride bytes. */
@@ -133,16 +133,16 @@ static inline bool khs_lookup_done(const struct khs_lookup *l)
 }
 
 /**
- * khs_lookup_twins() - make a choice among endpoints instead of addresses
+ * khs_lookup_shared() - make a choice among endpoints instead of addresses
  *
  * After khs_lookup_choose() with @all, for who tells endpoints with the same address apart, which is by
- * their ports; with l->attrs open. Those of a pod's name are endpoints anyhow. Where there are twins, counts
+ * their ports; with l->attrs open. Those of a pod's name are endpoints anyhow. Where there are shared rows, counts
  * become larger, and only khs_lookup_copy_endpoints() copies what then is chosen. `sticky` chooses among
  * addresses all the same.
  *
  * Return: whether there are any.
  */
-bool khs_lookup_twins(struct khs_lookup *l);
+bool khs_lookup_shared(struct khs_lookup *l);
 
 /* The row of the i-th address or endpoint from the first of the run, cyclically, see read/attrs.h; KHS_NO_ROW: the
  * record changes meanwhile. */

@@ -10,14 +10,14 @@
 #define PORT_WORDS  (sizeof(struct khs_attr_port) / 4)
 #define MAX_PORTS   128U /* of one endpoint that are looked at; an EndpointSlice and a configuration have 100 */
 
-/* Whether the parts lie in their order in the block, with room for what addresses and twins ask for. */
+/* Whether the parts lie in their order in the block, with room for what addresses and shared rows ask for. */
 static bool head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)
 {
         return head->rows >= ATTRS_WORDS && head->rows <= head->by_host && head->by_host <= head->nodes &&
                head->nodes <= head->zones && head->zones <= head->port_sets && head->port_sets <= head->ports &&
                head->ports <= head->strings && head->strings <= head->end && head->end <= n_words &&
                n_rows <= 2 * KHS_MAX_ADDRS && head->by_host - head->rows >= n_rows * ROW_WORDS &&
-               (head->nodes - head->by_host) * 2 >= n_rows + head->n_twins;
+               (head->nodes - head->by_host) * 2 >= n_rows + head->n_shared;
 }
 
 int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, struct khs_attrs_at *ret)
@@ -30,7 +30,7 @@ int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, s
         ret->word = found->block + record->attrs;
         if (n_words >= ATTRS_WORDS) {
                 khs_view_copy(view, ret->word, &ret->head.rows, ATTRS_WORDS);
-                ret->n_rows = record->n4 + record->n6 + ret->head.n_twins;
+                ret->n_rows = record->n4 + record->n6 + ret->head.n_shared;
                 if (head_ok(&ret->head, ret->n_rows, n_words))
                         return 0;
         }
@@ -103,7 +103,7 @@ size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *at
                                 ret);
 }
 
-/* One of the numbers in the part by_host, @place < n_rows + n_twins; n_rows where it is not one of the first @n. */
+/* One of the numbers in the part by_host, @place < n_rows + n_shared; n_rows where it is not one of the first @n. */
 KHS_INLINE uint32_t number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place, uint32_t n)
 {
         uint32_t number = khs_view_load(view, attrs->word + attrs->head.by_host + place / 2) >> place % 2 * 16 & 0xffff;
@@ -128,9 +128,9 @@ uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_a
         return i < n || i >= attrs->n_rows ? i : number_at(view, attrs, attrs->n_rows + i - n, n);
 }
 
-uint32_t khs_attrs_twins_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address)
+uint32_t khs_attrs_shared_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address)
 {
-        uint32_t n = khs_attrs_n_addresses(attrs), low = 0, high = attrs->head.n_twins;
+        uint32_t n = khs_attrs_n_addresses(attrs), low = 0, high = attrs->head.n_shared;
 
         while (low < high) {
                 uint32_t middle = low + (high - low) / 2;

@@ -5,7 +5,7 @@
  * of it is hostile input: every number is checked before it is used, every search is bounded, and
  * what was read counts only if khs_found_valid() says so afterwards.
  *
- * A row number is the address's place in the record: IPv4 addresses first, then IPv6 ones, then twins,
+ * A row number is the address's place in the record: IPv4 addresses first, then IPv6 ones, then shared rows,
  * which are endpoints that share the address of another row.
  */
 
@@ -19,7 +19,7 @@
 struct khs_attrs_at {
         struct khs_attrs head;
         uint32_t word;   /* first word of the head */
-        uint32_t n_rows; /* of addresses and twins, <= 2 * KHS_MAX_ADDRS */
+        uint32_t n_rows; /* of addresses and shared ones, <= 2 * KHS_MAX_ADDRS */
 };
 
 /**
@@ -29,10 +29,10 @@ struct khs_attrs_at {
  */
 int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, struct khs_attrs_at *ret);
 
-/* Rows that belong to an address of their own; those of twins follow. */
+/* Rows that belong to an address of their own; shared rows follow. */
 static inline uint32_t khs_attrs_n_addresses(const struct khs_attrs_at *attrs)
 {
-        return attrs->n_rows - attrs->head.n_twins;
+        return attrs->n_rows - attrs->head.n_shared;
 }
 
 /* One row, @i < n_rows. */
@@ -84,12 +84,13 @@ uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs
 /* The number of the row at one place among those sorted by host; n_rows where there is none. */
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place);
 
-/* The row that has the address of row @i: that itself, but for twins; n_rows or more: there is none, or it is damaged.
+/* The row that has the address of row @i: that itself, but for shared ones; n_rows or more: there is none, or it is
+ * damaged.
  */
 uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i);
 
-/* How many twins, from the first, share addresses of rows before @address. */
-uint32_t khs_attrs_twins_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address);
+/* How many shared rows, from the first, share addresses of rows before @address. */
+uint32_t khs_attrs_shared_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address);
 
 /* The i-th port of an endpoint, from 0. Return: false: it has not so many. */
 bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,

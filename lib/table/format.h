@@ -178,7 +178,7 @@ static_assert(sizeof(struct khs_entry) == 8, "format");
 #define KHS_ANSWERS_AUTO 0U
 #define KHS_ANSWERS_ALL  0xffffU
 
-enum khs_order { KHS_ORDER_ROTATE, KHS_ORDER_RANDOM, KHS_ORDER_STICKY, KHS_ORDER_ZONE };
+enum khs_order { KHS_ORDER_ROTATE, KHS_ORDER_RANDOM, KHS_ORDER_STICKY, KHS_ORDER_ZONE, KHS_ORDER_NODE };
 enum khs_family { KHS_FAMILY_ANY, KHS_FAMILY_IPV4, KHS_FAMILY_IPV6 };
 
 /* record.status: state, reason, source (8 bits each) */
@@ -197,12 +197,18 @@ enum khs_reason {
         KHS_REASON_SERVFAIL,
         KHS_REASON_NXDOMAIN,
         KHS_REASON_NODATA,
-        KHS_REASON_FOREIGN,   /* a negative of a server that does not know the cluster */
-        KHS_REASON_MALFORMED, /* an answer that can't be read or is not to the question */
-        KHS_REASON_TRUNCATED, /* more addresses than the transport carries */
-        KHS_REASON_FILTERED,  /* only addresses that can't be a pod's */
-        KHS_REASON_NO_SERVER, /* no DNS server is known */
-        KHS_REASON_RESTART,   /* read back from the table of the daemon before */
+        KHS_REASON_FOREIGN,      /* a negative of a server that does not know the cluster */
+        KHS_REASON_MALFORMED,    /* an answer that can't be read or is not to the question */
+        KHS_REASON_TRUNCATED,    /* more addresses than the transport carries */
+        KHS_REASON_FILTERED,     /* only addresses that can't be a pod's */
+        KHS_REASON_NO_SERVER,    /* no DNS server is known */
+        KHS_REASON_RESTART,      /* read back from the table of the daemon before */
+        KHS_REASON_TLS,          /* no trust between the API server and us */
+        KHS_REASON_UNAUTHORIZED, /* 401 */
+        KHS_REASON_FORBIDDEN,    /* 403 */
+        KHS_REASON_API,          /* another status of the API, a broken watch */
+        KHS_REASON_NO_SLICE,     /* no EndpointSlice has the service's name */
+        KHS_REASON_NONE_READY,   /* it has endpoints, but none that `include` admits */
 };
 
 enum khs_source { KHS_SOURCE_DNS = 1, KHS_SOURCE_KUBERNETES, KHS_SOURCE_STATIC };
@@ -249,9 +255,9 @@ static_assert(sizeof(struct khs_record) == KHS_UNIT, "format");
  * Attributes: this head, its parts in this order, each starting on a word. Offsets are in words
  * from the head; the end of a part is the start of the next.
  *
- *     rows       n4 + n6 x struct khs_attr_row, in the order of the addresses; then n_twins more
+ *     rows       n4 + n6 x struct khs_attr_row, in the order of the addresses; then n_shared more
  *     by_host    16-bit row numbers sorted by host name (bytewise), then by the row of their address: as
- *                many as rows, 0xffff behind the last one with a host; then, for each twin, the number of
+ *                many as rows, 0xffff behind the last one with a host; then, for each shared row, the number of
  *                the row that has its address, never falling; padded with 0xffff
  *     nodes      a string offset for each node number, counted from 1
  *     zones      a string offset for each zone number, counted from 1
@@ -261,9 +267,9 @@ static_assert(sizeof(struct khs_record) == KHS_UNIT, "format");
  *     strings    each: a length byte, then the bytes; a string offset counts bytes from here and
  *                is never 0, since the pool begins with a zero word
  *
- * A twin is a further endpoint that has the address of a row: pods in their node's network, which differ
+ * A shared row is a further endpoint that has the address of another row: pods in their node's network, which differ
  * by port. An address stands in the record once all the same, and its row is that of the endpoint whose
- * host name is the first of them (bytewise). n4 + n6 + n_twins is at most 2 * KHS_MAX_ADDRS.
+ * host name is the first of them (bytewise). n4 + n6 + n_shared is at most 2 * KHS_MAX_ADDRS.
  */
 struct khs_attrs {
         uint32_t rows;
@@ -275,7 +281,7 @@ struct khs_attrs {
         uint32_t strings;
         uint32_t end;
         uint16_t port_base; /* an endpoint with an ordinal has this + ordinal as its default port; 0: no such */
-        uint16_t n_twins;
+        uint16_t n_shared;
 };
 
 /* attr_row.state, the low 8 bits; above them the ordinal */
@@ -302,7 +308,7 @@ struct khs_attr_port {
         uint32_t name; /* string offset; 0: unnamed */
 };
 
-static_assert(offsetof(struct khs_attrs, n_twins) == 34, "format");
+static_assert(offsetof(struct khs_attrs, n_shared) == 34, "format");
 static_assert(sizeof(struct khs_attrs) == 36, "format");
 static_assert(sizeof(struct khs_attr_row) == 12, "format");
 static_assert(sizeof(struct khs_attr_port) == 8, "format");

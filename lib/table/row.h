@@ -6,6 +6,7 @@
  * predecessor's table is read into them.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct khs_row_endpoint {
         const char *host; /* one label, lower case */
         const char *node, *zone;
         uint8_t flags;   /* KHS_ATTR_* */
+        bool near;       /* of the own node or zone; not written yet */
         int32_t ordinal; /* 0..KHS_ORDINAL_MAX; -1: none */
         uint32_t n_ports;
         const struct khs_row_port *ports; /* the default one first; equal arrays are stored once */
@@ -38,10 +40,10 @@ struct khs_row {
         uint32_t n4, n6;     /* <= KHS_MAX_ADDRS each */
         const void *v4, *v6; /* network byte order, sorted bytewise, no duplicates */
         const struct khs_row_endpoint
-                *endpoints;    /* n4 + n6, in the order of the addresses, then n_twins; NULL: nothing is known */
-        uint32_t n_twins;      /* with endpoints: n4 + n6 + n_twins <= 2 * KHS_MAX_ADDRS */
-        const uint16_t *twins; /* for each the number of the address that it shares, < n4 + n6, never falling */
-        uint16_t port_base;    /* with endpoints: the default port of one with an ordinal is this + ordinal; 0: none */
+                *endpoints;     /* n4 + n6, in the order of the addresses, then n_shared; NULL: nothing is known */
+        uint32_t n_shared;      /* with endpoints: n4 + n6 + n_shared <= 2 * KHS_MAX_ADDRS */
+        const uint16_t *shared; /* for each the number of the address that it shares, < n4 + n6, never falling */
+        uint16_t port_base;     /* with endpoints: the default port of one with an ordinal is this + ordinal; 0: none */
         uint32_t policy;
         uint32_t fresh_until_ds, stale_until_ds;
         uint32_t version;

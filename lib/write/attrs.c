@@ -67,7 +67,7 @@ static size_t length(const char *string)
 
 static uint32_t n_rows_of(const struct khs_row *row)
 {
-        return row->n4 + row->n6 + row->n_twins;
+        return row->n4 + row->n6 + row->n_shared;
 }
 
 uint64_t khs_attrs_words_max(const struct khs_row *row)
@@ -76,7 +76,7 @@ uint64_t khs_attrs_words_max(const struct khs_row *row)
 
         if (!row->endpoints)
                 return 0;
-        bytes = sizeof(struct khs_attrs) + n * (sizeof(struct khs_attr_row) + 2) + row->n_twins * 2ULL + 2 + 4;
+        bytes = sizeof(struct khs_attrs) + n * (sizeof(struct khs_attr_row) + 2) + row->n_shared * 2ULL + 2 + 4;
         for (uint64_t i = 0; i < n; i++) {
                 const struct khs_row_endpoint *e = &row->endpoints[i];
 
@@ -244,7 +244,7 @@ static const struct sort_item *sort_hosts(struct khs_attrs_scratch *s, const str
 
                 if (n_host < 1 || n_host > MAX_BYTE)
                         continue;
-                from[n].address = i < row->n4 + row->n6 ? (uint16_t)i : row->twins[i - row->n4 - row->n6];
+                from[n].address = i < row->n4 + row->n6 ? (uint16_t)i : row->shared[i - row->n4 - row->n6];
                 from[n++].row = i;
         }
         *ret_n = n;
@@ -288,11 +288,11 @@ static uint32_t state_of(const struct khs_row_endpoint *e)
         return e->flags | (none ? KHS_ORDINAL_NONE : (uint32_t)e->ordinal) << KHS_ORDINAL_SHIFT;
 }
 
-/* Rows and, behind them, the row numbers by host, and whose address twins have. */
+/* Rows and, behind them, the row numbers by host, and whose address shared ones have. */
 static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, struct khs_attr_row *rows,
                         uint16_t *by_host, struct list *nodes, struct list *zones)
 {
-        uint32_t n_rows = n_rows_of(row), n_numbers = n_rows + row->n_twins, n_hosts;
+        uint32_t n_rows = n_rows_of(row), n_numbers = n_rows + row->n_shared, n_hosts;
         const struct sort_item *sorted;
         const char *last = NULL;
         uint32_t string = 0;
@@ -318,7 +318,7 @@ static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, 
                 by_host[i] = (uint16_t)sorted[i].row;
         }
         for (uint32_t i = n_hosts; i < (n_numbers + 1) / 2 * 2; i++)
-                by_host[i] = i >= n_rows && i < n_numbers ? row->twins[i - n_rows] : 0xffff;
+                by_host[i] = i >= n_rows && i < n_numbers ? row->shared[i - n_rows] : 0xffff;
 }
 
 /* What comes next; NULL when it does not fit any more. */
@@ -356,10 +356,10 @@ uint32_t khs_attrs_encode(struct khs_attrs_scratch *s, const struct khs_row *row
                 return 0;
         begin(s, n_rows);
         head = take(ret, n_words, &next, sizeof(*head));
-        *head = (struct khs_attrs){ .rows = next, .port_base = row->port_base, .n_twins = (uint16_t)row->n_twins };
+        *head = (struct khs_attrs){ .rows = next, .port_base = row->port_base, .n_shared = (uint16_t)row->n_shared };
         rows = take(ret, n_words, &next, n_rows * sizeof(*rows));
         head->by_host = next;
-        by_host = take(ret, n_words, &next, (size_t)(n_rows + row->n_twins + 1) / 2 * 4);
+        by_host = take(ret, n_words, &next, (size_t)(n_rows + row->n_shared + 1) / 2 * 4);
         if (!rows || !by_host)
                 return 0;
         encode_rows(s, row, rows, by_host, &nodes, &zones);

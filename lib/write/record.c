@@ -49,10 +49,10 @@ bool khs_row_ok(const struct khs_row *row)
                 return false;
         if (row->target && (row->n_target < 1 || row->n_target > KHS_KEY_MAX || row->n4 || row->n6))
                 return false;
-        if (row->n_twins > 2 * KHS_MAX_ADDRS - row->n4 - row->n6 || (row->n_twins > 0 && !row->endpoints))
+        if (row->n_shared > 2 * KHS_MAX_ADDRS - row->n4 - row->n6 || (row->n_shared > 0 && !row->endpoints))
                 return false;
-        for (uint32_t i = 0; i < row->n_twins; i++) {
-                if (row->twins[i] >= row->n4 + row->n6 || (i > 0 && row->twins[i] < row->twins[i - 1]))
+        for (uint32_t i = 0; i < row->n_shared; i++) {
+                if (row->shared[i] >= row->n4 + row->n6 || (i > 0 && row->shared[i] < row->shared[i - 1]))
                         return false;
         }
         return !(row->target && row->endpoints);

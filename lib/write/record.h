@@ -25,7 +25,7 @@ struct khs_image {
 struct khs_image *khs_image_new(void);
 struct khs_image *khs_image_free(struct khs_image *image);
 
-/* Whether every size is in range, and twins in order. */
+/* Whether every size is in range, and shared rows in order. */
 bool khs_row_ok(const struct khs_row *row);
 /* Size of the block that a row needs at most. */
 uint32_t khs_row_units(const struct khs_row *row);

@@ -18,8 +18,7 @@
 #include <unistd.h>
 
 #include "answer/name.h"
-#include "config/config.h"
-#include "config/file/report.h"
+#include "config/loader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -180,6 +179,7 @@ static void check_config(const struct config *config)
         check_services(config, config->namespaces, config->n_namespaces);
         for (size_t i = 0; i < config->n_services; i++)
                 CHECK(config_find(config, config->services[i].key) == &config->services[i]);
+        CHECK(!config->node || is_name(config->node));
         for (size_t i = 0; i < config->n_pods; i++)
                 CHECK(config->pods[i].selector && !config_find(config, config->pods[i].key));
 }

@@ -83,7 +83,7 @@ static const struct khs_row_endpoint endpoints[] = {
         { .host = "web-3", .node = "node-a", .zone = "z", .ordinal = 3, .n_ports = 1, .ports = ports },
         { .host = "web-2", .node = "node-a", .zone = "z", .ordinal = 2, .n_ports = 1, .ports = ports },
 };
-static const uint16_t twins[] = { 0, 0, 3 };
+static const uint16_t shared[] = { 0, 0, 3 };
 
 static void make_template(void)
 {
@@ -137,8 +137,8 @@ static void make_template(void)
                                       .n6 = 3,
                                       .v6 = v4,
                                       .endpoints = endpoints,
-                                      .n_twins = 3,
-                                      .twins = twins });
+                                      .n_shared = 3,
+                                      .shared = shared });
         put(&file, &(struct khs_row){
                            .key = keys[2], .n_key = strlen(keys[2]), .target = keys[0], .n_target = strlen(keys[0]) });
         put(&file, &(struct khs_row){ .key = keys[3], .n_key = strlen(keys[3]), .n4 = 40, .v4 = v4 });
@@ -224,22 +224,22 @@ static uint32_t *make_table(const uint8_t *data, size_t size, uint32_t *ret_page
 /* What is known of the endpoints; where it is damaged, less. */
 static void use_attrs(const struct khs_view *view, const struct khs_found *found)
 {
-        uint32_t n_addrs = found->record.n4 + found->record.n6, n_twins;
+        uint32_t n_addrs = found->record.n4 + found->record.n6, n_shared;
         struct khs_attrs_at attrs;
         int r = khs_attrs_open(view, found, &attrs);
 
         CHECK(r == 0 || r == -EBADMSG || (r == -ENOENT && found->record.attrs == 0));
         if (r < 0)
                 return;
-        n_twins = attrs.head.n_twins;
-        CHECK(attrs.n_rows == n_addrs + n_twins && attrs.n_rows <= 2 * KHS_MAX_ADDRS);
+        n_shared = attrs.head.n_shared;
+        CHECK(attrs.n_rows == n_addrs + n_shared && attrs.n_rows <= 2 * KHS_MAX_ADDRS);
         CHECK(khs_attrs_n_addresses(&attrs) == n_addrs);
         for (uint32_t i = 0; i <= n_addrs && i < 64; i++)
-                CHECK(khs_attrs_twins_before(view, &attrs, i) <= n_twins);
-        for (uint32_t i = 0; i < n_twins; i += i < 32 ? 1 : n_twins / 32) {
-                uint32_t twin_of = khs_attrs_address(view, &attrs, n_addrs + i);
+                CHECK(khs_attrs_shared_before(view, &attrs, i) <= n_shared);
+        for (uint32_t i = 0; i < n_shared; i += i < 32 ? 1 : n_shared / 32) {
+                uint32_t shared_with = khs_attrs_address(view, &attrs, n_addrs + i);
 
-                CHECK(twin_of < n_addrs || twin_of == attrs.n_rows);
+                CHECK(shared_with < n_addrs || shared_with == attrs.n_rows);
         }
         for (uint32_t i = 0; i < attrs.n_rows && i < 64; i++) {
                 struct khs_attr_row row;

@@ -25,7 +25,7 @@ MANY = [f"many-{i}.batch" for i in range(1000)]
 
 # What takes longer never comes. What is promised is a second, and said as a comment.
 NEVER = 20
-# Events are joined for 0.1 s and a heartbeat is a second: what has not happened by then is not going to.
+# Files are looked at twice a second, and changes joined for 0.1 s: what has not happened by then is not going to.
 SOON = 1.5
 
 
@@ -540,9 +540,9 @@ FAULTS = [
     ("a million comments", SECOND_SECTION + repeated("# comment", 10**6), None, None),
     ("a million lines without sense", SECOND_SECTION + repeated("nonsense", 10**6), 2,
      "found 'nonsense', expected KEY = VALUE"),
-    ("a line of 15 million bytes", SECOND_SECTION + "answers = " + "a" * (15 << 20), 2, "answers: found 'aaa"),
+    ("a line of 15 million bytes", SECOND_SECTION + "answers = " + "a" * (15 << 20), 2, "aaa...', expected a line of at most 64 KiB"),
     ("17 MiB", SECOND_SECTION + repeated("# comment", 17 << 17), 0, "found a file that is too large, expected at most 16 MiB"),
-    ("a no-break space in a name", "[service second\u00a0svc.default]\n", 1, r"found '[service second\xc2\xa0svc.default]', expected"),
+    ("a no-break space in a name", "[service second\u00a0svc.default]\n", 1, r"found 'second\xc2\xa0svc.default', expected NAME"),
     ("a no-break space before a key", SECOND_SECTION + "\u00a0answers = all\n", 2, r"\xc2\xa0answers"),
     ("a name of 254 bytes", f"[service {'a' * 127}.{'b' * 126}]\n", 1, "expected NAME, NAME.NAMESPACE or"),
     ("an alias of 254 bytes", SECOND_SECTION + "alias = " + ".".join(["a" * 63] * 3 + ["b" * 62]) + "\n", 2,
@@ -655,9 +655,9 @@ def overflow():
 
 # ---- without inotify ----
 
-@suite.each("no inotify ({0} = 0): one line says so, changes are found at the heartbeat, and on SIGHUP", [
-    ("max_inotify_instances", "max_user_instances"), ("max_inotify_watches", "max_user_watches")])
-def no_inotify(limit, hint):
+@suite.each("no inotify ({0} = 0): changes are noticed all the same, and on SIGHUP", [
+    ("max_inotify_instances",), ("max_inotify_watches",)])
+def no_inotify(limit):
     fresh()
     running.kill()
     script = f'echo 0 > /proc/sys/user/{limit} && exec "$0"'
@@ -676,8 +676,6 @@ def no_inotify(limit, hint):
             os.unlink(f"{ETC_D}/10.conf")
             other.reload()
             wait_gone(SECOND)
-            lines = [line for line in other.log().splitlines() if "can't be watched" in line]
-            assert len(lines) == 1 and hint in lines[0], other.log()
     finally:
         restart()
 

@@ -4,11 +4,10 @@ knot answers with SRV and additional addresses, with SRV of named ports alone, w
 these; CoreDNS, by its file plugin and behind its cache, with the same zones.
 """
 
-import os
 import sys
 import time
 
-from harness import api, caches, daemon, dns, lab, lookup, sandbox, tap
+from harness import api, daemon, dns, lab, lookup, outside, sandbox, tap
 
 suite = tap.Suite()
 
@@ -361,9 +360,9 @@ def outage():
 @suite.test("CoreDNS, with its file plugin and its cache: SRV, named ports, PTR, changes")
 def coredns():
     global running
-    program = os.environ.get("K8SHSVC_TEST_COREDNS")
+    program = outside.made_by("build-coredns")
     if not program:
-        raise tap.Skip("CoreDNS has not been built: tests/build-coredns")
+        raise tap.Skip("CoreDNS can't be built here")
     running.terminate()
     sandbox.remove_table()
     server.stop()
@@ -440,7 +439,7 @@ def set_up():
 
 
 if __name__ == "__main__":
-    caches.prepare(download=False)
+    outside.made_by("build-coredns")
     sandbox.enter()
     server, growing, running, library = lab.set_up(set_up)
     try:

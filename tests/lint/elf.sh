@@ -4,9 +4,7 @@
 #
 #     elf.sh MODULE MODULE.SYM LIBRARY LIBRARY.SYM [MAX-MODULE-BYTES]
 
-# shellcheck disable=SC2317 # the checks are called by their names
 here=$(dirname "$(readlink -f "$0")")
-# shellcheck source=tap.sh
 . "$here/tap.sh"
 export LC_ALL=C
 

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # TAP for shell scripts: `check TITLE COMMAND...` passes when the command finds nothing wrong, that is,
-# when it prints nothing and succeeds; what it prints says what is wrong. `finish` ends the program.
+# when it prints nothing and succeeds; what it prints says what is wrong. `have PROGRAM TITLE` skips a check
+# whose program is not installed. `finish` ends the script.
 
 n_checks=0
 n_failed=0
@@ -17,7 +18,19 @@ check() {
         fi
         n_failed=$((n_failed + 1))
         echo "not ok $n_checks - $title"
-        printf '%s\n' "${found:-status $status}" | sed 's/^/# /'
+        # On stderr, which meson shows.
+        printf '%s\n' "${found:-status $status}" | sed 's/^/# /' >&2
+}
+
+skip() {
+        n_checks=$((n_checks + 1))
+        echo "ok $n_checks - $1 # SKIP $2"
+}
+
+have() {
+        command -v "$1" >/dev/null && return
+        skip "$2" "$1 is not installed"
+        return 1
 }
 
 finish() {

@@ -45,21 +45,21 @@
 #define SANITIZED false
 #endif
 
-#define TORTURE_MAX_V4    1024U
-#define TORTURE_MAX_V6    4U
-#define TORTURE_MAX_ALL   (TORTURE_MAX_V4 + TORTURE_MAX_V6)
-#define TORTURE_MAX_TWINS 3U
-#define GOLDEN            2592144U /* 2^22 / phi */
+#define TORTURE_MAX_V4     1024U
+#define TORTURE_MAX_V6     4U
+#define TORTURE_MAX_ALL    (TORTURE_MAX_V4 + TORTURE_MAX_V6)
+#define TORTURE_MAX_SHARED 3U
+#define GOLDEN             2592144U /* 2^22 / phi */
 
 struct torture_row {
         struct khs_row row;
         char key[48];
         uint32_t v4[TORTURE_MAX_V4];
         uint32_t v6[TORTURE_MAX_V6][4];
-        struct khs_row_endpoint endpoints[TORTURE_MAX_ALL + TORTURE_MAX_TWINS];
-        uint16_t twins[TORTURE_MAX_TWINS];
+        struct khs_row_endpoint endpoints[TORTURE_MAX_ALL + TORTURE_MAX_SHARED];
+        uint16_t shared[TORTURE_MAX_SHARED];
         struct khs_row_port port;
-        char hosts[TORTURE_MAX_ALL + TORTURE_MAX_TWINS][16];
+        char hosts[TORTURE_MAX_ALL + TORTURE_MAX_SHARED][16];
         char nodes[2][16];
 };
 
@@ -82,15 +82,15 @@ static inline uint32_t torture_n6(uint32_t i, uint32_t version)
 }
 
 /* Further endpoints of a service with attributes: this many, of the last addresses. */
-static inline uint32_t torture_n_twins(uint32_t i, uint32_t version)
+static inline uint32_t torture_n_shared(uint32_t i, uint32_t version)
 {
-        return (i / 4 + version) % (TORTURE_MAX_TWINS + 1);
+        return (i / 4 + version) % (TORTURE_MAX_SHARED + 1);
 }
 
 /* Whose address one of them has. */
-static inline uint32_t torture_twin(uint32_t n_addrs, uint32_t n_twins, uint32_t j)
+static inline uint32_t torture_shared_with(uint32_t n_addrs, uint32_t n_shared, uint32_t j)
 {
-        return n_addrs > n_twins ? n_addrs - n_twins + j : n_addrs - 1;
+        return n_addrs > n_shared ? n_addrs - n_shared + j : n_addrs - 1;
 }
 
 static inline uint32_t torture_v4(uint32_t i, uint32_t version, uint32_t j)
@@ -122,20 +122,20 @@ static inline void torture_label(char first, uint32_t version, uint32_t j, char 
 /* Hosts are named backwards, so that they have to be sorted. */
 static inline void torture_host(uint32_t version, uint32_t j, char ret[static 16])
 {
-        torture_label('h', version, TORTURE_MAX_ALL + TORTURE_MAX_TWINS - j, ret);
+        torture_label('h', version, TORTURE_MAX_ALL + TORTURE_MAX_SHARED - j, ret);
 }
 
 /* The port is the default one of each endpoint, not the record's. */
 static inline void torture_row_attrs(struct torture_row *ret, uint32_t i, uint32_t version)
 {
-        uint32_t n_addrs = ret->row.n4 + ret->row.n6, n_twins = torture_n_twins(i, version);
+        uint32_t n_addrs = ret->row.n4 + ret->row.n6, n_shared = torture_n_shared(i, version);
 
         ret->port = (struct khs_row_port){ "torture", ret->row.port, 6 };
         for (uint32_t j = 0; j < 2; j++)
                 torture_label('n', version, j, ret->nodes[j]);
-        for (uint32_t j = 0; j < n_twins; j++)
-                ret->twins[j] = (uint16_t)torture_twin(n_addrs, n_twins, j);
-        for (uint32_t j = 0; j < n_addrs + n_twins; j++) {
+        for (uint32_t j = 0; j < n_shared; j++)
+                ret->shared[j] = (uint16_t)torture_shared_with(n_addrs, n_shared, j);
+        for (uint32_t j = 0; j < n_addrs + n_shared; j++) {
                 torture_host(version, j, ret->hosts[j]);
                 ret->endpoints[j] = (struct khs_row_endpoint){ .host = ret->hosts[j],
                                                                .node = ret->nodes[j % 2],
@@ -144,8 +144,8 @@ static inline void torture_row_attrs(struct torture_row *ret, uint32_t i, uint32
                                                                .n_ports = 1 };
         }
         ret->row.endpoints = ret->endpoints;
-        ret->row.n_twins = n_twins;
-        ret->row.twins = ret->twins;
+        ret->row.n_shared = n_shared;
+        ret->row.shared = ret->shared;
         ret->row.port = 0;
 }
 
@@ -194,16 +194,16 @@ static inline bool torture_true(uint32_t i, const struct khs_record *record, con
 static inline bool torture_attrs_true(const struct khs_view *view, const struct khs_found *found, uint32_t i)
 {
         uint32_t version = found->record.version;
-        uint32_t n_addrs = found->record.n4 + found->record.n6, n_twins = torture_n_twins(i, version);
+        uint32_t n_addrs = found->record.n4 + found->record.n6, n_shared = torture_n_shared(i, version);
         struct khs_attrs_at attrs;
         int r = khs_attrs_open(view, found, &attrs);
 
         if (!torture_has_attrs(i))
                 return r == -ENOENT;
-        if (r < 0 || attrs.n_rows != n_addrs + n_twins)
+        if (r < 0 || attrs.n_rows != n_addrs + n_shared)
                 return false;
-        for (uint32_t j = 0; j < n_twins; j++) {
-                if (khs_attrs_address(view, &attrs, n_addrs + j) != torture_twin(n_addrs, n_twins, j))
+        for (uint32_t j = 0; j < n_shared; j++) {
+                if (khs_attrs_address(view, &attrs, n_addrs + j) != torture_shared_with(n_addrs, n_shared, j))
                         return false;
         }
         for (uint32_t j = 0; j < attrs.n_rows; j += j < 2 || j == attrs.n_rows - 1 ? 1 : attrs.n_rows - 1 - j) {
@@ -265,17 +265,18 @@ static inline int torture_read(const struct khs_view *view, uint32_t i, uint32_t
         return -EBUSY;
 }
 
-/* Whether these are all endpoints of one family, cyclically from one place: addresses, then @n_twins twins. */
-static inline bool torture_cycle(uint32_t i, uint32_t version, bool six, uint32_t n_twins, uint32_t first,
+/* Whether these are all endpoints of one family, cyclically from one place: addresses, then @n_shared shared rows. */
+static inline bool torture_cycle(uint32_t i, uint32_t version, bool six, uint32_t n_shared, uint32_t first,
                                  const struct k8shsvc_addr *addrs)
 {
-        uint32_t n4 = torture_n4(i, version), n6 = torture_n6(i, version), n_own = six ? n6 : n4, n = n_own + n_twins;
-        uint32_t n_all_twins = torture_n_twins(i, version), from = six ? n_all_twins - n_twins : 0, low = six ? n4 : 0;
+        uint32_t n4 = torture_n4(i, version), n6 = torture_n6(i, version), n_own = six ? n6 : n4, n = n_own + n_shared;
+        uint32_t n_all_shared = torture_n_shared(i, version), from = six ? n_all_shared - n_shared : 0,
+                 low = six ? n4 : 0;
 
         for (uint32_t j = 0; j < n; j++) {
                 uint32_t place = (first + j) % n;
                 uint32_t number =
-                        place < n_own ? place : torture_twin(n4 + n6, n_all_twins, from + place - n_own) - low;
+                        place < n_own ? place : torture_shared_with(n4 + n6, n_all_shared, from + place - n_own) - low;
                 uint32_t v6[4] = { 0xfd, i, version, number }, v4[4] = { torture_v4(i, version, number) };
 
                 if (addrs[j].family != (six ? AF_INET6 : AF_INET) || addrs[j].port != (version & 0xffff) ||
@@ -288,7 +289,7 @@ static inline bool torture_cycle(uint32_t i, uint32_t version, bool six, uint32_
 /* The same for what k8shsvc_lookup(AF_UNSPEC) gave: IPv6 first, each family from any start, cyclic. */
 static inline int torture_addrs(uint32_t i, const struct k8shsvc_addr *addrs, size_t n, uint32_t *ret_version)
 {
-        uint32_t version, n4, n6, word, n_twins, n_twins4 = 0;
+        uint32_t version, n4, n6, word, n_shared, n_shared4 = 0;
 
         if (n < 1 || addrs[n - 1].family != AF_INET)
                 return -EIO;
@@ -296,13 +297,13 @@ static inline int torture_addrs(uint32_t i, const struct k8shsvc_addr *addrs, si
         version = ((ntohl(word) >> 10) - i * GOLDEN) & ((1U << 22) - 1);
         n4 = torture_n4(i, version);
         n6 = torture_n6(i, version);
-        n_twins = torture_has_attrs(i) ? torture_n_twins(i, version) : 0;
-        for (uint32_t j = 0; j < n_twins; j++)
-                n_twins4 += torture_twin(n4 + n6, n_twins, j) < n4;
-        if (n != (size_t)n4 + n6 + n_twins)
+        n_shared = torture_has_attrs(i) ? torture_n_shared(i, version) : 0;
+        for (uint32_t j = 0; j < n_shared; j++)
+                n_shared4 += torture_shared_with(n4 + n6, n_shared, j) < n4;
+        if (n != (size_t)n4 + n6 + n_shared)
                 return -EIO;
         for (int six = 0; six < 2; six++) {
-                uint32_t t = six ? n_twins - n_twins4 : n_twins4, count = (six ? n6 : n4) + t, first = 0;
+                uint32_t t = six ? n_shared - n_shared4 : n_shared4, count = (six ? n6 : n4) + t, first = 0;
 
                 while (first < count && !torture_cycle(i, version, six, t, first, six ? addrs : addrs + n - count))
                         first++;

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config/config.h"
+#include "config/loader.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 #define SEC      UINT64_C(1000000)

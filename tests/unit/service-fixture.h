@@ -2,7 +2,7 @@
 
 /* Services as a configuration with one port makes them. */
 
-#include "model/service.h"
+#include "model/service-row.h"
 
 static inline int service_configure_port(struct service *s, uint32_t policy, uint16_t port, enum khs_family family,
                                          uint64_t max_stale)

@@ -223,7 +223,7 @@ static void put_set(struct fixture *f, uint32_t flags, uint16_t port, uint16_t p
                 { { "grpc", 7000, IPPROTO_TCP } }, { { "grpc", 7001, IPPROTO_TCP } }, { { "grpc", 7002, IPPROTO_TCP } },
                 { { "grpc", 7003, IPPROTO_TCP } }, { { "grpc", 7004, IPPROTO_TCP } },
         };
-        static const uint16_t twins[] = { 0, 2, 3 };
+        static const uint16_t shared[] = { 0, 2, 3 };
         static const char *const hosts[] = { "set-0", "set-2", "set-3", "set-0", "set-1", "set-4", "set-1" };
         struct khs_row_endpoint endpoints[7];
         struct khs_row row = fixture_row("set.default", 0, 3, 1);
@@ -234,8 +234,8 @@ static void put_set(struct fixture *f, uint32_t flags, uint16_t port, uint16_t p
         row.port = port;
         row.port_base = port_base;
         row.endpoints = endpoints;
-        row.n_twins = 3;
-        row.twins = twins;
+        row.n_shared = 3;
+        row.shared = shared;
         cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
 }
 
@@ -284,7 +284,7 @@ Test(k8shsvc, gives_each_endpoint_of_one_address_where_ports_tell_them_apart)
 /* Where no endpoint can have a port, there is nothing to tell those of one address apart by. */
 Test(k8shsvc, gives_an_address_once_where_no_port_is_known)
 {
-        static const uint16_t twins[] = { 0 };
+        static const uint16_t shared[] = { 0 };
         const struct khs_row_endpoint endpoints[] = { { .host = "x", .ordinal = -1 },
                                                       { .host = "y", .ordinal = -1 },
                                                       { .host = "z", .ordinal = -1 } };
@@ -295,8 +295,8 @@ Test(k8shsvc, gives_an_address_once_where_no_port_is_known)
         rundir_init(&f);
         row.port = 0;
         row.endpoints = endpoints;
-        row.n_twins = 1;
-        row.twins = twins;
+        row.n_shared = 1;
+        row.shared = shared;
         cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
         cr_assert_eq(khs_writer_publish(f.writer), 0);
         cr_expect_str_eq(answer(h, "plain.default", AF_INET), "4/0:0 4/1:0");

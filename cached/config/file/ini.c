@@ -1,385 +1,186 @@
 /*
- * INI, see config/file/ini.h.
+ * INI in one walk over the lines, each told by its first character:
  *
- * What libini_config (1.3, measured) does not do for us:
+ *     [section]        the head of a section
+ *     key = value      a value, which stays open
+ *       more           (indented) continues the open value
+ *     # or ;           a comment, also an indented one and inside a value; leaves the value open
+ *                      (blank) closes the value
  *
- *  - It searches all earlier sections at each new one: 8,000 sections take 1.7 s, 100,000 minutes.
- *    So it gets the file in pieces, a section or a part of one at a time. The time is linear,
- *    and a piece needs no order among its sections.
- *  - Keys before the first section: the first of them is lost, since it is taken for the section's
- *    own mark. Such a piece gets an artificial head, as does the continuation of a long section.
- *  - Bytes that are not UTF-8, and names with '!', '[' or unprintable bytes, fail without a line:
- *    then each line of the piece is tried alone.
- *  - An empty text is a syntax error: there is no empty piece.
+ * No library: those that exist search all sections at each new one, lose the lines of values, or
+ * stop at the first error, and what is left to do around them is more than this file.
  *
- * A line that begins with '[' is a head and one that begins with white space continues a value,
- * whatever came before. That is all one needs to know to cut at the right places.
+ * The text is cut up where it lies. A line becomes shorter and never longer, so a continuation moves
+ * up to the end of its value, behind one space:
+ *
+ *     port = 80\n  # web\n  8080\n       port\0= 80 8080\0
+ *
+ * Each byte is looked at a fixed number of times, whatever the lines are.
  */
 
 #include <errno.h>
-#include <ini_configobj.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <syslog.h>
 
 #include "base/util.h"
 #include "config/file/ini.h"
 
-#define CHUNK_KEYS       64U
-#define CHUNK_LINES      4096U /* the library keeps comments, too */
-#define CHUNKS_PER_PULSE 64U
-#define ARTIFICIAL_HEAD  "[-]\n"
+#define BLANKS " \t\v\f\r"
 
-/* A piece of the file. Writable: the byte behind it is borrowed for a NUL. */
-struct chunk {
-        char *text;
-        size_t n_text;
-        uint32_t line; /* of its first byte */
-        bool headed;   /* begins with a section's head */
+struct ini {
+        struct config_file *file;
+        const char *section;
+        const char *raw; /* the line, for a message */
+        uint32_t line;
+        char *open; /* the end of the value that an indented line continues; NULL: there is none */
 };
 
-static void cfgobj_free(struct ini_cfgobj **cfg)
+static int ini_refuse(struct ini *ini, const char *expected)
 {
-        if (*cfg)
-                ini_config_destroy(*cfg);
+        struct config_place place = { .path = ini->file->path, .line = ini->line };
+
+        config_findings_add(&ini->file->reading, LOG_ERR, &place, "found %s, expected %s",
+                            config_quote(ini->raw, strlen(ini->raw)).text, expected);
+        ini->file->broken = true;
+        ini->open = NULL;
+        return 0;
 }
 
-static void cfgfile_free(struct ini_cfgfile **file)
+/* RFC 3629: how many bytes the character at @text has; 0: they are none. */
+static size_t utf8_length(const char *text)
 {
-        if (*file)
-                ini_config_file_destroy(*file);
-}
+        static const uint32_t least[] = { [2] = 0x80, [3] = 0x800, [4] = 0x10000 };
+        const unsigned char *s = (const unsigned char *)text;
+        uint32_t character;
+        size_t n = 0;
 
-static size_t line_length(const char *text, size_t n_text)
-{
-        const char *end = memchr(text, '\n', n_text);
-
-        return end ? (size_t)(end - text) + 1 : n_text;
-}
-
-/* A line that neither continues a value, nor is a comment or empty. */
-static bool starts_key(char c)
-{
-        return c != ';' && c != '#' && c != ' ' && !(c >= '\t' && c <= '\r');
-}
-
-/* Takes the next piece off @rest, which becomes what is behind it. */
-static bool chunk_next(struct chunk *rest, struct chunk *ret)
-{
-        size_t n = 0, n_keys = 0;
-        uint32_t n_lines = 0;
-
-        if (rest->n_text == 0)
-                return false;
-        while (n < rest->n_text) {
-                const char c = rest->text[n];
-
-                if (n > 0 && c == '[')
-                        break;
-                /* A byte order mark is one at the start of a piece only: cut at plain ASCII. */
-                if ((n_keys >= CHUNK_KEYS || n_lines >= CHUNK_LINES) && c > ' ' && c < 0x7f)
-                        break;
-                n_keys += starts_key(c);
-                n += line_length(rest->text + n, rest->n_text - n);
-                n_lines++;
+        while (n < 5 && (s[0] & (0x80U >> n)))
+                n++;
+        if (n == 0)
+                return 1;
+        if (n == 1 || n == 5)
+                return 0;
+        character = s[0] & (0x7fU >> n);
+        /* The NUL behind the line continues nothing. */
+        for (size_t i = 1; i < n; i++) {
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+                character = character << 6 | (s[i] & 0x3f);
         }
-        *ret = *rest;
-        ret->n_text = n;
-        ret->headed = rest->text[0] == '[';
-        rest->text += n;
-        rest->n_text -= n;
-        rest->line += n_lines;
+        if (character < least[n] || character > 0x10ffff || character >> 11 == 0xd800 >> 11)
+                return 0;
+        return n;
+}
+
+static bool is_utf8(const char *text)
+{
+        while (*text) {
+                size_t n = utf8_length(text);
+
+                if (n == 0)
+                        return false;
+                text += n;
+        }
         return true;
 }
 
-/* The @number'th line of a piece, without its end. */
-static struct chunk chunk_line(const struct chunk *chunk, uint32_t number)
+/* Cuts the blanks off both ends of @n_text bytes. */
+static char *trim(char *text, size_t n_text)
 {
-        struct chunk line = *chunk;
-
-        while (number > 0 && line.n_text > 0) {
-                size_t n = line_length(line.text, line.n_text);
-
-                line.text += n;
-                line.n_text -= n;
-                line.line++;
-                number--;
-        }
-        line.n_text = line_length(line.text, line.n_text);
-        while (line.n_text > 0 && (line.text[line.n_text - 1] == '\n' || line.text[line.n_text - 1] == '\r'))
-                line.n_text--;
-        line.headed = line.n_text > 0 && line.text[0] == '[';
-        return line;
-}
-
-static int ini_errno(int error)
-{
-        switch (error) {
-        case 0:
-        case ENOMEM:
-        case EILSEQ:
-        case EINVAL:
-                return -error;
-        default:
-                return -EIO;
-        }
-}
-
-/*
- * Return: 0; -EIO: syntax errors, listed in @ret; -EILSEQ: not UTF-8; -EINVAL: a name that the
- * library doesn't take; -ENOMEM.
- */
-static int ini_parse(char *text, size_t n_text, struct ini_cfgobj **ret)
-{
-        _cleanup_(cfgfile_free) struct ini_cfgfile *file = NULL;
-        _cleanup_(cfgobj_free) struct ini_cfgobj *cfg = NULL;
-        char behind = text[n_text];
-        int r;
-
-        r = ini_config_create(&cfg);
-        if (r != 0)
-                return ini_errno(r);
-
+        while (n_text > 0 && strchr(BLANKS, text[n_text - 1]))
+                n_text--;
         text[n_text] = '\0';
-        r = ini_config_file_from_mem(text, (uint32_t)n_text, &file);
-        text[n_text] = behind;
-        if (r != 0) /* EINVAL: a UTF-8 sequence that is not complete */
-                return r == EINVAL ? -EILSEQ : ini_errno(r);
-
-        r = ini_config_parse(file, INI_STOP_ON_NONE, INI_MV1S_ALLOW | INI_MV2S_ALLOW | INI_MS_MERGE,
-                             INI_PARSE_NO_C_COMMENTS, cfg);
-        *ret = cfg;
-        cfg = NULL;
-        return ini_errno(r);
+        return text + strspn(text, BLANKS);
 }
 
-/* As above for a piece, which gets a head if it has none. */
-static int chunk_parse(const struct chunk *chunk, struct ini_cfgobj **ret)
+static int ini_add(struct ini *ini, const char *key, const char *value)
 {
-        _cleanup_(cleanup_free) char *text = NULL;
-        size_t n_head = strlen(ARTIFICIAL_HEAD);
+        const struct config_entry entry = { .section = ini->section, .key = key, .value = value, .line = ini->line };
 
-        if (chunk->headed)
-                return ini_parse(chunk->text, chunk->n_text, ret);
-        text = malloc(n_head + chunk->n_text + 1);
-        if (!text)
-                return -ENOMEM;
-        memcpy(text, ARTIFICIAL_HEAD, n_head);
-        memcpy(text + n_head, chunk->text, chunk->n_text);
-        text[n_head + chunk->n_text] = '\0';
-        return ini_parse(text, n_head + chunk->n_text, ret);
+        return config_file_add(ini->file, entry);
 }
 
-static const char *expected(unsigned int code)
+static int ini_head(struct ini *ini, char *text, size_t n_text)
 {
-        switch (code) {
-        case ERR_NOCLOSESEC:
-                return "[SECTION] alone on its line";
-        case ERR_NOSECTION:
-                return "a name between the brackets";
-        case ERR_SECTIONLONG:
-                return "a shorter name between the brackets";
-        case ERR_NOKEY:
-                return "a key before the equal sign";
-        case ERR_LONGKEY:
-                return "a shorter key";
-        case ERR_SPACE:
-        case ERR_TAB:
-        case ERR_SPECIAL:
-                return "KEY = VALUE without an indent (an indented line continues the list above it)";
-        default:
-                return "KEY = VALUE or [SECTION]";
-        }
+        char *title;
+
+        if (text[n_text - 1] != ']')
+                return ini_refuse(ini, "[SECTION] alone on its line");
+        if (1 + strspn(text + 1, BLANKS) == n_text - 1)
+                return ini_refuse(ini, "a name between the brackets");
+        title = trim(text + 1, n_text - 2);
+        ini->section = title;
+        ini->open = NULL;
+        return ini_add(ini, NULL, title);
 }
 
-static void report_line(struct config_file *file, const struct chunk *line, const char *what)
+static int ini_key(struct ini *ini, char *text, size_t n_text)
 {
-        struct config_place place = { .path = file->path, .line = line->line };
+        char *equals = memchr(text, '=', n_text), *value;
 
-        config_findings_add(&file->reading, LOG_ERR, &place, "found %s, expected %s",
-                            config_quote(line->text, line->n_text).text, what);
+        if (!equals)
+                return ini_refuse(ini, "KEY = VALUE or [SECTION]");
+        if (equals == text)
+                return ini_refuse(ini, "a key before the equal sign");
+        text = trim(text, (size_t)(equals - text));
+        for (char *c = text; *c; c++)
+                if (*c >= 'A' && *c <= 'Z')
+                        *c = (char)(*c - 'A' + 'a');
+        value = equals + 1 + strspn(equals + 1, BLANKS);
+        ini->open = value + strlen(value);
+        return ini_add(ini, text, value);
 }
 
-/* An error reads "Error (5) on line 3: Equal sign is missing."; only its numbers are used. */
-static void report_syntax(struct config_file *file, const struct chunk *chunk, const char *error)
+static int ini_more(struct ini *ini, const char *text, size_t n_text)
 {
-        unsigned int code = 0, number = 1;
-        struct chunk line;
-
-        error += strcspn(error, "0123456789");
-        sscanf(error, "%u%*[^0-9]%u", &code, &number);
-        number -= chunk->headed ? 1 : 2;
-
-        line = *chunk;
-        /* Looking a line up takes time; beyond the limit nobody would see it. */
-        if (file->reading.n_items < CONFIG_FINDINGS_MAX)
-                line = chunk_line(chunk, number);
-        report_line(file, &line, expected(code));
-}
-
-static int report_syntax_errors(struct config_file *file, const struct chunk *chunk, struct ini_cfgobj *cfg)
-{
-        char **errors = NULL;
-        int r = 0;
-
-        if (ini_config_error_count(cfg) > 0)
-                r = ini_config_get_errors(cfg, &errors);
-        if (r != 0)
-                return ini_errno(r) == -ENOMEM ? -ENOMEM : 0;
-        for (size_t i = 0; errors && errors[i]; i++)
-                report_syntax(file, chunk, errors[i]);
-        if (errors)
-                ini_config_free_errors(errors);
+        if (!ini->open)
+                return ini_refuse(ini, "KEY = VALUE without an indent (an indented line continues the list above it)");
+        if (ini->open > ini->file->entries[ini->file->n_entries - 1].value)
+                *ini->open++ = ' ';
+        memmove(ini->open, text, n_text + 1);
+        ini->open += n_text;
         return 0;
 }
 
-/* An error that came without a line: the first line that fails in the same way when alone. */
-static int report_blamed(struct config_file *file, const struct chunk *chunk, int error)
+/* @line ends with a NUL where its newline was. */
+static int ini_line(struct ini *ini, char *line, size_t n_line)
 {
-        const char *what = error == -EILSEQ ? "text in UTF-8" : "names of letters, digits, '-' and '.'";
-        struct chunk rest = *chunk, line;
+        char *text;
+        size_t n_text;
 
-        while (rest.n_text > 0) {
-                _cleanup_(cfgobj_free) struct ini_cfgobj *cfg = NULL;
-                size_t n = line_length(rest.text, rest.n_text);
-                int r = 0;
+        ini->raw = line;
+        ini->line++;
+        if (n_line > CONFIG_LINE_MAX)
+                return ini_refuse(ini, "a line of at most 64 KiB");
+        if (!is_utf8(line))
+                return ini_refuse(ini, "text in UTF-8");
 
-                line = chunk_line(&rest, 0);
-                if (line.n_text > 0)
-                        r = chunk_parse(&line, &cfg);
-                if (r == -ENOMEM)
-                        return r;
-                if (r == error) {
-                        report_line(file, &line, what);
-                        return 0;
-                }
-                rest.text += n;
-                rest.n_text -= n;
-                rest.line++;
-        }
-        line = chunk_line(chunk, 0);
-        report_line(file, &line, what);
-        return 0;
+        text = trim(line, n_line);
+        n_text = strlen(text);
+        if (n_text == 0)
+                ini->open = NULL;
+        if (n_text == 0 || *text == '#' || *text == ';')
+                return 0;
+        if (text > line)
+                return ini_more(ini, text, n_text);
+        return *text == '[' ? ini_head(ini, text, n_text) : ini_key(ini, text, n_text);
 }
 
-static const char *trim(const char *text, size_t *n_text)
+int config_ini_parse(struct config_file *file, size_t n_text)
 {
-        static const char blanks[] = " \t\n\v\f\r";
+        struct ini ini = { .file = file };
+        char *end = file->text + n_text, *next;
 
-        while (*n_text > 0 && strchr(blanks, text[0])) {
-                text++;
-                (*n_text)--;
-        }
-        while (*n_text > 0 && strchr(blanks, text[*n_text - 1]))
-                (*n_text)--;
-        return text;
-}
-
-/* All values of one key: the library knows no order across keys, the caller makes one. */
-static int take_values(struct config_file *file, const struct chunk *chunk, struct ini_cfgobj *cfg, const char *section,
-                       const char *key)
-{
-        int mode = INI_GET_FIRST_VALUE;
-
-        for (;;) {
-                struct value_obj *vo = NULL;
-                const char *value = NULL;
-                uint32_t line = 0;
-                size_t n_value;
+        for (char *line = file->text; line < end; line = next) {
+                char *newline = memchr(line, '\n', (size_t)(end - line));
+                char *stop = newline ? newline : end;
                 int r;
 
-                r = ini_get_config_valueobj(section, key, cfg, mode, &vo);
-                if (r != 0 || !vo)
-                        return r == 0 ? 0 : -ENOMEM;
-                if (value_get_concatenated(vo, &value) != 0 || value_get_line(vo, &line) != 0 || !value)
-                        return -ENOMEM;
-                n_value = strlen(value);
-                value = trim(value, &n_value);
-                r = config_file_add(file, key, value, n_value, chunk->line + line - (chunk->headed ? 1 : 2));
+                next = newline ? newline + 1 : end;
+                *stop = '\0';
+                r = ini_line(&ini, line, (size_t)(stop - line));
                 if (r < 0)
                         return r;
-                mode = INI_GET_NEXT_VALUE;
-        }
-}
-
-static bool named_before(char **names, int n_before, const char *name)
-{
-        for (int i = 0; i < n_before; i++)
-                if (strcasecmp(names[i], name) == 0)
-                        return true;
-        return false;
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-        const struct config_entry *x = a, *y = b;
-
-        return x->line < y->line ? -1 : x->line > y->line;
-}
-
-static int take_section(struct config_file *file, const struct chunk *chunk, struct ini_cfgobj *cfg,
-                        const char *section)
-{
-        char **keys;
-        size_t first;
-        int n_keys = 0, error = 0, r = 0;
-
-        if (chunk->headed)
-                r = config_file_add(file, NULL, section, strlen(section), chunk->line);
-        if (r < 0)
-                return r;
-
-        keys = ini_get_attribute_list(cfg, section, &n_keys, &error);
-        if (!keys)
-                return -ENOMEM;
-        first = file->n_entries;
-        for (int i = 0; i < n_keys && r == 0; i++)
-                if (!named_before(keys, i, keys[i]))
-                        r = take_values(file, chunk, cfg, section, keys[i]);
-        ini_free_attribute_list(keys);
-        if (file->n_entries > first)
-                qsort(file->entries + first, file->n_entries - first, sizeof(file->entries[0]), compare_lines);
-        return r;
-}
-
-static int chunk_take(struct config_file *file, const struct chunk *chunk)
-{
-        _cleanup_(cfgobj_free) struct ini_cfgobj *cfg = NULL;
-        char **sections;
-        int n_sections = 0, error = 0, r;
-
-        r = chunk_parse(chunk, &cfg);
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0) {
-                file->broken = true;
-                return r == -EIO ? report_syntax_errors(file, chunk, cfg) : report_blamed(file, chunk, r);
-        }
-
-        sections = ini_get_section_list(cfg, &n_sections, &error);
-        if (!sections)
-                return -ENOMEM;
-        for (int i = 0; i < n_sections && r == 0; i++)
-                r = take_section(file, chunk, cfg, sections[i]);
-        ini_free_section_list(sections);
-        return r;
-}
-
-int config_ini_parse(struct config_file *file, char *text, size_t n_text, const struct config_pulse *pulse)
-{
-        struct chunk rest = { .text = text, .n_text = n_text, .line = 1 }, chunk;
-        size_t n_chunks = 0;
-
-        while (chunk_next(&rest, &chunk)) {
-                int r = chunk_take(file, &chunk);
-
-                if (r < 0)
-                        return r;
-                /* Some milliseconds of work: a chunk of 4,096 lines is rare. */
-                if (++n_chunks % CHUNKS_PER_PULSE == 0 && pulse->fn)
-                        pulse->fn(pulse->userdata);
         }
         return 0;
 }

@@ -1,13 +1,13 @@
 /*
- * The configuration of a running daemon, see config/follow/live.h.
+ * The configuration of a running daemon.
  *
- * An event says only that something in a directory has moved, and most often it concerns nobody: an
- * editor's swap file, a volume that is written anew with what it held before. So what was read
- * is compared with what was in use, file by file, and each line of the log with those of the last
- * time: nothing is done and nothing said that is not new.
+ * A changed file most often says what it said before: it was touched, a comment was added, a volume
+ * was written anew. So what is read is compared with what is in use, file by file, and each line of
+ * the log with those of the last load: nothing is done and nothing is logged that is not new.
  */
 
 #include <errno.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,116 +16,72 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "config/follow/live.h"
-#include "table/siphash.h"
 
 #define MAIN_FILE       "k8shsvc.conf"
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 #define PUT_OFF_MAX     3U
-#define SAID_MAX        20000U /* lines that are remembered; those beyond are said each time */
-
-/* Lines of the log, as hashes. */
-struct said {
-        uint64_t *hashes;
-        size_t n_hashes, n_allocated;
-};
+#define LOGGED_MAX      20000U /* lines that are remembered; those beyond are logged each time */
 
 struct config_live {
-        struct config_origin origin; /* the loader and the watch borrow it */
+        struct config_origin origin; /* the loader and the follower borrow it */
         char *conf_dir;              /* conf.d beside the main file */
         struct config_loader *loader;
-        struct config_watch *watch;
+        struct config_follower *follower;
         struct config *config;
         size_t n_errors, n_findings;
-        bool repeat; /* say what was said before, too */
-        bool behind; /* what was read last is not in use */
-        void (*pulse)(void *userdata);
-        void *userdata;
-        unsigned int n_put_off;        /* loads that met a change under way, in a row */
-        struct said said, said_before; /* the latter sorted */
+        bool repeat;                  /* log also what was logged before */
+        bool behind;                  /* what was read last is not in use */
+        unsigned int n_put_off;       /* loads that met a change under way, in a row */
+        void *logged, *logged_before; /* the lines of this load and of the last one: trees of tsearch(3) */
 };
 
-/* ---- what is said ---- */
+/* ---- what is logged ---- */
 
-static int compare_hashes(const void *a, const void *b)
+static int compare_lines(const void *a, const void *b)
 {
-        const uint64_t *x = a, *y = b;
-
-        return *x < *y ? -1 : *x > *y;
+        return strcmp(a, b);
 }
 
-static bool said_has(const struct said *said, uint64_t hash)
+static void logged_clear(void **logged)
 {
-        return said->n_hashes > 0 && bsearch(&hash, said->hashes, said->n_hashes, sizeof(hash), compare_hashes);
-}
-
-static void said_add(struct said *said, uint64_t hash)
-{
-        if (said->n_hashes == said->n_allocated) {
-                size_t n = said->n_allocated ? said->n_allocated * 2 : 64;
-                uint64_t *hashes = n <= SAID_MAX * 2 ? reallocarray(said->hashes, n, sizeof(*hashes)) : NULL;
-
-                if (!hashes)
-                        return;
-                said->hashes = hashes;
-                said->n_allocated = n;
-        }
-        said->hashes[said->n_hashes++] = hash;
-}
-
-static void said_begin(struct config_live *l, bool repeat)
-{
-        l->repeat = repeat;
-        l->n_findings = 0;
-        l->said.n_hashes = 0;
-}
-
-static void said_end(struct config_live *l)
-{
-        struct said before = l->said_before;
-
-        if (l->said.n_hashes > 1)
-                qsort(l->said.hashes, l->said.n_hashes, sizeof(*l->said.hashes), compare_hashes);
-        l->said_before = l->said;
-        l->said = before;
+        tdestroy(*logged, free);
+        *logged = NULL;
 }
 
 static void on_finding(void *userdata, int priority, const char *message)
 {
-        static const uint8_t key[16] = { 0 }; /* whoever writes a file gains nothing by a collision */
         struct config_live *l = userdata;
-        uint64_t hash = khs_siphash13(key, message, strlen(message));
+        char *line = l->n_findings++ < LOGGED_MAX ? strdup(message) : NULL;
+        char *const *kept = line ? tsearch(line, &l->logged, compare_lines) : NULL;
 
-        l->n_findings++;
-        said_add(&l->said, hash);
-        if (l->repeat || !said_has(&l->said_before, hash))
+        if (!kept || *kept != line)
+                free(line);
+        if (l->repeat || !tfind(message, &l->logged_before, compare_lines))
                 log_message(priority, "%s", message);
 }
 
 /* ---- reading ---- */
 
-static void on_pulse(void *userdata)
-{
-        struct config_live *l = userdata;
-
-        if (l->pulse)
-                l->pulse(l->userdata);
-}
-
-static int load(struct config_live *l, bool repeat, struct config **ret)
+static int live_read(struct config_live *l, bool repeat, struct config **ret)
 {
         int r;
 
-        said_begin(l, repeat);
+        l->repeat = repeat;
+        l->n_findings = 0;
         r = config_load(l->loader, ret, &l->n_errors);
-        if (r == 0)
-                said_end(l);
+        if (r == 0) {
+                logged_clear(&l->logged_before);
+                l->logged_before = l->logged;
+                l->logged = NULL;
+        }
+        logged_clear(&l->logged);
         return r;
 }
 
 /* Whether the change that was met is worth waiting for: somebody may write without end. */
-static bool put_off(struct config_live *l)
+static bool live_put_off(struct config_live *l)
 {
-        if (config_watch_settled(l->watch) || l->n_put_off >= PUT_OFF_MAX) {
+        if (config_follower_settled(l->follower) || l->n_put_off >= PUT_OFF_MAX) {
                 l->n_put_off = 0;
                 return false;
         }
@@ -138,19 +94,24 @@ int config_live_load(struct config_live *l, bool asked)
         struct config *config;
         int r;
 
-        r = load(l, asked && l->n_put_off == 0, &config);
+        r = live_read(l, asked && l->n_put_off == 0, &config);
         if (r < 0) {
-                log_message(LOG_ERR, "the configuration can't be read and stays as it was: %s", strerror(-r));
+                log_message(LOG_ERR, "the configuration cannot be read and stays as it was: %s", strerror(-r));
                 return r;
         }
         if (!config_loader_unchanged(l->loader) || strcmp(config->namespace, l->config->namespace) != 0)
                 l->behind = true;
-        if (put_off(l)) {
+        if (live_put_off(l)) {
                 config_free(config);
                 return -EAGAIN;
         }
         r = l->behind;
         l->behind = false;
+        /* Whoever has applied the old one may point into it. */
+        if (r == 0 && !asked) {
+                config_free(config);
+                return 0;
+        }
         config_free(l->config);
         l->config = config;
         return r;
@@ -169,7 +130,7 @@ static char *conf_dir_beside(const char *main_file)
         return ret;
 }
 
-static int set_origin(struct config_live *l, const struct config_live_options *options)
+static int live_set_origin(struct config_live *l, const struct config_live_options *options)
 {
         const char *main_file = options->main_file ? options->main_file : K8SHSVC_CONFDIR "/" MAIN_FILE;
 
@@ -191,25 +152,21 @@ static int set_origin(struct config_live *l, const struct config_live_options *o
 }
 
 int config_live_new(struct config_live **ret, sd_event *event, const struct config_live_options *options,
-                    config_watch_fn fn, void (*pulse)(void *userdata), void *userdata)
+                    config_follower_fn fn, void *userdata)
 {
         struct config_live *l = calloc(1, sizeof(*l));
         int r;
 
         if (!l)
                 return -ENOMEM;
-        l->pulse = pulse;
-        l->userdata = userdata;
-        r = set_origin(l, options);
-        /* Followed first: a change while it is read is seen later. */
+        r = live_set_origin(l, options);
+        /* Followed first: a change while it is read is noticed later. */
         if (r == 0 && event)
-                r = config_watch_new(&l->watch, event, &l->origin, fn, userdata);
+                r = config_follower_new(&l->follower, event, &l->origin, fn, userdata);
         if (r == 0)
                 r = config_loader_new(&l->loader, &l->origin, on_finding, l);
-        if (r == 0) {
-                config_loader_set_pulse(l->loader, on_pulse);
-                r = load(l, true, &l->config);
-        }
+        if (r == 0)
+                r = live_read(l, true, &l->config);
         if (r < 0) {
                 config_live_free(l);
                 return r;
@@ -221,11 +178,11 @@ int config_live_new(struct config_live **ret, sd_event *event, const struct conf
 struct config_live *config_live_free(struct config_live *l)
 {
         if (l) {
-                config_watch_free(l->watch);
+                config_follower_free(l->follower);
                 config_free(l->config);
                 config_loader_free(l->loader);
-                free(l->said.hashes);
-                free(l->said_before.hashes);
+                logged_clear(&l->logged);
+                logged_clear(&l->logged_before);
                 free(l->conf_dir);
                 free(l);
         }
@@ -249,10 +206,5 @@ size_t config_live_n_findings(const struct config_live *l)
 
 void config_live_ask(struct config_live *l)
 {
-        config_watch_ask(l->watch);
-}
-
-void config_live_beat(struct config_live *l)
-{
-        config_watch_beat(l->watch);
+        config_follower_ask(l->follower);
 }

@@ -1,22 +1,17 @@
 #pragma once
 
 /*
- * What the configuration's files look like from outside: to notice changes that no event tells.
+ * What the configuration's files look like from outside, without reading them.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
-#define CONFIG_STAMP_PATHS 3 /* the main file, then directories; NULL: none */
+#define CONFIG_STAMP_PATHS 3 /* the main file, then two directories; NULL: none */
 
-/* What a path leads to. */
-struct config_identity {
-        dev_t dev;
-        ino_t ino; /* 0: missing */
-};
-
-struct config_identity config_identify(const char *path);
-
-/* Device, inode, size, mode and time of all files, in one number: equal while none of them changes. */
+/**
+ * config_stamp() - all files in one number, which differs when one of them changes
+ *
+ * Looked at are the names of the configuration files and, of what each leads to through all links,
+ * device, inode, size, mtime and ctime. What cannot be looked at counts by its error.
+ */
 uint64_t config_stamp(const char *const paths[static CONFIG_STAMP_PATHS]);

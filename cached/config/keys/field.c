@@ -1,8 +1,9 @@
 /*
- * Fields of struct config and struct config_service, set by a row of the tables, see config/keys/key.h.
+ * Fields, set by the rows of the tables.
  *
  * A field is reached by its offset; pointers and counts are moved by memcpy(), so that one function
- * serves lists of every type.
+ * serves lists of every type. A value is parsed as a whole before the field changes: one bad item
+ * costs the list that it is in and leaves what was there.
  */
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "config/keys/key.h"
+#include "config/keys/field.h"
 #include "config/keys/value.h"
 
 /* A list apart from its object. */
@@ -34,7 +35,7 @@ static void list_put(const struct config_key *key, void *object, const struct li
 /* Frees the items from @first on. */
 static void list_cut(const struct config_key *key, struct list *list, size_t first)
 {
-        for (size_t i = first; i < list->n_items && key->kind == CONFIG_KEY_STRING_LIST; i++)
+        for (size_t i = first; i < list->n_items && key->string; i++)
                 free(((char **)(void *)list->items)[i]);
         list->n_items = first;
         if (first > 0)
@@ -50,6 +51,7 @@ static int list_push(const struct config_key *key, struct list *list, const char
         size_t n_word;
 
         while (config_word_next(&text, &start, &n_word)) {
+                void *item;
                 int r;
 
                 if (list->n_items >= key->max)
@@ -58,7 +60,8 @@ static int list_push(const struct config_key *key, struct list *list, const char
                 word = strndup(start, n_word);
                 if (!word)
                         return -ENOMEM;
-                r = key->parse(key, word, list->items + list->n_items * key->item_size);
+                item = list->items + list->n_items * key->item_size;
+                r = key->string ? key->string(word, (char **)item) : key->item(word, item);
                 if (r < 0)
                         return r;
                 list->n_items++;
@@ -110,7 +113,7 @@ static int string_set(const struct config_key *key, void *object, const char *te
         char *fresh, *old;
         int r;
 
-        r = key->parse(key, text, &fresh);
+        r = key->string(text, &fresh);
         if (r < 0)
                 return r;
         memcpy(&old, (char *)object + key->offset, sizeof(old));
@@ -119,15 +122,32 @@ static int string_set(const struct config_key *key, void *object, const char *te
         return 0;
 }
 
+/* A key whose only words say nothing has no field. */
+static int integer_set(const struct config_key *key, void *object, const char *text)
+{
+        const struct config_word *word = key->words ? config_word_find(key->words, text) : NULL;
+        uint64_t value = word ? (uint64_t)word->value : 0;
+        char *field = (char *)object + key->offset;
+
+        if (!word && (!key->number || key->number(text, &value) < 0 || value < key->min || value > key->max))
+                return -EINVAL;
+        if (key->size == sizeof(uint64_t))
+                memcpy(field, &value, sizeof(value));
+        else if (key->size == sizeof(uint32_t))
+                memcpy(field, &(uint32_t){ (uint32_t)value }, sizeof(uint32_t));
+        else if (key->size == sizeof(uint8_t))
+                *(uint8_t *)field = (uint8_t)value;
+        return 0;
+}
+
 int config_key_set(const struct config_key *key, void *object, const char *text, bool append)
 {
         if (config_key_is_list(key))
                 return list_set(key, object, text, append);
-        if (key->kind == CONFIG_KEY_STRING)
-                return string_set(key, object, text);
-        return key->parse(key, text, (char *)object + key->offset);
+        return key->string ? string_set(key, object, text) : integer_set(key, object, text);
 }
 
+/* Back to 0, NULL or empty. */
 static void field_clear(const struct config_key *key, void *object)
 {
         struct list list;
@@ -137,14 +157,13 @@ static void field_clear(const struct config_key *key, void *object)
                 list_get(key, object, &list);
                 list_cut(key, &list, 0);
                 list_put(key, object, &list);
-        } else if (key->kind == CONFIG_KEY_STRING) {
+                return;
+        }
+        if (key->string) {
                 memcpy(&string, (char *)object + key->offset, sizeof(string));
                 free(string);
-                string = NULL;
-                memcpy((char *)object + key->offset, &string, sizeof(string));
-        } else {
-                memset((char *)object + key->offset, 0, key->size);
         }
+        memset((char *)object + key->offset, 0, key->size);
 }
 
 int config_key_reset(const struct config_key *key, void *object)
@@ -164,19 +183,4 @@ int config_keys_reset(const struct config_key *keys, size_t n_keys, void *object
                         return r;
         }
         return 0;
-}
-
-void config_keys_free(const struct config_key *keys, size_t n_keys, void *object)
-{
-        for (size_t i = 0; i < n_keys; i++)
-                field_clear(&keys[i], object);
-}
-
-void config_service_deinit(struct config_service *service)
-{
-        config_keys_free(config_service_keys, CONFIG_N_SERVICE_KEYS, service);
-        free(service->name);
-        free(service->namespace);
-        free(service->key);
-        free(service->origin);
 }

@@ -1,5 +1,6 @@
 /*
- * The tables of keys, see config/keys/key.h. How a value gets into its field is config/keys/field.c's.
+ * The tables of keys. All that differs between two keys is in their rows: adding one is a row here, a
+ * field in config/config.h with its free() in config.c, and a paragraph in k8shsvc.conf(5).
  */
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/address.h"
 #include "config/keys/key.h"
 #include "config/keys/value.h"
 
@@ -20,115 +22,10 @@
 
 #define ANY_SERVICE (CONFIG_SECTION_SERVICE | CONFIG_SECTION_PODS | CONFIG_SECTION_NAMESPACE)
 
-/* --- values into fields --- */
+/* ---- items of lists ---- */
 
-static int word_parse(const struct config_key *key, const char *text, int *ret)
+static int port_parse(const char *text, void *ret)
 {
-        for (const struct config_word *word = key->words; word->text; word++)
-                if (strcmp(word->text, text) == 0) {
-                        *ret = word->value;
-                        return 0;
-                }
-        return -EINVAL;
-}
-
-static int parse_word(const struct config_key *key, const char *text, void *ret)
-{
-        int value;
-
-        if (word_parse(key, text, &value) < 0)
-                return -EINVAL;
-        *(uint8_t *)ret = (uint8_t)value;
-        return 0;
-}
-
-static int parse_bool(const struct config_key *key, const char *text, void *ret)
-{
-        int value;
-
-        if (word_parse(key, text, &value) < 0)
-                return -EINVAL;
-        *(bool *)ret = value;
-        return 0;
-}
-
-static int parse_level(const struct config_key *key, const char *text, void *ret)
-{
-        return word_parse(key, text, ret);
-}
-
-/* A key that has one value only and therefore no field. */
-static int parse_fixed(const struct config_key *key, const char *text, void *ret)
-{
-        int value;
-
-        (void)ret;
-        return word_parse(key, text, &value);
-}
-
-static int in_range(const struct config_key *key, uint64_t value, uint64_t *ret)
-{
-        if (value < key->min || value > key->max)
-                return -EINVAL;
-        *ret = value;
-        return 0;
-}
-
-static int parse_duration(const struct config_key *key, const char *text, void *ret)
-{
-        uint64_t value;
-
-        return config_duration_parse(text, &value) < 0 ? -EINVAL : in_range(key, value, ret);
-}
-
-static int parse_size(const struct config_key *key, const char *text, void *ret)
-{
-        uint64_t value;
-
-        return config_size_parse(text, &value) < 0 ? -EINVAL : in_range(key, value, ret);
-}
-
-static int parse_count(const struct config_key *key, const char *text, void *ret)
-{
-        uint64_t value;
-
-        if (config_number_parse(text, &value) < 0 || in_range(key, value, &value) < 0)
-                return -EINVAL;
-        *(uint32_t *)ret = (uint32_t)value;
-        return 0;
-}
-
-/* A word, else a count. */
-static int parse_answers(const struct config_key *key, const char *text, void *ret)
-{
-        int value;
-
-        if (word_parse(key, text, &value) < 0)
-                return parse_count(key, text, ret);
-        *(uint32_t *)ret = (uint32_t)value;
-        return 0;
-}
-
-/* Strings: the name of the parser in config/keys/value.h is all that differs. */
-#define PARSE_STRING(name)                                                                                             \
-        static int parse_##name(const struct config_key *key, const char *text, void *ret)                             \
-        {                                                                                                              \
-                (void)key;                                                                                             \
-                return config_##name##_parse(text, ret);                                                               \
-        }
-
-PARSE_STRING(label)
-PARSE_STRING(domain)
-PARSE_STRING(alias)
-PARSE_STRING(path)
-PARSE_STRING(url)
-PARSE_STRING(listen)
-PARSE_STRING(zone)
-PARSE_STRING(selector)
-
-static int parse_port(const struct config_key *key, const char *text, void *ret)
-{
-        (void)key;
         return khs_port_parse(text, strlen(text), ret);
 }
 
@@ -142,23 +39,21 @@ static bool is_no_endpoint(const struct address *a)
         return a->family == AF_INET ? a->bytes[0] >= 224 : a->bytes[0] == 0xff;
 }
 
-static int parse_endpoint(const struct config_key *key, const char *text, void *ret)
+static int endpoint_parse(const char *text, void *ret)
 {
         struct address address;
 
-        (void)key;
-        if (config_address_parse(text, &address) < 0 || is_no_endpoint(&address))
+        if (address_from_text(text, &address) < 0 || is_no_endpoint(&address))
                 return -EINVAL;
         memcpy(ret, &address, sizeof(address));
         return 0;
 }
 
-static int parse_server(const struct config_key *key, const char *text, void *ret)
+static int server_parse(const char *text, void *ret)
 {
         struct address address;
 
-        (void)key;
-        if (config_address_parse(text, &address) < 0)
+        if (address_from_text(text, &address) < 0)
                 return -EINVAL;
         if (address.port == 0)
                 address.port = 53;
@@ -166,13 +61,12 @@ static int parse_server(const struct config_key *key, const char *text, void *re
         return 0;
 }
 
-static int parse_network(const struct config_key *key, const char *text, void *ret)
+static int network_parse(const char *text, void *ret)
 {
-        (void)key;
-        return config_network_parse(text, ret);
+        return network_from_text(text, ret);
 }
 
-/* --- the tables --- */
+/* ---- the tables ---- */
 
 static const struct config_word source_words[] = {
         { "dns", KHS_SOURCE_DNS },
@@ -197,11 +91,8 @@ static const struct config_word answers_words[] = {
         { 0 },
 };
 static const struct config_word order_words[] = {
-        { "rotate", KHS_ORDER_ROTATE },
-        { "random", KHS_ORDER_RANDOM },
-        { "sticky", KHS_ORDER_STICKY },
-        { "zone", KHS_ORDER_ZONE },
-        { 0 },
+        { "rotate", KHS_ORDER_ROTATE }, { "random", KHS_ORDER_RANDOM }, { "sticky", KHS_ORDER_STICKY },
+        { "zone", KHS_ORDER_ZONE },     { "node", KHS_ORDER_NODE },     { 0 },
 };
 static const struct config_word include_words[] = {
         { "ready", CONFIG_INCLUDE_READY },
@@ -235,103 +126,117 @@ static const struct config_word services_words[] = { { "headless", 0 }, { 0 } };
 #define SERVICE(field)                                                                                                 \
         .offset = offsetof(struct config_service, field), .size = sizeof(((struct config_service *)NULL)->field)
 #define RANGE(low, high) .min = (low), .max = (high)
-#define STRING(type)     .kind = CONFIG_KEY_STRING, .parse = parse_##type
+#define STRING(type)     .string = config_##type##_parse
 #define DAEMON_LIST(field, most)                                                                                       \
-        DAEMON(field), .kind = CONFIG_KEY_LIST, .offset_n = offsetof(struct config, n_##field),                        \
+        DAEMON(field), .offset_n = offsetof(struct config, n_##field),                                                 \
                        .item_size = sizeof(*((struct config *)NULL)->field), .max = (most)
 #define SERVICE_LIST(field, most)                                                                                      \
         SERVICE(field), .offset_n = offsetof(struct config_service, n_##field),                                        \
                         .item_size = sizeof(*((struct config_service *)NULL)->field), .max = (most)
 
 const struct config_key config_daemon_keys[CONFIG_N_DAEMON_KEYS] = {
-        [CONFIG_DAEMON_REFRESH_MIN] = { "refresh-min", DAEMON(refresh_min), .parse = parse_duration,
+        [CONFIG_DAEMON_REFRESH_MIN] = { "refresh-min", DAEMON(refresh_min), .number = config_duration_parse,
                                         RANGE(50 * MSEC, HOUR), .fallback = "1s", .expected = EXPECTED_REFRESH },
-        [CONFIG_DAEMON_REFRESH_MAX] = { "refresh-max", DAEMON(refresh_max), .parse = parse_duration,
+        [CONFIG_DAEMON_REFRESH_MAX] = { "refresh-max", DAEMON(refresh_max), .number = config_duration_parse,
                                         RANGE(50 * MSEC, HOUR), .fallback = "5s", .expected = EXPECTED_REFRESH },
-        { "source", DAEMON(source), .parse = parse_word, .words = source_words, .fallback = "dns",
-          .expected = EXPECTED_SOURCE },
+        { "source", DAEMON(source), .words = source_words, .fallback = "dns", .expected = EXPECTED_SOURCE },
         { "cluster-domain", DAEMON(cluster_domain), STRING(domain), .fallback = "cluster.local",
           .expected = "a domain name (cluster.local)" },
         { "namespace", DAEMON(namespace), STRING(label), .fallback = "auto",
           .expected = "auto or the name of a namespace" },
-        { "dns-servers", DAEMON_LIST(dns_servers, 100), .parse = parse_server, .expected = EXPECTED_ADDRESS },
-        { "dns-transport", DAEMON(dns_transport), .parse = parse_word, .words = transport_words, .fallback = "tcp",
+        { "dns-servers", DAEMON_LIST(dns_servers, 100), .item = server_parse, .expected = EXPECTED_ADDRESS },
+        { "dns-transport", DAEMON(dns_transport), .words = transport_words, .fallback = "tcp",
           .expected = "tcp or udp" },
-        { "query-rate", DAEMON(query_rate), .parse = parse_count, RANGE(1, 100000), .fallback = "200",
+        { "query-rate", DAEMON(query_rate), .number = config_number_parse, RANGE(1, 100000), .fallback = "200",
           .expected = "a number from 1 to 100000" },
-        { "max-stale", DAEMON(max_stale), .parse = parse_duration, RANGE(SEC, 7 * DAY), .fallback = "1h",
+        { "max-stale", DAEMON(max_stale), .number = config_duration_parse, RANGE(SEC, 7 * DAY), .fallback = "1h",
           .expected = EXPECTED_STALE },
-        { "orphan-max", DAEMON(orphan_max), .parse = parse_duration, RANGE(11 * SEC, 10 * MIN), .fallback = "30s",
-          .expected = "a duration from 11s to 10m (30s, 2m)" },
+        { "orphan-max", DAEMON(orphan_max), .number = config_duration_parse, RANGE(11 * SEC, 10 * MIN),
+          .fallback = "30s", .expected = "a duration from 11s to 10m (30s, 2m)" },
         { "metrics-listen", DAEMON(metrics_listen), STRING(listen),
           .expected = "ADDR:PORT or [V6]:PORT (127.0.0.1:9768)" },
-        { "allow-cidr", DAEMON_LIST(allow_cidr, 10000), .parse = parse_network,
+        { "allow-cidr", DAEMON_LIST(allow_cidr, 10000), .item = network_parse,
           .expected = "ADDR/PREFIX with no bits beyond the prefix (10.0.0.0/8, fd00::/8)" },
-        { "max-table-size", DAEMON(max_table_size), .parse = parse_size, RANGE(MIB, 8192 * MIB), .fallback = "256M",
-          .expected = "a size from 1M to 8G (64M, 1G)" },
-        { "reverse", DAEMON(reverse), .parse = parse_bool, .words = bool_words, .fallback = "no",
-          .expected = "yes or no" },
-        { "log-level", DAEMON(log_level), .parse = parse_level, .words = level_words, .fallback = "info",
+        { "max-table-size", DAEMON(max_table_size), .number = config_size_parse, RANGE(MIB, 8192 * MIB),
+          .fallback = "256M", .expected = "a size from 1M to 8G (64M, 1G)" },
+        { "reverse", DAEMON(reverse), .words = bool_words, .fallback = "no", .expected = "yes or no" },
+        { "log-level", DAEMON(log_level), .words = level_words, .fallback = "info",
           .expected = "error, warning, notice, info or debug" },
         { "kubeconfig", DAEMON(kubeconfig), STRING(path), .expected = "an absolute path" },
         { "api-server", DAEMON(api_server), STRING(url), .expected = "a URL (https://10.96.0.1:443)" },
         { "zone", DAEMON(zone), STRING(zone), .expected = "at most 63 letters, digits, '-', '_' and '.' (eu-west-1a)" },
+        { "node", DAEMON(node), STRING(domain), .expected = "the name of a node (worker-1)" },
 };
 
 const struct config_key config_service_keys[CONFIG_N_SERVICE_KEYS] = {
-        [CONFIG_SERVICE_SOURCE] = { "source", SERVICE(source), .sections = CONFIG_SECTION_SERVICE, .parse = parse_word,
+        [CONFIG_SERVICE_SOURCE] = { "source", SERVICE(source), .sections = CONFIG_SECTION_SERVICE,
                                     .words = source_words, .expected = EXPECTED_SOURCE },
         [CONFIG_SERVICE_REFRESH_MIN] = { "refresh-min", SERVICE(refresh_min), .sections = ANY_SERVICE,
-                                         .parse = parse_duration, RANGE(50 * MSEC, HOUR),
+                                         .number = config_duration_parse, RANGE(50 * MSEC, HOUR),
                                          .expected = EXPECTED_REFRESH },
         [CONFIG_SERVICE_REFRESH_MAX] = { "refresh-max", SERVICE(refresh_max), .sections = ANY_SERVICE,
-                                         .parse = parse_duration, RANGE(50 * MSEC, HOUR),
+                                         .number = config_duration_parse, RANGE(50 * MSEC, HOUR),
                                          .expected = EXPECTED_REFRESH },
         [CONFIG_SERVICE_MAX_STALE] = { "max-stale", SERVICE(max_stale), .sections = ANY_SERVICE,
-                                       .parse = parse_duration, RANGE(SEC, 7 * DAY), .expected = EXPECTED_STALE },
-        [CONFIG_SERVICE_ALIAS] = { "alias", SERVICE_LIST(aliases, 1000), .kind = CONFIG_KEY_STRING_LIST,
-                                   .sections = CONFIG_SECTION_SERVICE | CONFIG_SECTION_PODS, .parse = parse_alias,
+                                       .number = config_duration_parse, RANGE(SEC, 7 * DAY),
+                                       .expected = EXPECTED_STALE },
+        [CONFIG_SERVICE_ALIAS] = { "alias", SERVICE_LIST(aliases, 1000),
+                                   .sections = CONFIG_SECTION_SERVICE | CONFIG_SECTION_PODS, STRING(alias),
                                    .expected = "host names of at most 253 bytes and 63 a label" },
         [CONFIG_SERVICE_SELECTOR] = { "selector", SERVICE(selector), .sections = CONFIG_SECTION_PODS, STRING(selector),
                                       .expected = "a label selector (app=worker,tier!=canary)" },
-        { "port", SERVICE_LIST(ports, 100), .kind = CONFIG_KEY_LIST, .sections = ANY_SERVICE, .parse = parse_port,
+        { "go-micro", SERVICE(go_micro), .sections = CONFIG_SECTION_PODS, STRING(go_micro),
+          .expected =
+                  "the name of a go-micro service, at most 54 letters, digits, '-', '_' and '.' (go.micro.srv.user)" },
+        { "port", SERVICE_LIST(ports, 100), .sections = ANY_SERVICE, .item = port_parse,
           .expected = "a number from 1 to 65535, NAME, NAME/udp or NUMBER+" },
-        { "answers", SERVICE(answers), .sections = ANY_SERVICE, .parse = parse_answers, .words = answers_words,
+        { "answers", SERVICE(answers), .sections = ANY_SERVICE, .number = config_number_parse, .words = answers_words,
           RANGE(1, KHS_MAX_ADDRS), .fallback = "auto", .expected = "auto, single, all or a number from 1 to 5000" },
-        { "order", SERVICE(order), .sections = ANY_SERVICE, .parse = parse_word, .words = order_words,
-          .fallback = "rotate", .expected = "rotate, random, sticky or zone" },
-        { "include", SERVICE(include), .sections = ANY_SERVICE, .parse = parse_word, .words = include_words,
-          .fallback = "ready", .expected = "ready, serving or all" },
-        { "family", SERVICE(family), .sections = ANY_SERVICE, .parse = parse_word, .words = family_words,
-          .fallback = "any", .expected = "any, ipv4 or ipv6" },
-        { "hosts", SERVICE(hosts), .sections = ANY_SERVICE, .parse = parse_word, .words = hosts_words,
-          .fallback = "auto", .expected = "auto, yes or no" },
-        { "endpoints", SERVICE_LIST(endpoints, KHS_MAX_ADDRS), .kind = CONFIG_KEY_LIST,
-          .sections = CONFIG_SECTION_SERVICE, .parse = parse_endpoint, .expected = EXPECTED_ENDPOINT },
-        { "services", .sections = CONFIG_SECTION_NAMESPACE, .parse = parse_fixed, .words = services_words,
-          .fallback = "headless", .expected = "headless" },
+        { "order", SERVICE(order), .sections = ANY_SERVICE, .words = order_words, .fallback = "rotate",
+          .expected = "rotate, random, sticky, zone or node" },
+        { "include", SERVICE(include), .sections = ANY_SERVICE, .words = include_words, .fallback = "ready",
+          .expected = "ready, serving or all" },
+        { "family", SERVICE(family), .sections = ANY_SERVICE, .words = family_words, .fallback = "any",
+          .expected = "any, ipv4 or ipv6" },
+        { "hosts", SERVICE(hosts), .sections = ANY_SERVICE, .words = hosts_words, .fallback = "auto",
+          .expected = "auto, yes or no" },
+        { "endpoints", SERVICE_LIST(endpoints, KHS_MAX_ADDRS), .sections = CONFIG_SECTION_SERVICE,
+          .item = endpoint_parse, .expected = EXPECTED_ENDPOINT },
+        { "services", .sections = CONFIG_SECTION_NAMESPACE, .words = services_words, .fallback = "headless",
+          .expected = "headless" },
 };
+
+static const struct config_key *keys_of(enum config_section section, size_t *ret_n_keys)
+{
+        bool daemon = section == CONFIG_SECTION_DAEMON;
+
+        *ret_n_keys = daemon ? CONFIG_N_DAEMON_KEYS : CONFIG_N_SERVICE_KEYS;
+        return daemon ? config_daemon_keys : config_service_keys;
+}
 
 const struct config_key *config_key_find(enum config_section section, const char *name)
 {
-        bool daemon = section == CONFIG_SECTION_DAEMON;
-        const struct config_key *keys = daemon ? config_daemon_keys : config_service_keys;
-        size_t n_keys = daemon ? CONFIG_N_DAEMON_KEYS : CONFIG_N_SERVICE_KEYS;
+        size_t n_keys;
+        const struct config_key *keys = keys_of(section, &n_keys);
 
         for (size_t i = 0; i < n_keys; i++)
-                if (keys[i].name && (keys[i].sections & section) && strcmp(keys[i].name, name) == 0)
+                if ((keys[i].sections & section) && strcmp(keys[i].name, name) == 0)
                         return &keys[i];
         return NULL;
 }
 
-void config_key_names(enum config_section section, char *ret, size_t n_ret)
+void config_key_names(enum config_section section, const char *found, char ret[static CONFIG_KEY_NAMES_MAX])
 {
-        bool daemon = section == CONFIG_SECTION_DAEMON;
-        const struct config_key *keys = daemon ? config_daemon_keys : config_service_keys;
-        size_t n_keys = daemon ? CONFIG_N_DAEMON_KEYS : CONFIG_N_SERVICE_KEYS, n = 0;
+        size_t n_keys, n = 0;
+        const struct config_key *keys = keys_of(section, &n_keys);
+        struct config_hint hint = { 0 };
 
-        ret[0] = '\0';
-        for (size_t i = 0; i < n_keys && n < n_ret; i++)
-                if (keys[i].sections & section)
-                        n += (size_t)snprintf(ret + n, n_ret - n, "%s%s", n > 0 ? ", " : "", keys[i].name);
+        for (size_t i = 0; i < n_keys && n < CONFIG_KEY_NAMES_MAX; i++) {
+                if (!(keys[i].sections & section))
+                        continue;
+                config_hint_offer(&hint, found, keys[i].name);
+                n += (size_t)snprintf(ret + n, CONFIG_KEY_NAMES_MAX - n, "%s%s", n > 0 ? ", " : "", keys[i].name);
+        }
+        if (n < CONFIG_KEY_NAMES_MAX)
+                (void)snprintf(ret + n, CONFIG_KEY_NAMES_MAX - n, "%s", hint.text);
 }

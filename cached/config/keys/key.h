@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * The keys of the configuration: one table row for each, with its range, its default and what a
- * wrong value is told to be. A new key is a row here and a field in config/config.h.
+ * The keys of the configuration: one row of a table for each, with its range, its default and what
+ * its findings expect.
  */
 
 #include <stdbool.h>
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "config/keys/word.h"
 
 enum config_section {
         CONFIG_SECTION_DAEMON = 1,
@@ -22,7 +23,7 @@ enum config_section {
 enum config_daemon_key {
         CONFIG_DAEMON_REFRESH_MIN,
         CONFIG_DAEMON_REFRESH_MAX,
-        CONFIG_N_DAEMON_KEYS = 18,
+        CONFIG_N_DAEMON_KEYS = 19,
 };
 
 /* Rows of config_service_keys that others ask for. */
@@ -33,30 +34,24 @@ enum config_service_key {
         CONFIG_SERVICE_MAX_STALE,
         CONFIG_SERVICE_ALIAS,
         CONFIG_SERVICE_SELECTOR,
-        CONFIG_N_SERVICE_KEYS = 14,
-};
-
-enum config_key_kind { CONFIG_KEY_SCALAR, CONFIG_KEY_STRING, CONFIG_KEY_LIST, CONFIG_KEY_STRING_LIST };
-
-struct config_word {
-        const char *text;
-        int value;
+        CONFIG_N_SERVICE_KEYS = 15,
 };
 
 struct config_key {
         const char *name;
         uint8_t sections;     /* enum config_section, or'ed */
-        uint8_t kind;         /* enum config_key_kind */
         const char *fallback; /* the default, as in a file; NULL: 0, NULL, empty, or inherited */
-        const char *expected; /* "expected ..." of its errors */
+        const char *expected; /* "expected ..." of its findings */
 
         size_t offset, size;        /* of the field in struct config or struct config_service */
-        size_t offset_n, item_size; /* of a list */
-        const struct config_word *words;
-        uint64_t min, max; /* of a number; max of a list: items */
+        size_t offset_n, item_size; /* of a list: of its count, and of an item; 0: no list */
 
-        /* One of the two: a number, word, string; or an item of a list. @ret is the field or item. */
-        int (*parse)(const struct config_key *key, const char *text, void *ret);
+        /* What a value, or an item of a list, may be: a string, an item of another type, or an integer. */
+        int (*string)(const char *text, char **ret);
+        int (*item)(const char *text, void *ret);
+        const struct config_word *words;                /* of an integer; NULL: none */
+        int (*number)(const char *text, uint64_t *ret); /* likewise */
+        uint64_t min, max;                              /* of a number; max of a list: items */
 };
 
 extern const struct config_key config_daemon_keys[CONFIG_N_DAEMON_KEYS];
@@ -64,28 +59,13 @@ extern const struct config_key config_service_keys[CONFIG_N_SERVICE_KEYS];
 
 static inline bool config_key_is_list(const struct config_key *key)
 {
-        return key->kind == CONFIG_KEY_LIST || key->kind == CONFIG_KEY_STRING_LIST;
+        return key->item_size > 0;
 }
 
 /* The row named @name of those allowed in @section, or NULL. */
 const struct config_key *config_key_find(enum config_section section, const char *name);
 
-/* "port, answers, ...": all keys of @section, for a message. */
-void config_key_names(enum config_section section, char *ret, size_t n_ret);
-/* Frees what a service holds, not itself. */
-void config_service_deinit(struct config_service *service);
+#define CONFIG_KEY_NAMES_MAX 512U
 
-/**
- * config_key_set() - set the field of @key in @object (a struct config or struct config_service)
- *
- * @append: add to a list instead of replacing it
- *
- * Return: 0; -EINVAL, -E2BIG (a list of more than key->max items), -ENOMEM: @object is as before.
- */
-int config_key_set(const struct config_key *key, void *object, const char *text, bool append);
-/* Back to the default. Return: 0 or -ENOMEM. */
-int config_key_reset(const struct config_key *key, void *object);
-/* All keys of [daemon], or of the others. */
-int config_keys_reset(const struct config_key *keys, size_t n_keys, void *object);
-/* Frees what the fields hold. */
-void config_keys_free(const struct config_key *keys, size_t n_keys, void *object);
+/* "port, answers, ...": all keys of @section, for a message, with a hint of the one that @found may mean. */
+void config_key_names(enum config_section section, const char *found, char ret[static CONFIG_KEY_NAMES_MAX]);

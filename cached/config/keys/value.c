@@ -1,6 +1,7 @@
 /*
- * Values, see config/keys/value.h. Strict on purpose: "5 s", "1h30m", "010.0.0.1" and "+5" are refused,
- * since what a tolerant parser makes of them is seldom what was meant.
+ * Values: text to numbers, durations, sizes, and strings that are what they claim to be. Strict on
+ * purpose: "5 s", "1h30m" and "+5" are refused, since what a tolerant parser makes of them is seldom
+ * what was meant.
  */
 
 #include <arpa/inet.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "base/address.h"
 #include "config/keys/value.h"
 
 #define MSEC UINT64_C(1000)
@@ -114,102 +115,6 @@ struct config_duration config_duration_format(config_usec usec)
         return duration;
 }
 
-static int port_parse(const char *text, uint16_t *ret)
-{
-        uint64_t number;
-
-        if (config_number_parse(text, &number) < 0 || number == 0 || number > UINT16_MAX)
-                return -EINVAL;
-        *ret = (uint16_t)number;
-        return 0;
-}
-
-/* inet_pton() takes neither names, nor scopes, nor short or octal forms. */
-static int bytes_parse(const char *text, size_t n_text, uint8_t *ret_family, uint8_t ret[static 16])
-{
-        char copy[INET6_ADDRSTRLEN];
-        uint8_t bytes[16] = { 0 };
-        int family;
-
-        if (n_text >= sizeof(copy))
-                return -EINVAL;
-        memcpy(copy, text, n_text);
-        copy[n_text] = '\0';
-
-        family = strchr(copy, ':') ? AF_INET6 : AF_INET;
-        if (inet_pton(family, copy, bytes) != 1)
-                return -EINVAL;
-        *ret_family = (uint8_t)family;
-        memcpy(ret, bytes, sizeof(bytes));
-        return 0;
-}
-
-static int bracketed_parse(const char *text, struct address *ret)
-{
-        struct address address = { 0 };
-        const char *end = strchr(text, ']');
-
-        if (!end || bytes_parse(text + 1, (size_t)(end - text - 1), &address.family, address.bytes) < 0)
-                return -EINVAL;
-        if (address.family != AF_INET6 || (end[1] != '\0' && end[1] != ':'))
-                return -EINVAL;
-        if (end[1] == ':' && port_parse(end + 2, &address.port) < 0)
-                return -EINVAL;
-        *ret = address;
-        return 0;
-}
-
-int config_address_parse(const char *text, struct address *ret)
-{
-        struct address address = { 0 };
-        const char *colon = strchr(text, ':');
-        size_t n_text = strlen(text);
-
-        if (*text == '[')
-                return bracketed_parse(text, ret);
-        /* One colon ends an IPv4 address, more are an IPv6 address without a port. */
-        if (colon && !strchr(colon + 1, ':')) {
-                if (port_parse(colon + 1, &address.port) < 0)
-                        return -EINVAL;
-                n_text = (size_t)(colon - text);
-        }
-        if (bytes_parse(text, n_text, &address.family, address.bytes) < 0)
-                return -EINVAL;
-        *ret = address;
-        return 0;
-}
-
-static bool has_host_bits(const struct network *network, unsigned int n_bits)
-{
-        for (unsigned int i = network->prefix; i < n_bits; i++)
-                if (network->bytes[i / 8] & (0x80U >> (i % 8)))
-                        return true;
-        return false;
-}
-
-int config_network_parse(const char *text, struct network *ret)
-{
-        struct network network = { 0 };
-        size_t n_text = strcspn(text, "/");
-        uint64_t prefix;
-        unsigned int n_bits;
-
-        if (bytes_parse(text, n_text, &network.family, network.bytes) < 0)
-                return -EINVAL;
-        n_bits = network.family == AF_INET ? 32 : 128;
-        prefix = n_bits;
-        if (text[n_text] == '/' && config_number_parse(text + n_text + 1, &prefix) < 0)
-                return -EINVAL;
-        if (prefix > n_bits)
-                return -EINVAL;
-        network.prefix = (uint8_t)prefix;
-        /* "10.1.2.3/8" is a slip more often than a network. */
-        if (has_host_bits(&network, n_bits))
-                return -EINVAL;
-        *ret = network;
-        return 0;
-}
-
 static bool label_valid(const char *text, size_t n_text, const char *also)
 {
         if (n_text == 0 || n_text > KHS_LABEL_MAX || text[0] == '-' || text[n_text - 1] == '-')
@@ -225,7 +130,7 @@ bool config_label_valid(const char *text, size_t n_text)
         return label_valid(text, n_text, "");
 }
 
-static int copy(const char *text, size_t n_text, char **ret)
+static int value_copy(const char *text, size_t n_text, char **ret)
 {
         char *s = strndup(text, n_text);
 
@@ -235,11 +140,11 @@ static int copy(const char *text, size_t n_text, char **ret)
         return 0;
 }
 
-static int copy_lower(const char *text, size_t n_text, char **ret)
+static int value_copy_lower(const char *text, size_t n_text, char **ret)
 {
         int r;
 
-        r = copy(text, n_text, ret);
+        r = value_copy(text, n_text, ret);
         if (r < 0)
                 return r;
         for (char *c = *ret; *c; c++)
@@ -269,7 +174,7 @@ int config_label_parse(const char *text, char **ret)
 {
         if (!config_label_valid(text, strlen(text)))
                 return -EINVAL;
-        return copy_lower(text, strlen(text), ret);
+        return value_copy_lower(text, strlen(text), ret);
 }
 
 int config_domain_parse(const char *text, char **ret)
@@ -280,27 +185,28 @@ int config_domain_parse(const char *text, char **ret)
                 n_text--;
         if (!labels_valid(text, n_text, ""))
                 return -EINVAL;
-        return copy_lower(text, n_text, ret);
+        return value_copy_lower(text, n_text, ret);
 }
 
 int config_alias_parse(const char *text, char **ret)
 {
         const char *last = strrchr(text, '.');
+        struct in_addr number;
 
         if (!labels_valid(text, strlen(text), "_"))
                 return -EINVAL;
-        /* getaddrinfo() reads "10", "10.1" and "10.0.0.1" as addresses and asks nobody. */
+        /* getaddrinfo() reads "10", "10.1" and "0x7f.1" as addresses and asks nobody. */
         last = last ? last + 1 : text;
-        if (strspn(last, "0123456789") == strlen(last))
+        if (strspn(last, "0123456789") == strlen(last) || inet_aton(text, &number) != 0)
                 return -EINVAL;
-        return copy_lower(text, strlen(text), ret);
+        return value_copy_lower(text, strlen(text), ret);
 }
 
 int config_path_parse(const char *text, char **ret)
 {
         if (*text != '/')
                 return -EINVAL;
-        return copy(text, strlen(text), ret);
+        return value_copy(text, strlen(text), ret);
 }
 
 int config_url_parse(const char *text, char **ret)
@@ -316,28 +222,39 @@ int config_url_parse(const char *text, char **ret)
         for (const char *c = text; *c; c++)
                 if (*c <= ' ' || *c >= 0x7f)
                         return -EINVAL;
-        return copy(text, strlen(text), ret);
+        return value_copy(text, strlen(text), ret);
 }
 
 int config_listen_parse(const char *text, char **ret)
 {
         struct address address;
 
-        if (config_address_parse(text, &address) < 0 || address.port == 0)
+        if (address_from_text(text, &address) < 0 || address.port == 0)
                 return -EINVAL;
-        return copy(text, strlen(text), ret);
+        return value_copy(text, strlen(text), ret);
 }
 
-int config_zone_parse(const char *text, char **ret)
+static int label_value_parse(const char *text, size_t max, char **ret)
 {
         size_t n_text = strlen(text);
 
-        if (n_text == 0 || n_text > KHS_LABEL_MAX || !is_alnum(text[0]) || !is_alnum(text[n_text - 1]))
+        if (n_text == 0 || n_text > max || !is_alnum(text[0]) || !is_alnum(text[n_text - 1]))
                 return -EINVAL;
         for (size_t i = 0; i < n_text; i++)
                 if (!is_alnum(text[i]) && !strchr("-_.", text[i]))
                         return -EINVAL;
-        return copy(text, n_text, ret);
+        return value_copy(text, n_text, ret);
+}
+
+int config_zone_parse(const char *text, char **ret)
+{
+        return label_value_parse(text, KHS_LABEL_MAX, ret);
+}
+
+/* "selector-NAME" must fit into the name of a label. */
+int config_go_micro_parse(const char *text, char **ret)
+{
+        return label_value_parse(text, CONFIG_GO_MICRO_MAX, ret);
 }
 
 /* Only the characters are judged: the API server knows the grammar, and says so. */
@@ -350,7 +267,7 @@ int config_selector_parse(const char *text, char **ret)
         for (size_t i = 0; i < n_text; i++)
                 if (!is_alnum(text[i]) && !is_blank(text[i]) && !strchr("-_./=!,()", text[i]))
                         return -EINVAL;
-        return copy(text, n_text, ret);
+        return value_copy(text, n_text, ret);
 }
 
 bool config_word_next(const char **cursor, const char **ret_word, size_t *ret_n_word)

@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * The values of the configuration: durations, sizes, addresses, networks, names.
+ * The values of the configuration: durations, sizes, names.
  *
  * Pure functions over NUL-terminated text without surrounding white space. All return 0, or
  * -EINVAL with @ret untouched; those that allocate also -ENOMEM.
@@ -26,13 +26,10 @@ struct config_duration {
 };
 struct config_duration config_duration_format(config_usec usec);
 
-/* ADDR, ADDR:PORT, [V6], [V6]:PORT, V6; the port is 0 when none is given. No scope, no name. */
-int config_address_parse(const char *text, struct address *ret);
-/* ADDR/PREFIX, or ADDR alone; bits beyond the prefix must be 0. */
-int config_network_parse(const char *text, struct network *ret);
-
 /* RFC 1123 label, any case. */
 bool config_label_valid(const char *text, size_t n_text);
+
+#define CONFIG_GO_MICRO_MAX 54U
 
 /* Each of these checks and copies; names are copied in lower case. */
 int config_label_parse(const char *text, char **ret);
@@ -42,6 +39,7 @@ int config_path_parse(const char *text, char **ret);     /* absolute */
 int config_url_parse(const char *text, char **ret);      /* http:// or https://, host, no blanks */
 int config_listen_parse(const char *text, char **ret);   /* address with port */
 int config_zone_parse(const char *text, char **ret);     /* Kubernetes label value; keeps its case */
+int config_go_micro_parse(const char *text, char **ret); /* likewise, CONFIG_GO_MICRO_MAX bytes at most */
 int config_selector_parse(const char *text, char **ret); /* Kubernetes label selector */
 
 /* The next word of a list, or false at its end. */

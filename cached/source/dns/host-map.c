@@ -55,11 +55,6 @@ struct dns_host_map {
         uint16_t *numbers; /* 0: none */
 };
 
-static size_t address_size(uint8_t family)
-{
-        return family == AF_INET ? 4 : 16;
-}
-
 /* ---- rows ---- */
 
 int dns_host_map_new(struct dns_host_map **ret, const struct dns_host_addrs addrs[static 2], uint32_t n_ports)

@@ -35,7 +35,7 @@ NODE4, NODE6 = "10.244.0.5", "fd00:10:244::5"
 DNS_SERVER = "10.96.0.10"
 NOBODY = 65534
 
-# Where a program finds the name space that it started from: the tmpfs on /run must not be the host's.
+# Where a program finds the namespace that it started from: the tmpfs on /run must not be the host's.
 _OUTSIDE = "K8SHSVC_TEST_OUTSIDE"
 
 
@@ -63,7 +63,7 @@ def enter():
             tap.bail_out(f"the sandbox can't be made: {error}")
         return
     if os.geteuid() != 0:
-        tap.skip_all("name spaces need root")
+        tap.skip_all("namespaces need root")
     if not RUNDIR.startswith("/run/"):
         tap.skip_all("the run directory that was built in is not below /run, which is all that is private here")
     os.environ[_OUTSIDE] = _mount_namespace()

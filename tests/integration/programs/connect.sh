@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # connect.sh NAME PORT COUNT: a connection by bash's /dev/tcp, COUNT times.
 
 for ((i = 0; i < $3; i++)); do

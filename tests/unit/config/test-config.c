@@ -30,18 +30,20 @@ Test(config, nothing_at_all_is_clean_and_has_the_defaults)
         cr_expect_null(f.config->kubeconfig);
         cr_expect_null(f.config->api_server);
         cr_expect_null(f.config->zone);
+        cr_expect_null(f.config->node);
         cr_expect_eq(f.config->n_services + f.config->n_pods + f.config->n_namespaces, 0);
         cr_expect_null(config_find(f.config, "a.b"));
 }
 
 Test(config, every_key_of_daemon)
 {
-        put("main", "[daemon]\nsource = kubernetes\ncluster-domain = K8s.Example.\nnamespace = Shop\n"
-                    "dns-servers = 10.96.0.10 10.96.0.11:5353\n  [fd00::a]:54\n\tfd00::b\n"
-                    "dns-transport = udp\nrefresh-min = 50ms\nrefresh-max = 1h\nquery-rate = 100000\n"
-                    "max-stale = 7d\norphan-max = 11s\nmetrics-listen = 127.0.0.1:9768\n"
-                    "allow-cidr = 10.0.0.0/8 fd00::/8\nmax-table-size = 8G\nreverse = yes\nlog-level = debug\n"
-                    "kubeconfig = /etc/kube\napi-server = https://10.96.0.1:443\nzone = eu-West-1a\n");
+        put("main",
+            "[daemon]\nsource = kubernetes\ncluster-domain = K8s.Example.\nnamespace = Shop\n"
+            "dns-servers = 10.96.0.10 10.96.0.11:5353\n  [fd00::a]:54\n\tfd00::b\n"
+            "dns-transport = udp\nrefresh-min = 50ms\nrefresh-max = 1h\nquery-rate = 100000\n"
+            "max-stale = 7d\norphan-max = 11s\nmetrics-listen = 127.0.0.1:9768\n"
+            "allow-cidr = 10.0.0.0/8 fd00::/8\nmax-table-size = 8G\nreverse = yes\nlog-level = debug\n"
+            "kubeconfig = /etc/kube\napi-server = https://10.96.0.1:443\nzone = eu-West-1a\nnode = Worker-1.example\n");
         expect_said("");
         cr_expect_eq(f.config->source, KHS_SOURCE_KUBERNETES);
         cr_expect_str_eq(f.config->cluster_domain, "k8s.example");
@@ -68,6 +70,7 @@ Test(config, every_key_of_daemon)
         cr_expect_str_eq(f.config->kubeconfig, "/etc/kube");
         cr_expect_str_eq(f.config->api_server, "https://10.96.0.1:443");
         cr_expect_str_eq(f.config->zone, "eu-West-1a");
+        cr_expect_str_eq(f.config->node, "worker-1.example");
 }
 
 Test(config, every_key_of_service)
@@ -77,7 +80,7 @@ Test(config, every_key_of_service)
         put("main", "[service User-Svc.Default]\nport = 8080 GRPC\n  dns/udp 3000+\nanswers = single\n"
                     "order = zone\ninclude = serving\nalias = User users.internal\nfamily = ipv6\nhosts = yes\n"
                     "endpoints = 10.0.0.1 [fd00::1]:80\nsource = static\nrefresh-min = 2s\nrefresh-max = 3s\n"
-                    "max-stale = 1m\n[service b]\nanswers = all\n[service c]\nanswers = 5000\n");
+                    "max-stale = 1m\n[service b]\nanswers = all\norder = node\n[service c]\nanswers = 5000\n");
         expect_said("");
         s = service("user-svc.default");
         cr_expect_str_eq(s->name, "user-svc");
@@ -104,6 +107,7 @@ Test(config, every_key_of_service)
         cr_expect_eq(s->refresh_max, 3 * SEC);
         cr_expect_eq(s->max_stale, 60 * SEC);
         cr_expect_eq(service("b.default")->answers, KHS_ANSWERS_ALL);
+        cr_expect_eq(service("b.default")->order, KHS_ORDER_NODE);
         cr_expect_eq(service("c.default")->answers, 5000);
 }
 
@@ -142,6 +146,21 @@ Test(config, pods_and_namespaces)
         cr_expect_str_eq(f.config->namespaces[1].namespace, "shop");
         cr_expect_eq(f.config->namespaces[1].order, KHS_ORDER_STICKY);
         cr_expect_eq(f.config->namespaces[0].source, KHS_SOURCE_KUBERNETES);
+}
+
+Test(config, go_micro_finds_its_pods_by_its_own_label)
+{
+        put("main", "[pods user.default]\ngo-micro = go.micro.srv.User\nalias = go.micro.srv.user\n"
+                    "[pods other.default]\ngo-micro = other\nselector = app=other\n"
+                    "[pods plain.default]\ngo-micro =\nselector = app=plain\n");
+        expect_said("");
+        cr_assert_eq(f.config->n_pods, 3);
+        cr_expect_str_eq(f.config->pods[0].selector, "app=other");
+        cr_expect_str_eq(f.config->pods[0].go_micro, "other");
+        cr_expect_null(f.config->pods[1].go_micro);
+        cr_expect_str_eq(f.config->pods[2].selector, "micro.mu/selector-go.micro.srv.User=service");
+        cr_expect_str_eq(f.config->pods[2].go_micro, "go.micro.srv.User");
+        cr_expect_str_eq(f.config->pods[2].aliases[0], "go.micro.srv.user");
 }
 
 /* --- merging --- */

@@ -61,7 +61,8 @@ Test(config_reload, a_new_file_with_errors_is_left_out_of_a_reload)
 
 Test(config_reload, a_reload_does_not_lose_what_the_start_has_taken_of_a_bad_file)
 {
-        static const char *said = "@/main:2: [service a] order: found 'x', expected rotate, random, sticky or zone\n";
+        static const char *said =
+                "@/main:2: [service a] order: found 'x', expected rotate, random, sticky, zone or node\n";
 
         put("main", "[service a]\norder = x\n[service b]\n");
         expect_said(said);

@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "model/endpoints.h"
+#include "model/ordinal.h"
 
 static const uint8_t own4[] = { 10, 244, 0, 11 }, own6[16] = { 0xfd, [1] = 0x10, [15] = 0xb };
 
-Test(host_table, ordinals)
+Test(endpoint_set, ordinals)
 {
         static const struct {
                 const char *host;
@@ -56,10 +57,10 @@ Test(host_table, ordinals)
 /* Addresses 10.0.0.N and fd00::N by their last bytes. */
 struct pods {
         uint8_t v4[16][4], v6[16][16];
-        struct host_addrs addrs;
+        struct endpoint_addrs addrs;
 };
 
-static const struct host_addrs *pods(struct pods *pods, const char *last4, const char *last6)
+static const struct endpoint_addrs *pods(struct pods *pods, const char *last4, const char *last6)
 {
         *pods = (struct pods){ .addrs = { .v4 = pods->v4[0], .v6 = pods->v6[0] } };
         for (; *last4; last4++)
@@ -81,22 +82,22 @@ static const struct khs_port number = { .kind = KHS_PORT_NUMBER, .number = 8080 
                              grpc = { .kind = KHS_PORT_NAME, .name = "grpc" },
                              dns = { .kind = KHS_PORT_NAME, .name = "dns", .udp = true };
 
-static struct host_table make(const struct host_addrs *addrs, const struct host_table *old,
-                              const struct host_addrs *old_addrs, const struct finding_endpoint *endpoints,
-                              uint32_t n_endpoints, const struct khs_port *ports, size_t n_ports)
+static struct endpoint_set make(const struct endpoint_addrs *addrs, const struct endpoint_set *old,
+                                const struct endpoint_addrs *old_addrs, const struct finding_endpoint *endpoints,
+                                uint32_t n_endpoints, const struct khs_port *ports, size_t n_ports)
 {
         const struct finding news = { .kind = FINDING_ENDPOINTS, .n_endpoints = n_endpoints, .endpoints = endpoints };
-        static const struct host_table nothing;
-        struct host_table table;
+        static const struct endpoint_set nothing;
+        struct endpoint_set table;
 
-        cr_assert_eq(host_table_make(&table, addrs, old ? old : &nothing, old_addrs ? old_addrs : addrs,
-                                     endpoints ? &news : NULL, ports, n_ports),
+        cr_assert_eq(endpoint_set_make(&table, addrs, old ? old : &nothing, old_addrs ? old_addrs : addrs,
+                                       endpoints ? &news : NULL, ports, n_ports),
                      0);
         return table;
 }
 
 /* "web-0 - web-2": the hosts in the order of the rows. */
-static const char *hosts(const struct host_table *table)
+static const char *hosts(const struct endpoint_set *table)
 {
         static char text[1024];
         size_t n = 0;
@@ -104,92 +105,92 @@ static const char *hosts(const struct host_table *table)
         text[0] = '\0';
         for (uint32_t i = 0; i < table->n; i++)
                 n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "",
-                                      table->rows[i].host ? table->rows[i].host : "-");
+                                      table->endpoints[i].host ? table->endpoints[i].host : "-");
         return text;
 }
 
-Test(host_table, begins_with_nothing)
+Test(endpoint_set, begins_with_nothing)
 {
         const struct finding_endpoint silent[] = { endpoint(false, 1, NULL) };
-        struct host_table table;
+        struct endpoint_set table;
         struct pods p;
 
         table = make(pods(&p, "12", "1"), NULL, NULL, NULL, 0, &number, 1);
         cr_expect_eq(table.n, 0);
-        cr_expect_null(table.rows);
+        cr_expect_null(table.endpoints);
         table = make(pods(&p, "12", "1"), NULL, NULL, silent, 1, &number, 1);
         cr_expect_eq(table.n, 0, "a configured number is no knowledge of an endpoint");
         table = make(pods(&p, "", ""), NULL, NULL, silent, 1, &number, 1);
         cr_expect_eq(table.n, 0);
 }
 
-Test(host_table, hosts_come_to_their_addresses)
+Test(endpoint_set, hosts_come_to_their_addresses)
 {
         const struct finding_endpoint news[] = {
                 endpoint(false, 1, "web-0"), endpoint(false, 3, "web-2"), endpoint(false, 9, "gone-0"),
                 endpoint(true, 2, "web-1"),  endpoint(true, 3, "web-2"),
         };
-        struct host_table table;
+        struct endpoint_set table;
         struct pods p;
 
         table = make(pods(&p, "123", "13"), NULL, NULL, news, 5, NULL, 0);
         cr_expect_str_eq(hosts(&table), "web-0 - web-2 - web-2");
-        cr_expect_eq(table.rows[0].ordinal, 0);
-        cr_expect_eq(table.rows[1].ordinal, -1);
-        cr_expect_eq(table.rows[4].ordinal, 2);
-        cr_expect_eq(table.rows[0].flags, KHS_ATTR_READY | KHS_ATTR_SERVING);
-        cr_expect_eq(table.rows[0].n_ports, 0);
+        cr_expect_eq(table.endpoints[0].ordinal, 0);
+        cr_expect_eq(table.endpoints[1].ordinal, -1);
+        cr_expect_eq(table.endpoints[4].ordinal, 2);
+        cr_expect_eq(table.endpoints[0].flags, KHS_ATTR_READY | KHS_ATTR_SERVING);
+        cr_expect_eq(table.endpoints[0].n_ports, 0);
         cr_expect_not(table.complete);
-        host_table_deinit(&table);
+        endpoint_set_deinit(&table);
 
         table = make(pods(&p, "13", "3"), NULL, NULL, news, 5, NULL, 0);
         cr_expect_str_eq(hosts(&table), "web-0 web-2 web-2");
         cr_expect(table.complete);
-        host_table_deinit(&table);
+        endpoint_set_deinit(&table);
 }
 
-Test(host_table, attributes_live_as_long_as_their_addresses)
+Test(endpoint_set, attributes_live_as_long_as_their_addresses)
 {
         const struct finding_endpoint first[] = { endpoint(false, 2, "web-0"), endpoint(false, 4, "web-1"),
                                                   endpoint(true, 4, "web-1") };
         const struct finding_endpoint second[] = { endpoint(false, 4, "web-9"), endpoint(false, 5, NULL) };
-        struct host_table a, b, c;
+        struct endpoint_set a, b, c;
         struct pods p, q, r;
 
         a = make(pods(&p, "24", "4"), NULL, NULL, first, 3, NULL, 0);
         b = make(pods(&q, "1345", "45"), &a, &p.addrs, NULL, 0, NULL, 0);
-        host_table_deinit(&a);
+        endpoint_set_deinit(&a);
         cr_expect_str_eq(hosts(&b), "- - web-1 - web-1 -");
-        cr_expect_eq(b.rows[2].ordinal, 1);
+        cr_expect_eq(b.endpoints[2].ordinal, 1);
 
         /* What the source does not speak of stays; what it says instead counts, "none", too. */
         c = make(&q.addrs, &b, &q.addrs, second, 2, NULL, 0);
         cr_expect_str_eq(hosts(&c), "- - web-9 - web-1 -");
-        host_table_deinit(&b);
+        endpoint_set_deinit(&b);
         b = make(&q.addrs, &c, &q.addrs, (struct finding_endpoint[]){ endpoint(false, 4, NULL) }, 1, NULL, 0);
         cr_expect_str_eq(hosts(&b), "- - - - web-1 -");
-        host_table_deinit(&c);
+        endpoint_set_deinit(&c);
 
         c = make(pods(&r, "1", ""), &b, &q.addrs, NULL, 0, NULL, 0);
         cr_expect_eq(c.n, 0, "nothing is known of the address that is left");
-        host_table_deinit(&b);
+        endpoint_set_deinit(&b);
 }
 
-/* "web-1@0 web-2@0": twins with the number of their address. */
-static const char *twins(const struct host_table *table)
+/* "web-1@0 web-2@0": shared rows with the number of their address. */
+static const char *shared(const struct endpoint_set *table)
 {
         static char text[1024];
         size_t n = 0;
 
         text[0] = '\0';
-        for (uint32_t i = 0; i < table->n_twins; i++)
+        for (uint32_t i = 0; i < table->n_shared; i++)
                 n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s@%u", i ? " " : "",
-                                      table->rows[table->n - table->n_twins + i].host, table->twins[i]);
+                                      table->endpoints[table->n - table->n_shared + i].host, table->shared[i]);
         return text;
 }
 
 /* Pods in the network of their node: the first by name has the row of the address. */
-Test(host_table, hosts_of_one_address_are_twins)
+Test(endpoint_set, hosts_of_one_address_are_shared_rows)
 {
         const struct finding_endpoint news[] = {
                 endpoint(false, 1, "web-0"), endpoint(false, 1, "web-10"), endpoint(false, 1, "web-2"),
@@ -197,38 +198,38 @@ Test(host_table, hosts_of_one_address_are_twins)
         };
         const struct finding_endpoint later[] = { endpoint(false, 1, "web-2"), endpoint(false, 2, "web-1"),
                                                   endpoint(false, 2, "web-9") };
-        struct host_table a, b, c;
+        struct endpoint_set a, b, c;
         struct pods p, q;
 
         a = make(pods(&p, "123", "1"), NULL, NULL, news, 6, NULL, 0);
         cr_expect_str_eq(hosts(&a), "web-0 web-1 - web-0 web-10 web-2 web-2");
-        cr_expect_str_eq(twins(&a), "web-10@0 web-2@0 web-2@3");
-        cr_expect_eq(a.rows[4].ordinal, 10);
+        cr_expect_str_eq(shared(&a), "web-10@0 web-2@0 web-2@3");
+        cr_expect_eq(a.endpoints[4].ordinal, 10);
         cr_expect_not(a.complete);
         b = make(pods(&q, "12", "1"), &a, &p.addrs, NULL, 0, NULL, 0);
-        cr_expect_str_eq(twins(&b), "web-10@0 web-2@0 web-2@2");
+        cr_expect_str_eq(shared(&b), "web-10@0 web-2@0 web-2@2");
         cr_expect(b.complete, "sharing is no gap");
-        cr_expect_not(host_table_equal(&a, &b));
+        cr_expect_not(endpoint_set_equal(&a, &b));
 
         /* What is told of an address is all there is. */
         c = make(&q.addrs, &b, &q.addrs, later, 3, NULL, 0);
         cr_expect_str_eq(hosts(&c), "web-2 web-1 web-0 web-9 web-2");
-        cr_expect_str_eq(twins(&c), "web-9@1 web-2@2");
-        host_table_deinit(&a);
+        cr_expect_str_eq(shared(&c), "web-9@1 web-2@2");
+        endpoint_set_deinit(&a);
         a = make(pods(&p, "2", ""), &c, &q.addrs, NULL, 0, NULL, 0);
         cr_expect_str_eq(hosts(&a), "web-1 web-9");
-        cr_expect_str_eq(twins(&a), "web-9@0");
-        host_table_deinit(&a);
-        host_table_deinit(&b);
-        host_table_deinit(&c);
+        cr_expect_str_eq(shared(&a), "web-9@0");
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
+        endpoint_set_deinit(&c);
 }
 
 /* The same hosts in the same order of rows, and one of them is elsewhere. */
-Test(host_table, twin_that_moves_makes_another_table)
+Test(endpoint_set, shared_row_that_moves_makes_another_table)
 {
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-2"),
                                            endpoint(false, 2, "web-1") };
-        struct host_table a, b;
+        struct endpoint_set a, b;
         struct pods p;
 
         a = make(pods(&p, "12", ""), NULL, NULL, news, 3, NULL, 0);
@@ -237,18 +238,18 @@ Test(host_table, twin_that_moves_makes_another_table)
         b = make(&p.addrs, &a, &p.addrs, news, 3, NULL, 0);
         cr_expect_str_eq(hosts(&a), "web-0 web-1 web-2");
         cr_expect_str_eq(hosts(&b), "web-0 web-1 web-2");
-        cr_expect_str_eq(twins(&b), "web-2@1");
-        cr_expect_not(host_table_equal(&a, &b));
-        host_table_deinit(&a);
-        host_table_deinit(&b);
+        cr_expect_str_eq(shared(&b), "web-2@1");
+        cr_expect_not(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
 }
 
-Test(host_table, twins_have_ports_of_their_own)
+Test(endpoint_set, shared_rows_have_ports_of_their_own)
 {
         const struct khs_row_port first[] = { { "grpc", 9000, IPPROTO_TCP } },
                                   second[] = { { "grpc", 9001, IPPROTO_TCP } };
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1") };
-        struct host_table a, b;
+        struct endpoint_set a, b;
         struct pods p;
 
         news[0].ports = first;
@@ -256,8 +257,8 @@ Test(host_table, twins_have_ports_of_their_own)
         news[0].n_ports = news[1].n_ports = 1;
         a = make(pods(&p, "1", ""), NULL, NULL, news, 2, &grpc, 1);
         cr_assert_eq(a.n, 2);
-        cr_expect_eq(a.rows[0].ports[0].number, 9000);
-        cr_expect_eq(a.rows[1].ports[0].number, 9001);
+        cr_expect_eq(a.endpoints[0].ports[0].number, 9000);
+        cr_expect_eq(a.endpoints[1].ports[0].number, 9001);
 
         /* Those of a host stay with it, and do not become another one's. */
         news[0] = endpoint(false, 1, "web-1");
@@ -265,20 +266,20 @@ Test(host_table, twins_have_ports_of_their_own)
         news[0].ports_unknown = news[1].ports_unknown = true;
         b = make(&p.addrs, &a, &p.addrs, news, 2, &grpc, 1);
         cr_expect_str_eq(hosts(&b), "web-1 web-7");
-        cr_expect_eq(b.rows[0].ports[0].number, 9001);
-        cr_expect_eq(b.rows[1].n_ports, 0);
-        cr_expect_not(host_table_equal(&a, &b));
-        host_table_deinit(&a);
-        host_table_deinit(&b);
+        cr_expect_eq(b.endpoints[0].ports[0].number, 9001);
+        cr_expect_eq(b.endpoints[1].n_ports, 0);
+        cr_expect_not(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
 }
 
 /* Half a round must not take back what a whole one has found; but it does say what is another host. */
-Test(host_table, part_of_the_hosts_is_no_reason_to_forget_the_others)
+Test(endpoint_set, part_of_the_hosts_is_no_reason_to_forget_the_others)
 {
         const struct khs_row_port port[] = { { "grpc", 9000, IPPROTO_TCP } };
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 1, "web-1"),
                                            endpoint(false, 1, "web-2") };
-        struct host_table a, b;
+        struct endpoint_set a, b;
         struct pods p;
 
         a = make(pods(&p, "1", ""), NULL, NULL, news, 3, &grpc, 1);
@@ -287,34 +288,34 @@ Test(host_table, part_of_the_hosts_is_no_reason_to_forget_the_others)
         news[1].n_ports = 1;
         b = make(&p.addrs, &a, &p.addrs, news + 1, 1, &grpc, 1);
         cr_expect_str_eq(hosts(&b), "web-0 web-1 web-2");
-        cr_expect_eq(b.rows[1].n_ports, 1, "what it does say counts");
+        cr_expect_eq(b.endpoints[1].n_ports, 1, "what it does say counts");
         cr_expect(b.complete);
-        host_table_deinit(&b);
+        endpoint_set_deinit(&b);
 
         news[1].host = "web-11";
         b = make(&p.addrs, &a, &p.addrs, news + 1, 1, &grpc, 1);
         cr_expect_str_eq(hosts(&b), "web-11");
         cr_expect_not(b.complete);
-        host_table_deinit(&a);
+        endpoint_set_deinit(&a);
 
         /* Nor does it make a table complete that was not. */
         a = make(&p.addrs, &b, &p.addrs, news + 1, 1, &grpc, 1);
         cr_expect_not(a.complete);
-        cr_expect(host_table_equal(&a, &b));
-        host_table_deinit(&a);
+        cr_expect(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&a);
         news[1].others_unknown = false;
         a = make(&p.addrs, &b, &p.addrs, news + 1, 1, &grpc, 1);
         cr_expect(a.complete);
-        host_table_deinit(&a);
-        host_table_deinit(&b);
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
 }
 
-Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
+Test(endpoint_set, more_shared_rows_than_a_record_has_room_for_cost_the_last_ones)
 {
         const uint32_t n = 2 * KHS_MAX_ADDRS + 5;
         struct finding_endpoint *news = calloc(n, sizeof(*news));
         char(*names)[16] = calloc(n, sizeof(*names));
-        struct host_table a, b;
+        struct endpoint_set a, b;
         struct pods p;
 
         for (uint32_t i = 0; i < n; i++) {
@@ -323,22 +324,22 @@ Test(host_table, more_twins_than_a_record_has_room_for_cost_the_last_ones)
         }
         a = make(pods(&p, "12", ""), NULL, NULL, news, n, NULL, 0);
         cr_expect_eq(a.n, 2 * KHS_MAX_ADDRS);
-        cr_expect_eq(a.n_twins, a.n - 2);
-        cr_expect_str_eq(a.rows[1].host, names[n - 1], "addresses come first");
-        cr_expect_str_eq(a.rows[a.n - 1].host, names[a.n_twins]);
+        cr_expect_eq(a.n_shared, a.n - 2);
+        cr_expect_str_eq(a.endpoints[1].host, names[n - 1], "addresses come first");
+        cr_expect_str_eq(a.endpoints[a.n - 1].host, names[a.n_shared]);
         cr_expect_not(a.complete);
         b = make(&p.addrs, &a, &p.addrs, news + n - 1, 1, NULL, 0);
         cr_expect_eq(b.n, a.n);
-        host_table_deinit(&a);
-        host_table_deinit(&b);
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
         free(news);
         free(names);
 }
 
-Test(host_table, hosts_that_are_not_known_keep_it_from_being_complete)
+Test(endpoint_set, hosts_that_are_not_known_keep_it_from_being_complete)
 {
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-2") };
-        struct host_table a, b;
+        struct endpoint_set a, b;
         struct pods p;
 
         news[0].others_unknown = true;
@@ -347,26 +348,26 @@ Test(host_table, hosts_that_are_not_known_keep_it_from_being_complete)
         cr_expect_not(a.complete);
         b = make(&p.addrs, &a, &p.addrs, news + 1, 1, NULL, 0);
         cr_expect_not(b.complete);
-        cr_expect(host_table_equal(&a, &b));
-        host_table_deinit(&a);
+        cr_expect(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&a);
         news[0].others_unknown = false;
         a = make(&p.addrs, &b, &p.addrs, news, 1, NULL, 0);
         cr_expect(a.complete);
-        cr_expect_not(host_table_equal(&a, &b));
-        host_table_deinit(&a);
-        host_table_deinit(&b);
+        cr_expect_not(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
 
         /* It is another table even where an address without a host keeps both from being complete. */
         news[1].host = NULL;
         a = make(&p.addrs, NULL, NULL, news, 2, NULL, 0);
         news[0].others_unknown = true;
         b = make(&p.addrs, NULL, NULL, news, 2, NULL, 0);
-        cr_expect_not(host_table_equal(&a, &b));
-        host_table_deinit(&a);
-        host_table_deinit(&b);
+        cr_expect_not(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
 }
 
-Test(host_table, ports_are_those_configured_in_their_order)
+Test(endpoint_set, ports_are_those_configured_in_their_order)
 {
         const struct khs_row_port web0[] = { { "http", 80, IPPROTO_TCP },
                                              { "grpc", 9000, IPPROTO_TCP },
@@ -375,7 +376,7 @@ Test(host_table, ports_are_those_configured_in_their_order)
         const struct khs_port ports[] = { grpc, number, base, dns };
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1"),
                                            endpoint(false, 3, "web-2"), endpoint(false, 4, "web-3") };
-        struct host_table table;
+        struct endpoint_set table;
         struct pods p;
 
         for (int i = 0; i < 3; i++) {
@@ -383,49 +384,49 @@ Test(host_table, ports_are_those_configured_in_their_order)
                 news[i].n_ports = i == 1 ? 2 : 3;
         }
         table = make(pods(&p, "1234", ""), NULL, NULL, news, 4, ports, 4);
-        cr_assert_eq(table.rows[0].n_ports, 3);
-        cr_expect_str_eq(table.rows[0].ports[0].name, "grpc");
-        cr_expect_eq(table.rows[0].ports[0].number, 9000);
-        cr_expect_eq(table.rows[0].ports[0].protocol, IPPROTO_TCP);
-        cr_expect_null(table.rows[0].ports[1].name);
-        cr_expect_eq(table.rows[0].ports[1].number, 8080);
-        cr_expect_str_eq(table.rows[0].ports[2].name, "dns");
-        cr_expect_eq(table.rows[0].ports[2].number, 53);
-        cr_expect_eq(table.rows[0].ports[2].protocol, IPPROTO_UDP);
-        cr_expect_eq(table.rows[2].ports, table.rows[0].ports, "equal ones are one set");
+        cr_assert_eq(table.endpoints[0].n_ports, 3);
+        cr_expect_str_eq(table.endpoints[0].ports[0].name, "grpc");
+        cr_expect_eq(table.endpoints[0].ports[0].number, 9000);
+        cr_expect_eq(table.endpoints[0].ports[0].protocol, IPPROTO_TCP);
+        cr_expect_null(table.endpoints[0].ports[1].name);
+        cr_expect_eq(table.endpoints[0].ports[1].number, 8080);
+        cr_expect_str_eq(table.endpoints[0].ports[2].name, "dns");
+        cr_expect_eq(table.endpoints[0].ports[2].number, 53);
+        cr_expect_eq(table.endpoints[0].ports[2].protocol, IPPROTO_UDP);
+        cr_expect_eq(table.endpoints[2].ports, table.endpoints[0].ports, "equal ones are one set");
 
-        cr_assert_eq(table.rows[1].n_ports, 3, "grpc by UDP is another port");
-        cr_expect_str_eq(table.rows[1].ports[0].name, "grpc");
-        cr_expect_eq(table.rows[1].ports[0].number, 0, "not the next one in its place");
-        cr_expect_eq(table.rows[1].ports[2].number, 5353);
-        cr_assert_eq(table.rows[3].n_ports, 2);
-        cr_expect_eq(table.rows[3].ports[0].number, 0);
-        cr_expect_eq(table.rows[3].ports[1].number, 8080);
-        host_table_deinit(&table);
+        cr_assert_eq(table.endpoints[1].n_ports, 3, "grpc by UDP is another port");
+        cr_expect_str_eq(table.endpoints[1].ports[0].name, "grpc");
+        cr_expect_eq(table.endpoints[1].ports[0].number, 0, "not the next one in its place");
+        cr_expect_eq(table.endpoints[1].ports[2].number, 5353);
+        cr_assert_eq(table.endpoints[3].n_ports, 2);
+        cr_expect_eq(table.endpoints[3].ports[0].number, 0);
+        cr_expect_eq(table.endpoints[3].ports[1].number, 8080);
+        endpoint_set_deinit(&table);
 }
 
-Test(host_table, ports_without_hosts_are_knowledge_too)
+Test(endpoint_set, ports_without_hosts_are_knowledge_too)
 {
         const struct khs_row_port ports[] = { { "grpc", 9000, IPPROTO_TCP } };
         struct finding_endpoint news[] = { endpoint(false, 1, NULL) };
-        struct host_table table;
+        struct endpoint_set table;
         struct pods p;
 
         news[0].ports = ports;
         news[0].n_ports = 1;
         table = make(pods(&p, "1", ""), NULL, NULL, news, 1, &grpc, 1);
         cr_assert_eq(table.n, 1);
-        cr_expect_eq(table.rows[0].n_ports, 1);
+        cr_expect_eq(table.endpoints[0].n_ports, 1);
         cr_expect_not(table.complete);
-        host_table_deinit(&table);
+        endpoint_set_deinit(&table);
 }
 
-Test(host_table, ports_stay_where_nothing_was_learned_of_them)
+Test(endpoint_set, ports_stay_where_nothing_was_learned_of_them)
 {
         const struct khs_row_port known[] = { { "grpc", 9000, IPPROTO_TCP } };
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0") };
         struct finding result = { .kind = FINDING_ENDPOINTS, .n_endpoints = 1, .endpoints = news };
-        struct host_table a, b, c;
+        struct endpoint_set a, b, c;
         struct pods p;
 
         news[0].ports = known;
@@ -433,46 +434,46 @@ Test(host_table, ports_stay_where_nothing_was_learned_of_them)
         a = make(pods(&p, "12", ""), NULL, NULL, news, 1, &grpc, 1);
         news[0] = endpoint(false, 1, "web-7");
         news[0].ports_unknown = true;
-        cr_assert_eq(host_table_make(&b, &p.addrs, &a, &p.addrs, &result, &grpc, 1), 0);
-        cr_expect_str_eq(b.rows[0].host, "web-7");
-        cr_assert_eq(b.rows[0].n_ports, 1);
-        cr_expect_eq(b.rows[0].ports[0].number, 9000);
+        cr_assert_eq(endpoint_set_make(&b, &p.addrs, &a, &p.addrs, &result, &grpc, 1), 0);
+        cr_expect_str_eq(b.endpoints[0].host, "web-7");
+        cr_assert_eq(b.endpoints[0].n_ports, 1);
+        cr_expect_eq(b.endpoints[0].ports[0].number, 9000);
         news[0].ports_unknown = false;
-        cr_assert_eq(host_table_make(&c, &p.addrs, &b, &p.addrs, &result, &grpc, 1), 0);
-        cr_expect_eq(c.rows[0].n_ports, 0);
-        host_table_deinit(&a);
-        host_table_deinit(&b);
-        host_table_deinit(&c);
+        cr_assert_eq(endpoint_set_make(&c, &p.addrs, &b, &p.addrs, &result, &grpc, 1), 0);
+        cr_expect_eq(c.endpoints[0].n_ports, 0);
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
+        endpoint_set_deinit(&c);
 }
 
-Test(host_table, ports_follow_the_configuration)
+Test(endpoint_set, ports_follow_the_configuration)
 {
         const struct khs_row_port known[] = { { "grpc", 9000, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
         const struct khs_port both[] = { grpc, dns }, other[] = { dns, number };
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0") };
-        struct host_table a, b;
+        struct endpoint_set a, b;
         struct pods p;
 
         news[0].ports = known;
         news[0].n_ports = 2;
         a = make(pods(&p, "1", ""), NULL, NULL, news, 1, both, 2);
         b = make(&p.addrs, &a, &p.addrs, NULL, 0, other, 2);
-        host_table_deinit(&a);
-        cr_assert_eq(b.rows[0].n_ports, 2);
-        cr_expect_str_eq(b.rows[0].ports[0].name, "dns");
-        cr_expect_eq(b.rows[0].ports[0].number, 53);
-        cr_expect_eq(b.rows[0].ports[1].number, 8080);
-        host_table_deinit(&b);
+        endpoint_set_deinit(&a);
+        cr_assert_eq(b.endpoints[0].n_ports, 2);
+        cr_expect_str_eq(b.endpoints[0].ports[0].name, "dns");
+        cr_expect_eq(b.endpoints[0].ports[0].number, 53);
+        cr_expect_eq(b.endpoints[0].ports[1].number, 8080);
+        endpoint_set_deinit(&b);
 }
 
 /* A record can tell 255 sets apart. */
-Test(host_table, too_many_sets_of_ports_cost_the_last_ones)
+Test(endpoint_set, too_many_sets_of_ports_cost_the_last_ones)
 {
         static struct khs_row_port ports[300];
         static struct finding_endpoint news[300];
         static uint8_t v4[300][4];
-        const struct host_addrs addrs = { .n4 = 300, .v4 = v4[0] };
-        struct host_table table;
+        const struct endpoint_addrs addrs = { .n4 = 300, .v4 = v4[0] };
+        struct endpoint_set table;
 
         for (uint32_t i = 0; i < 300; i++) {
                 ports[i] = (struct khs_row_port){ "grpc", (uint16_t)(9000 + i), IPPROTO_TCP };
@@ -482,45 +483,45 @@ Test(host_table, too_many_sets_of_ports_cost_the_last_ones)
                 memcpy(news[i].bytes, v4[i], 4);
         }
         table = make(&addrs, NULL, NULL, news, 300, &grpc, 1);
-        cr_expect_eq(table.rows[254].ports[0].number, 9254);
-        cr_expect_eq(table.rows[255].n_ports, 0);
-        host_table_deinit(&table);
+        cr_expect_eq(table.endpoints[254].ports[0].number, 9254);
+        cr_expect_eq(table.endpoints[255].n_ports, 0);
+        endpoint_set_deinit(&table);
 }
 
-Test(host_table, equal_tables_are_told)
+Test(endpoint_set, equal_tables_are_told)
 {
         const struct khs_row_port a_port[] = { { "grpc", 9000, IPPROTO_TCP } },
                                   b_port[] = { { "grpc", 9001, IPPROTO_TCP } };
         struct finding_endpoint news[] = { endpoint(false, 1, "web-0"), endpoint(false, 2, "web-1") };
-        struct host_table a, b;
+        struct endpoint_set a, b;
         struct pods p;
 
         news[0].ports = a_port;
         news[0].n_ports = 1;
         a = make(pods(&p, "12", ""), NULL, NULL, news, 2, &grpc, 1);
         b = make(&p.addrs, &a, &p.addrs, news, 1, &grpc, 1);
-        cr_expect(host_table_equal(&a, &b));
-        host_table_deinit(&b);
+        cr_expect(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&b);
         news[0].ports = b_port;
         b = make(&p.addrs, &a, &p.addrs, news, 1, &grpc, 1);
-        cr_expect_not(host_table_equal(&a, &b));
-        host_table_deinit(&b);
+        cr_expect_not(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&b);
         news[1].host = "web-2";
         b = make(&p.addrs, &a, &p.addrs, news + 1, 1, &grpc, 1);
-        cr_expect_not(host_table_equal(&a, &b));
-        host_table_deinit(&a);
-        host_table_deinit(&b);
-        cr_expect(host_table_equal(&a, &b));
+        cr_expect_not(endpoint_set_equal(&a, &b));
+        endpoint_set_deinit(&a);
+        endpoint_set_deinit(&b);
+        cr_expect(endpoint_set_equal(&a, &b));
 }
 
 /* 5,000 of each family, all new, all told: every list is walked once. */
-Test(host_table, largest_service)
+Test(endpoint_set, largest_service)
 {
-        struct host_addrs addrs = { .n4 = KHS_MAX_ADDRS, .n6 = KHS_MAX_ADDRS };
+        struct endpoint_addrs addrs = { .n4 = KHS_MAX_ADDRS, .n6 = KHS_MAX_ADDRS };
         uint8_t *v4 = malloc(KHS_MAX_ADDRS * 4), *v6 = malloc(KHS_MAX_ADDRS * 16);
         struct finding_endpoint *news = calloc(2 * KHS_MAX_ADDRS, sizeof(*news));
         char(*names)[16] = calloc(KHS_MAX_ADDRS, sizeof(*names));
-        struct host_table table;
+        struct endpoint_set table;
 
         for (uint32_t i = 0; i < KHS_MAX_ADDRS; i++) {
                 snprintf(names[i], sizeof(names[i]), "web-%u", i);
@@ -538,10 +539,10 @@ Test(host_table, largest_service)
         cr_assert_eq(table.n, 2 * KHS_MAX_ADDRS);
         cr_expect(table.complete);
         for (uint32_t i = 0; i < KHS_MAX_ADDRS; i++) {
-                cr_assert_eq(table.rows[i].ordinal, (int32_t)i);
-                cr_assert_eq(table.rows[KHS_MAX_ADDRS + i].ordinal, (int32_t)i);
+                cr_assert_eq(table.endpoints[i].ordinal, (int32_t)i);
+                cr_assert_eq(table.endpoints[KHS_MAX_ADDRS + i].ordinal, (int32_t)i);
         }
-        host_table_deinit(&table);
+        endpoint_set_deinit(&table);
         free(v4);
         free(v6);
         free(news);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -126,26 +127,30 @@ Test(service, failure_keeps_the_last_good_answer_for_max_stale)
         service_free(s);
 }
 
-/* coredns#6518: 1 in 6 answers a false NXDOMAIN. */
 Test(service, addresses_that_are_not_allowed_any_more_go_at_once)
 {
         static const uint8_t mixed[] = { 10, 0, 0, 1, 10, 0, 0, 2, 192, 0, 2, 1 };
         const struct network ten = { .family = AF_INET, .prefix = 8, .bytes = { 10 } };
         const struct network other = { .family = AF_INET, .prefix = 12, .bytes = { 172, 16 } };
+        struct filter filter = { .n_allow_cidr = 0 };
         struct service *s = make(KHS_FAMILY_ANY);
 
         (void)answer(s, AF_INET, mixed, 3, T0);
         (void)answer(s, AF_INET6, six, 1, T0);
-        cr_expect_eq(service_restrict(s, NULL, 0, T0), SERVICE_UNCHANGED);
-        cr_expect_eq(service_restrict(s, &ten, 1, T0), SERVICE_CONTENT);
+        cr_expect_eq(service_restrict(s, T0), SERVICE_UNCHANGED);
+        s->filter = &filter;
+        cr_expect_eq(service_restrict(s, T0), SERVICE_UNCHANGED);
+        filter = (struct filter){ .allow_cidr = &ten, .n_allow_cidr = 1 };
+        cr_expect_eq(service_restrict(s, T0), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).n4, 2);
         cr_expect_arr_eq(row_of(s).v4, mixed, 8);
         cr_expect_eq(row_of(s).n6, 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
         cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
-        cr_expect_eq(service_restrict(s, &ten, 1, T0), SERVICE_UNCHANGED);
+        cr_expect_eq(service_restrict(s, T0), SERVICE_UNCHANGED);
 
-        cr_expect_eq(service_restrict(s, &other, 1, T0 + SEC), SERVICE_CONTENT);
+        filter.allow_cidr = &other;
+        cr_expect_eq(service_restrict(s, T0 + SEC), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).n4, 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN);
         cr_expect_eq(service_state(s), KHS_SERVICE_PENDING);
@@ -153,6 +158,7 @@ Test(service, addresses_that_are_not_allowed_any_more_go_at_once)
         service_free(s);
 }
 
+/* coredns#6518: 1 in 6 answers a false NXDOMAIN. */
 Test(service, dns_negative_counts_after_three_two_seconds_apart)
 {
         struct service *s = make(KHS_FAMILY_IPV4);
@@ -487,12 +493,12 @@ Test(service, hosts_are_read_back_with_their_addresses)
         const struct khs_row_endpoint rows[] = { { .host = "web-0", .ordinal = 0, .ports = &port, .n_ports = 1 },
                                                  { .host = "web-1", .ordinal = 1 },
                                                  { .host = "web-0", .ordinal = 0 } };
-        const struct khs_row_endpoint with_twins[] = { rows[0],
-                                                       rows[1],
-                                                       rows[2],
-                                                       { .host = "web-2", .ordinal = 2, .ports = &port, .n_ports = 1 },
-                                                       { .host = "web-2", .ordinal = 2 } };
-        const uint16_t twins[] = { 1, 2 };
+        const struct khs_row_endpoint with_shared[] = { rows[0],
+                                                        rows[1],
+                                                        rows[2],
+                                                        { .host = "web-2", .ordinal = 2, .ports = &port, .n_ports = 1 },
+                                                        { .host = "web-2", .ordinal = 2 } };
+        const uint16_t shared[] = { 1, 2 };
         struct khs_row row = {
                 .key = "a.b",
                 .n_key = 3,
@@ -528,21 +534,21 @@ Test(service, hosts_are_read_back_with_their_addresses)
 
         /* Hosts that shared an address. */
         row.flags = KHS_REC_HOSTS_COMPLETE;
-        row.endpoints = with_twins;
-        row.n_twins = 2;
-        row.twins = twins;
+        row.endpoints = with_shared;
+        row.n_shared = 2;
+        row.shared = shared;
         s = make(KHS_FAMILY_ANY);
         (void)configure(s, true, &grpc, 1);
         cr_expect_eq(service_seed(s, &row, T0), 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
-        cr_assert_eq(row_of(s).n_twins, 2);
-        cr_expect_eq(memcmp(row_of(s).twins, twins, sizeof(twins)), 0);
+        cr_assert_eq(row_of(s).n_shared, 2);
+        cr_expect_eq(memcmp(row_of(s).shared, shared, sizeof(shared)), 0);
         cr_expect_str_eq(row_of(s).endpoints[2].host, "web-0");
         cr_expect_str_eq(row_of(s).endpoints[3].host, "web-2");
         cr_expect_eq(row_of(s).endpoints[3].ports[0].number, 9000);
         cr_expect_str_eq(row_of(s).endpoints[4].host, "web-2");
         service_free(s);
-        row.n_twins = 0;
+        row.n_shared = 0;
 
         /* One family is not wanted any more. */
         s = make(KHS_FAMILY_IPV6);
@@ -550,5 +556,236 @@ Test(service, hosts_are_read_back_with_their_addresses)
         cr_expect_eq(service_seed(s, &row, T0), 0);
         cr_expect_eq(row_of(s).n4, 0);
         cr_expect_str_eq(row_of(s).endpoints[0].host, "web-0");
+        service_free(s);
+}
+
+/* ---- findings of the whole ---- */
+
+static struct finding_endpoint pod(uint8_t family, uint8_t last, const char *host, const char *zone)
+{
+        struct finding_endpoint e = {
+                .family = family,
+                .flags = KHS_ATTR_READY | KHS_ATTR_SERVING,
+                .host = host,
+                .node = "node-1",
+                .zone = zone,
+        };
+
+        memcpy(e.bytes, family == AF_INET ? (uint8_t[16]){ 10, 0, 0, last } : (uint8_t[16]){ 0xfd, [15] = last }, 16);
+        return e;
+}
+
+static int whole(struct service *s, const struct finding_endpoint *list, uint32_t n, uint64_t now)
+{
+        const struct finding finding = {
+                .kind = FINDING_WHOLE,
+                .source = KHS_SOURCE_KUBERNETES,
+                .reason = n > 0 ? KHS_REASON_NONE : KHS_REASON_NO_SLICE,
+                .standing = true,
+                .n_endpoints = n,
+                .endpoints = list,
+        };
+
+        return service_apply(s, &finding, now);
+}
+
+static int lost(struct service *s, uint64_t heard, uint64_t now)
+{
+        const struct finding finding = {
+                .kind = FINDING_FAILURE,
+                .source = KHS_SOURCE_KUBERNETES,
+                .reason = KHS_REASON_API,
+                .heard_usec = heard,
+        };
+
+        return service_apply(s, &finding, now);
+}
+
+static int confirmed(struct service *s, uint64_t now)
+{
+        const struct finding finding = { .kind = FINDING_CONFIRMED, .source = KHS_SOURCE_KUBERNETES, .standing = true };
+
+        return service_apply(s, &finding, now);
+}
+
+Test(service, whole_finding_replaces_everything_at_once)
+{
+        struct finding_endpoint list[] = { pod(AF_INET, 1, "web-0", "a"), pod(AF_INET, 1, "web-1", "a"),
+                                           pod(AF_INET, 2, "web-2", "b"), pod(AF_INET6, 1, "web-0", "a") };
+        struct service *s = make(KHS_FAMILY_ANY);
+        uint32_t version;
+        struct khs_row row;
+
+        (void)configure(s, true, &number, 1);
+        (void)answer(s, AF_INET, three, 3, T0);
+        version = s->version;
+        list[2].flags = KHS_ATTR_SERVING | KHS_ATTR_TERMINATING;
+        list[2].near = true;
+        cr_expect_eq(whole(s, list, 4, T0 + SEC), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_expect_eq(row.version, version + 1, "one change");
+        cr_expect_eq(row.n4, 2);
+        cr_expect_eq(row.n6, 1);
+        cr_expect_arr_eq(row.v4, two, 8);
+        cr_expect_eq(row.flags, KHS_REC_HOSTS_COMPLETE);
+        cr_expect_eq(row.n_shared, 1);
+        cr_expect_str_eq(row.endpoints[3].host, "web-1");
+        cr_expect_str_eq(row.endpoints[1].zone, "b");
+        cr_expect_str_eq(row.endpoints[1].node, "node-1");
+        cr_expect_eq(row.endpoints[1].flags, KHS_ATTR_SERVING | KHS_ATTR_TERMINATING);
+        cr_expect(row.endpoints[1].near);
+        cr_expect_not(row.endpoints[0].near);
+        cr_expect_eq(row.status, khs_status(KHS_SERVICE_FRESH, KHS_REASON_NONE, KHS_SOURCE_KUBERNETES));
+        cr_expect_eq(whole(s, list, 4, T0 + 2 * SEC), SERVICE_TIMES, "the same again");
+        list[2].flags = KHS_ATTR_READY | KHS_ATTR_SERVING;
+        cr_expect_eq(whole(s, list, 4, T0 + 2 * SEC), SERVICE_CONTENT, "a condition alone");
+        cr_expect_eq(whole(s, list, 3, T0 + 2 * SEC), SERVICE_CONTENT, "no IPv6 any more");
+        cr_expect_eq(row_of(s).n6, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE, "and that is known");
+        service_free(s);
+}
+
+Test(service, whole_finding_without_endpoints_counts_at_once)
+{
+        const struct finding_endpoint list[] = { pod(AF_INET, 1, "web-0", "a") };
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)whole(s, list, 1, T0);
+        cr_expect_eq(whole(s, NULL, 0, T0 + 1), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY);
+        cr_expect_eq(row_of(s).n4, 0);
+        cr_expect_eq(row_of(s).flags, 0);
+        cr_expect_str_eq(service_reason(s), "no EndpointSlice");
+        cr_expect_eq(whole(s, NULL, 0, T0 + 2), SERVICE_TIMES);
+        cr_expect_eq(service_tick(s, T0 + 10 * MAX_STALE), SERVICE_TIMES, "an open watch confirms it");
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY);
+        service_free(s);
+}
+
+Test(service, what_stands_is_confirmed_when_half_of_max_stale_is_gone)
+{
+        const struct finding_endpoint list[] = { pod(AF_INET, 1, "web-0", "a") };
+        struct service *s = make(KHS_FAMILY_IPV4);
+        uint64_t t = T0 + MAX_STALE / 2;
+
+        (void)whole(s, list, 1, T0);
+        cr_expect_eq(row_of(s).fresh_until_ds, row_of(s).stale_until_ds);
+        cr_expect_eq(service_tick(s, t - 1), SERVICE_UNCHANGED);
+        cr_expect_eq(service_tick(s, t), SERVICE_TIMES);
+        cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((t + MAX_STALE) / 100000));
+
+        /* The watch was silent for a while before that was noticed. */
+        cr_expect_eq(lost(s, T0 + 10 * SEC, t + SEC), SERVICE_TIMES);
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 10 * SEC + MAX_STALE) / 100000));
+        cr_expect_eq(service_tick(s, T0 + 10 * SEC + MAX_STALE - 1), SERVICE_UNCHANGED);
+
+        cr_expect_eq(confirmed(s, t + 2 * SEC), SERVICE_TIMES);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        (void)lost(s, 0, t + 3 * SEC);
+        cr_expect_eq(service_tick(s, t + 3 * SEC + MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EXPIRED);
+        cr_expect_eq(confirmed(s, t + 4 * SEC + MAX_STALE), -ENODATA, "it is gone");
+        service_free(s);
+}
+
+Test(service, dns_in_fallback_keeps_what_the_api_said_of_an_address)
+{
+        const struct finding_endpoint list[] = { pod(AF_INET, 1, "web-0", "a"), pod(AF_INET, 2, "web-1", "b") };
+        const struct finding fallback = { .kind = FINDING_ANSWER,
+                                          .family = AF_INET,
+                                          .source = KHS_SOURCE_DNS,
+                                          .reason = KHS_REASON_FORBIDDEN,
+                                          .n_addrs = 2,
+                                          .addrs = three + 4 };
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        (void)configure(s, true, &number, 1);
+        (void)whole(s, list, 2, T0);
+        cr_expect_eq(service_apply(s, &fallback, T0 + 20 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).status, khs_status(KHS_SERVICE_FRESH, KHS_REASON_FORBIDDEN, KHS_SOURCE_DNS));
+        cr_expect_str_eq(row_of(s).endpoints[0].zone, "b");
+        cr_expect_null(row_of(s).endpoints[1].zone);
+        cr_expect_eq(endpoints(s, NULL, "web-1", 0), SERVICE_UNCHANGED, "DNS knows no zone, and takes none away");
+        cr_expect_str_eq(row_of(s).endpoints[0].zone, "b");
+        (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + 30 * SEC);
+        cr_expect_eq(row_of(s).n4, 2, "by its own rules");
+        cr_expect_eq(confirmed(s, T0 + 31 * SEC), -ENODATA, "not what the API had said");
+        cr_expect_eq(whole(s, list, 2, T0 + 32 * SEC), SERVICE_CONTENT);
+        cr_expect_arr_eq(row_of(s).v4, two, 8);
+        service_free(s);
+}
+
+Test(service, filter_refuses_what_can_not_be_a_pod)
+{
+        static const uint8_t special[] = { 10, 0, 0, 1, 127, 0, 0, 1, 224, 0, 0, 1 };
+        const struct finding_endpoint list[] = { pod(AF_INET, 1, "web-0", "a"), pod(AF_INET, 9, "web-1", "a"),
+                                                 pod(AF_INET6, 1, "web-0", "a") };
+        const struct network eight = { .family = AF_INET, .prefix = 29, .bytes = { 10 } };
+        struct filter filter = { .n_allow_cidr = 0 };
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        s->filter = &filter;
+        (void)configure(s, true, &number, 1);
+        s->filter = &filter;
+        cr_expect_eq(answer(s, AF_INET, special, 3, T0), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).n4, 1);
+        cr_expect_eq(filter.n_dropped, 2);
+        cr_expect_eq(answer(s, AF_INET, special + 4, 2, T0 + SEC), SERVICE_TIMES, "nothing is left of it");
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        cr_expect_str_eq(service_reason(s), "no address is allowed");
+        cr_expect_eq(row_of(s).n4, 1);
+
+        filter.allow_cidr = &eight;
+        filter.n_allow_cidr = 1;
+        cr_expect_eq(whole(s, list, 3, T0 + 2 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).n4, 1);
+        cr_expect_str_eq(row_of(s).endpoints[0].host, "web-0");
+        cr_expect_eq(row_of(s).n6, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN, "there are some, but none that we may tell");
+        cr_expect_eq(filter.n_dropped, 6);
+        service_free(s);
+}
+
+Test(service, filter_holds_for_an_earlier_table)
+{
+        const struct network one = { .family = AF_INET, .prefix = 32, .bytes = { 10, 0, 0, 2 } };
+        struct filter filter = { .allow_cidr = &one, .n_allow_cidr = 1 };
+        struct service *s = make(KHS_FAMILY_ANY);
+        const struct khs_row row = {
+                .key = "a.b",
+                .n_key = 3,
+                .n4 = 2,
+                .v4 = two,
+                .n6 = 1,
+                .v6 = six,
+                .version = 41,
+                .stale_until_ds = (uint32_t)(T0 / 100000) + 600,
+        };
+
+        s->filter = &filter;
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).n4, 1);
+        cr_expect_arr_eq(row_of(s).v4, two + 4, 4);
+        cr_expect_eq(row_of(s).n6, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
+        cr_expect_eq(row_of(s).version, 41);
+        service_free(s);
+}
+
+Test(service, truncated_is_told_until_all_fit)
+{
+        const struct finding_endpoint list[] = { pod(AF_INET, 1, "web-0", "a") };
+        const struct finding finding = { .kind = FINDING_WHOLE,
+                                         .source = KHS_SOURCE_KUBERNETES,
+                                         .truncated = true,
+                                         .n_endpoints = 1,
+                                         .endpoints = list };
+        struct service *s = make(KHS_FAMILY_IPV4);
+
+        cr_expect_eq(service_apply(s, &finding, T0), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, KHS_REC_TRUNCATED);
+        cr_expect_eq(whole(s, list, 1, T0), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, 0);
         service_free(s);
 }

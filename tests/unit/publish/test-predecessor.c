@@ -150,20 +150,20 @@ Test(predecessor, knows_the_pods_names_and_ports)
 }
 
 /* web-0 and web-1 on one node, web-2 on another; both families. */
-static void leave_twins(struct fixture *f)
+static void leave_shared(struct fixture *f)
 {
         static const struct khs_row_endpoint endpoints[] = {
                 { .host = "web-2", .ordinal = 2 }, { .host = "web-0", .ordinal = 0 }, { .host = "web-0", .ordinal = 0 },
                 { .host = "web-1", .ordinal = 1 }, { .host = "web-1", .ordinal = 1 },
         };
-        static const uint16_t twins[] = { 1, 2 };
+        static const uint16_t shared[] = { 1, 2 };
         struct khs_row row = fixture_row("web.b", 1, 2, 1);
 
         fixture_init(f, NULL);
         row.flags = KHS_REC_HOSTS_COMPLETE;
         row.endpoints = endpoints;
-        row.n_twins = 2;
-        row.twins = twins;
+        row.n_shared = 2;
+        row.shared = shared;
         cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
         cr_assert_eq(khs_writer_publish(f->writer), 0);
 }
@@ -183,16 +183,16 @@ Test(predecessor, knows_the_pods_that_share_an_address)
         struct fixture f;
         struct khs_row row;
 
-        leave_twins(&f);
+        leave_shared(&f);
         cr_assert_geq(service_configure(s, &options), 0);
         cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
         cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
         service_row(s, &row);
         cr_assert_not_null(row.endpoints);
         cr_expect_eq(row.flags, KHS_REC_HOSTS_COMPLETE);
-        cr_assert_eq(row.n_twins, 2);
-        cr_expect_eq(row.twins[0], 1);
-        cr_expect_eq(row.twins[1], 2);
+        cr_assert_eq(row.n_shared, 2);
+        cr_expect_eq(row.shared[0], 1);
+        cr_expect_eq(row.shared[1], 2);
         for (uint32_t i = 0; i < 5; i++) {
                 cr_expect_str_eq(row.endpoints[i].host, hosts[i]);
                 cr_expect_eq(row.endpoints[i].ordinal, hosts[i][4] - '0');
@@ -203,7 +203,7 @@ Test(predecessor, knows_the_pods_that_share_an_address)
 }
 
 /* Under a good CRC, as a daemon with a fault might leave them: addresses are taken, hosts are learned anew. */
-Test(predecessor, takes_no_twins_in_disorder)
+Test(predecessor, takes_no_shared_rows_in_disorder)
 {
         const struct khs_port base = { .kind = KHS_PORT_BASE, .number = 3000 };
         const struct service_options options = { .policy = 1,
@@ -224,7 +224,7 @@ Test(predecessor, takes_no_twins_in_disorder)
                 struct fixture f;
                 int fd;
 
-                leave_twins(&f);
+                leave_shared(&f);
                 fixture_open(&f, &file);
                 cr_assert_eq(khs_view_find(&file.view, "web.b", 5, &found), 0);
                 cr_assert_eq(khs_attrs_open(&file.view, &found, &attrs), 0);
@@ -250,7 +250,7 @@ Test(predecessor, takes_no_twins_in_disorder)
                 cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
                 cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
                 cr_expect_eq(s->v4.n, 2);
-                cr_expect_eq(s->table.n, 0);
+                cr_expect_eq(s->set.n, 0);
                 predecessor_close(p);
                 fixture_deinit(&f);
                 service_free(s);

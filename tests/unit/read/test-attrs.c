@@ -98,12 +98,12 @@ static void check_row(const struct scene *s, uint32_t i, const struct khs_row_en
 
 static uint32_t n_rows(const struct khs_row *row)
 {
-        return row->n4 + row->n6 + row->n_twins;
+        return row->n4 + row->n6 + row->n_shared;
 }
 
 static uint32_t address_of(const struct khs_row *row, uint32_t i)
 {
-        return i < row->n4 + row->n6 ? i : row->twins[i - row->n4 - row->n6];
+        return i < row->n4 + row->n6 ? i : row->shared[i - row->n4 - row->n6];
 }
 
 /* Every host is found with exactly its rows, in the order of their addresses: IPv4 ones first. */
@@ -176,9 +176,9 @@ static struct khs_row stateful_set(void)
 }
 
 /* The same, of which pods in the network of their node share the addresses of four others. */
-static struct khs_row with_twins(void)
+static struct khs_row with_shared(void)
 {
-        static const uint16_t twins[] = { 0, 0, 3, 6, 6 };
+        static const uint16_t shared[] = { 0, 0, 3, 6, 6 };
         struct khs_row row = stateful_set();
 
         for (uint32_t i = 8; i < 13; i++) {
@@ -194,12 +194,12 @@ static struct khs_row with_twins(void)
                         .n_ports = 1,
                 };
         }
-        row.n_twins = 5;
-        row.twins = twins;
+        row.n_shared = 5;
+        row.shared = shared;
         return row;
 }
 
-static void check_twins(const struct scene *s, const struct khs_row *row)
+static void check_shared(const struct scene *s, const struct khs_row *row)
 {
         static const uint32_t before[] = { 0, 2, 2, 2, 3, 3, 3, 5, 5, 5 };
 
@@ -209,51 +209,51 @@ static void check_twins(const struct scene *s, const struct khs_row *row)
                 check_row(s, i, &endpoints[i]);
         check_hosts(s, row);
         for (uint32_t i = 0; i < 10; i++)
-                cr_expect_eq(khs_attrs_twins_before(&s->file.view, &s->attrs, i), before[i], "%u", i);
+                cr_expect_eq(khs_attrs_shared_before(&s->file.view, &s->attrs, i), before[i], "%u", i);
         cr_expect_eq(khs_attrs_address(&s->file.view, &s->attrs, 13), 13);
         cr_expect_eq(khs_attrs_by_host(&s->file.view, &s->attrs, 13), 13, "what is behind them is no row by host");
 }
 
 Test(attrs, of_endpoints_that_share_an_address_come_out_as_they_were_put_in)
 {
-        struct khs_row row = with_twins();
+        struct khs_row row = with_shared();
         struct scene s;
 
         scene_init(&s, &row);
         cr_assert_eq(look(&s, "web.default"), 0);
         cr_expect_eq(s.found.record.n4, 5, "an address is there once");
         cr_expect_eq(s.attrs.head.port_base, 3000);
-        check_twins(&s, &row);
+        check_shared(&s, &row);
         khs_table_close(&s.file);
         cr_assert_eq(khs_table_open(s.f.dir, KHS_OPEN_PREAD, NULL, &s.file), 0);
         cr_assert_eq(look(&s, "web.default"), 0);
-        check_twins(&s, &row);
+        check_shared(&s, &row);
         scene_deinit(&s);
 }
 
-/* One of the parts of an alignment each: as many numbers as rows, and twins, are even and odd. */
-Test(attrs, of_any_number_of_twins_are_found)
+/* One of the parts of an alignment each: as many numbers as rows, and shared rows, are even and odd. */
+Test(attrs, of_any_number_of_shared_rows_are_found)
 {
-        static uint16_t twins[16];
+        static uint16_t shared[16];
 
         for (uint32_t n = 1; n < 5; n++) {
-                for (uint32_t n_twins = 0; n_twins < 16; n_twins++) {
+                for (uint32_t n_shared = 0; n_shared < 16; n_shared++) {
                         struct khs_row row = fixture_row("any.default", 0, n, 0);
                         struct scene s;
 
-                        for (uint32_t i = 0; i < n + n_twins; i++) {
+                        for (uint32_t i = 0; i < n + n_shared; i++) {
                                 (void)snprintf(hosts[i], sizeof(hosts[i]), "pod-%u", i * 7 % 5);
                                 endpoints[i] = (struct khs_row_endpoint){ .host = i % 4 == 3 ? NULL : hosts[i],
                                                                           .ordinal = -1 };
                         }
-                        for (uint32_t i = 0; i < n_twins; i++)
-                                twins[i] = (uint16_t)(i * n / n_twins);
+                        for (uint32_t i = 0; i < n_shared; i++)
+                                shared[i] = (uint16_t)(i * n / n_shared);
                         row.endpoints = endpoints;
-                        row.twins = twins;
-                        row.n_twins = n_twins;
+                        row.shared = shared;
+                        row.n_shared = n_shared;
                         scene_init(&s, &row);
                         cr_assert_eq(look(&s, "any.default"), 0);
-                        for (uint32_t i = 0; i < n + n_twins; i++)
+                        for (uint32_t i = 0; i < n + n_shared; i++)
                                 check_row(&s, i, &endpoints[i]);
                         check_hosts(&s, &row);
                         scene_deinit(&s);
@@ -262,7 +262,7 @@ Test(attrs, of_any_number_of_twins_are_found)
 }
 
 /* Old and new: a record in which no address is shared is what it has always been. */
-Test(attrs, without_twins_say_nothing_of_them)
+Test(attrs, without_shared_rows_say_nothing_of_them)
 {
         struct khs_row row = stateful_set();
         uint32_t words[4];
@@ -275,38 +275,38 @@ Test(attrs, without_twins_say_nothing_of_them)
         cr_expect_eq(s.attrs.head.nodes - s.attrs.head.by_host, 4);
         khs_view_copy(&s.file.view, s.attrs.word + s.attrs.head.by_host, words, 4);
         cr_expect_eq(words[3] >> 16, 0xffff, "one has no host");
-        cr_expect_eq(khs_attrs_twins_before(&s.file.view, &s.attrs, 8), 0);
+        cr_expect_eq(khs_attrs_shared_before(&s.file.view, &s.attrs, 8), 0);
         scene_deinit(&s);
 }
 
-Test(attrs, with_twins_in_disorder_are_not_put)
+Test(attrs, with_shared_in_disorder_are_not_put)
 {
         static const uint16_t falling[] = { 1, 0 }, beyond[] = { 0, 8 };
         static uint16_t many[2 * KHS_MAX_ADDRS];
-        struct khs_row row = with_twins(), bad;
+        struct khs_row row = with_shared(), bad;
         struct scene s;
 
         scene_init(&s, &row);
-        row.n_twins = 2;
-        row.twins = falling;
+        row.n_shared = 2;
+        row.shared = falling;
         cr_expect_eq(khs_writer_put(s.f.writer, &row, fixture_now()), -EINVAL);
-        row.twins = beyond;
+        row.shared = beyond;
         cr_expect_eq(khs_writer_put(s.f.writer, &row, fixture_now()), -EINVAL);
-        row.twins = many;
-        row.n_twins = 2 * KHS_MAX_ADDRS - 7;
+        row.shared = many;
+        row.n_shared = 2 * KHS_MAX_ADDRS - 7;
         cr_expect_eq(khs_writer_put(s.f.writer, &row, fixture_now()), -EINVAL);
         bad = fixture_row("none.default", 0, 8, 0);
-        bad.n_twins = 1;
-        bad.twins = many;
-        cr_expect_eq(khs_writer_put(s.f.writer, &bad, fixture_now()), -EINVAL, "twins of which nothing is known");
+        bad.n_shared = 1;
+        bad.shared = many;
+        cr_expect_eq(khs_writer_put(s.f.writer, &bad, fixture_now()), -EINVAL, "shared rows of which nothing is known");
         cr_assert_eq(look(&s, "web.default"), 0);
-        check_twins(&s, (struct khs_row[]){ with_twins() });
+        check_shared(&s, (struct khs_row[]){ with_shared() });
         scene_deinit(&s);
 }
 
-Test(attrs, of_as_many_twins_as_there_may_be_fit)
+Test(attrs, of_as_many_shared_rows_as_there_may_be_fit)
 {
-        static uint16_t twins[MAX_ROWS];
+        static uint16_t shared[MAX_ROWS];
         struct khs_row row = fixture_row("node.default", 0, 1, 1);
         struct khs_attrs *head;
         uint32_t first, *words;
@@ -315,14 +315,14 @@ Test(attrs, of_as_many_twins_as_there_may_be_fit)
         for (uint32_t i = 0; i < MAX_ROWS; i++) {
                 (void)snprintf(hosts[i], sizeof(hosts[i]), "large-%u", i);
                 endpoints[i] = (struct khs_row_endpoint){ .host = hosts[i], .node = "node", .ordinal = (int32_t)i };
-                twins[i] = i >= MAX_ROWS / 2;
+                shared[i] = i >= MAX_ROWS / 2;
         }
         row.endpoints = endpoints;
-        row.twins = twins;
-        row.n_twins = MAX_ROWS - 2;
+        row.shared = shared;
+        row.n_shared = MAX_ROWS - 2;
         scene_init(&s, &row);
         cr_assert_eq(look(&s, "node.default"), 0);
-        cr_expect_eq(khs_attrs_twins_before(&s.file.view, &s.attrs, 1), MAX_ROWS / 2);
+        cr_expect_eq(khs_attrs_shared_before(&s.file.view, &s.attrs, 1), MAX_ROWS / 2);
         for (uint32_t i = 0; i < MAX_ROWS; i += 7) {
                 check_row(&s, i, &endpoints[i]);
                 cr_assert_eq(khs_attrs_find_host(&s.file.view, &s.attrs, hosts[i], strlen(hosts[i]), &first), 1);
@@ -335,7 +335,7 @@ Test(attrs, of_as_many_twins_as_there_may_be_fit)
         head->by_host += 3;
         head->nodes = head->zones = head->port_sets = head->ports = head->strings = head->strings + 30;
         cr_expect_eq(look(&s, "node.default"), 0);
-        head->n_twins++;
+        head->n_shared++;
         cr_expect_eq(look(&s, "node.default"), -EBADMSG);
         (void)munmap(words, (size_t)s.file.view.n_words * 4);
         scene_deinit(&s);
@@ -587,7 +587,7 @@ Test(attrs, that_change_alone_are_published_and_those_that_do_not_are_not)
 Test(attrs, outlive_the_writer_and_the_file)
 {
         struct khs_table_params params = fixture_params();
-        struct khs_row row = with_twins(), more;
+        struct khs_row row = with_shared(), more;
         uint32_t generation;
         struct scene s;
         char key[32];
@@ -605,7 +605,7 @@ Test(attrs, outlive_the_writer_and_the_file)
         fixture_open(&s.f, &s.file);
         cr_expect_gt(khs_view_generation(&s.file.view), generation, "it has grown");
         cr_assert_eq(look(&s, "web.default"), 0);
-        check_twins(&s, &row);
+        check_shared(&s, &row);
         scene_deinit(&s);
 }
 
@@ -616,10 +616,10 @@ static void use_everything(const struct scene *s)
         size_t n_text;
 
         cr_expect_geq(head->by_host - head->rows, 3 * s->attrs.n_rows);
-        cr_expect_geq((head->nodes - head->by_host) * 2, s->attrs.n_rows + head->n_twins);
+        cr_expect_geq((head->nodes - head->by_host) * 2, s->attrs.n_rows + head->n_shared);
         cr_expect_leq(s->attrs.n_rows, 2 * KHS_MAX_ADDRS);
         cr_expect_eq(khs_attrs_n_addresses(&s->attrs), 8);
-        cr_expect_leq(khs_attrs_twins_before(&s->file.view, &s->attrs, 5), head->n_twins);
+        cr_expect_leq(khs_attrs_shared_before(&s->file.view, &s->attrs, 5), head->n_shared);
         for (uint32_t i = 0; i < s->attrs.n_rows; i++) {
                 struct khs_attr_row row;
                 uint32_t first = 0, n;
@@ -683,9 +683,9 @@ Test(attrs, that_are_damaged_are_refused_or_read_in_their_bounds)
         damage(&row);
 }
 
-Test(attrs, of_twins_that_are_damaged_are_refused_or_read_in_their_bounds)
+Test(attrs, of_shared_rows_that_are_damaged_are_refused_or_read_in_their_bounds)
 {
-        struct khs_row row = with_twins();
+        struct khs_row row = with_shared();
 
         damage(&row);
 }

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config/file/report.h"
+#include "config/file/findings.h"
 #include "config/keys/value.h"
 
 #define UNTOUCHED UINT64_C(12345)
@@ -96,97 +96,6 @@ Test(config_value, numbers)
         check_numbers(cases, N(cases), config_number_parse);
 }
 
-Test(config_value, addresses)
-{
-        static const struct {
-                const char *text;
-                int family; /* 0: refused */
-                uint16_t port;
-                uint8_t bytes[16];
-        } cases[] = {
-                { "10.96.0.10", AF_INET, 0, { 10, 96, 0, 10 } },
-                { "10.96.0.10:5353", AF_INET, 5353, { 10, 96, 0, 10 } },
-                { "[fd00::a]", AF_INET6, 0, { 0xfd, [15] = 0xa } },
-                { "[fd00::a]:53", AF_INET6, 53, { 0xfd, [15] = 0xa } },
-                { "fd00::a", AF_INET6, 0, { 0xfd, [15] = 0xa } },
-                { "::1", AF_INET6, 0, { [15] = 1 } },
-                { "::ffff:10.0.0.1", AF_INET6, 0, { [10] = 0xff, 0xff, 10, 0, 0, 1 } },
-                { "1.2.3.4:65535", AF_INET, 65535, { 1, 2, 3, 4 } },
-                { "1.2.3.4:0" },
-                { "1.2.3.4:65536" },
-                { "1.2.3.4:99999" },
-                { "1.2.3.4:" },
-                { "1.2.3.4:x" },
-                { "1.2.3" },
-                { "1.2.3.4.5" },
-                { "010.0.0.1" },
-                { "1.2.3.256" },
-                { "" },
-                { ":53" },
-                { "[" },
-                { "[]" },
-                { "[1.2.3.4]" },
-                { "[1.2.3.4]:53" },
-                { "[fd00::a" },
-                { "[fd00::a]53" },
-                { "[fd00::a]:" },
-                { "[fd00::a]:0" },
-                { "fe80::1%lo" },
-                { "[fe80::1%lo]:53" },
-                { "dns.google" },
-                { "dns.google:53" },
-                { "12345:6789:12345:6789:12345:6789:12345:6789:12345" },
-        };
-
-        for (size_t i = 0; i < N(cases); i++) {
-                struct address address = { .port = 7 };
-                int r = config_address_parse(cases[i].text, &address);
-
-                cr_expect_eq(r, cases[i].family ? 0 : -EINVAL, "'%s'", cases[i].text);
-                cr_expect_eq(address.family, cases[i].family, "'%s'", cases[i].text);
-                cr_expect_eq(address.port, cases[i].family ? cases[i].port : 7, "'%s'", cases[i].text);
-                cr_expect_arr_eq(address.bytes, cases[i].bytes, 16, "'%s'", cases[i].text);
-        }
-}
-
-Test(config_value, networks)
-{
-        static const struct {
-                const char *text;
-                int family; /* 0: refused */
-                uint8_t prefix;
-        } cases[] = {
-                { "10.0.0.0/8", AF_INET, 8 },
-                { "0.0.0.0/0", AF_INET, 0 },
-                { "10.1.2.3", AF_INET, 32 },
-                { "10.1.2.3/32", AF_INET, 32 },
-                { "fd00::/8", AF_INET6, 8 },
-                { "fd00::1", AF_INET6, 128 },
-                { "::/0", AF_INET6, 0 },
-                { "10.128.0.0/9", AF_INET, 9 },
-                { "10.128.0.0/8" },
-                { "10.1.2.3/8" },
-                { "10.0.0.0/33" },
-                { "fd00::/129" },
-                { "10.0.0.0/" },
-                { "10.0.0.0/x" },
-                { "/8" },
-                { "10/8" },
-                { "[fd00::]/8" },
-                { "fd00::1/64" },
-                { "" },
-        };
-
-        for (size_t i = 0; i < N(cases); i++) {
-                struct network network = { 0 };
-                int r = config_network_parse(cases[i].text, &network);
-
-                cr_expect_eq(r, cases[i].family ? 0 : -EINVAL, "'%s'", cases[i].text);
-                cr_expect_eq(network.family, cases[i].family, "'%s'", cases[i].text);
-                cr_expect_eq(network.prefix, cases[i].prefix, "'%s'", cases[i].text);
-        }
-}
-
 #define L63 "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc"
 
 Test(config_value, strings)
@@ -225,6 +134,8 @@ Test(config_value, strings)
                 { config_alias_parse, "user.", NULL },
                 { config_alias_parse, "10", NULL },
                 { config_alias_parse, "10.0.0.1", NULL },
+                { config_alias_parse, "0x7f.0x1", NULL },
+                { config_alias_parse, "0x7f", NULL },
                 { config_alias_parse, "10.0.0.x1", "10.0.0.x1" },
                 { config_alias_parse,
                   "a\xc2\xa0"
@@ -246,6 +157,12 @@ Test(config_value, strings)
                 { config_zone_parse, "-a", NULL },
                 { config_zone_parse, "a b", NULL },
                 { config_zone_parse, L63 "d", NULL },
+                { config_go_micro_parse, "go.micro.srv.User_1", "go.micro.srv.User_1" },
+                { config_go_micro_parse, "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcd",
+                  "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcd" },
+                { config_go_micro_parse, "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcde", NULL },
+                { config_go_micro_parse, "user service", NULL },
+                { config_go_micro_parse, "user.", NULL },
                 { config_selector_parse, "app=worker,tier!=canary", "app=worker,tier!=canary" },
                 { config_selector_parse, "k8s.io/x in (a, b),!c", "k8s.io/x in (a, b),!c" },
                 { config_selector_parse, "a=b&x", NULL },

@@ -518,7 +518,7 @@ Test(dns_hosts, hosts_that_share_an_address_are_all_told)
         cr_expect_eq(n_asked, 1);
 }
 
-/* Where every address has its host, one that came without an address may be another one's twin. */
+/* Where every address has its host, one that came without an address may share another one's. */
 Test(dns_hosts, hosts_that_share_an_address_are_asked_for_singly)
 {
         without_additional = true;
@@ -549,7 +549,7 @@ Test(dns_hosts, hosts_that_share_an_address_are_asked_for_singly)
         cr_expect_null(strstr(asked, "web-1"), "%s", asked);
 }
 
-Test(dns_hosts, question_for_a_twin_that_failed_is_asked_again)
+Test(dns_hosts, question_for_a_shared_row_that_failed_is_asked_again)
 {
         without_additional = true;
         add_srv(SERVICE, 80, "web-0");

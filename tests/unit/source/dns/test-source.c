@@ -221,11 +221,12 @@ static void setup(void)
 
 static void teardown(void)
 {
-        source = source_dns_free(source);
+        source_free(source_dns_source(source));
+        source = NULL;
         event = sd_event_unref(event);
 }
 
-static void source_start(const struct server *servers, size_t n_servers, uint8_t transport)
+static void test_start(const struct server *servers, size_t n_servers, uint8_t transport)
 {
         struct address addresses[4];
         struct source_dns_options options = {
@@ -244,11 +245,12 @@ static void source_start(const struct server *servers, size_t n_servers, uint8_t
                 cr_assert_eq(source_dns_new(&source, event, &options), 0);
 }
 
-static void on_report(void *userdata, const struct finding *result)
+static void on_report(void *userdata, const char *key, const struct finding *result)
 {
         struct heard *finding = &findings[n_findings];
 
         (void)userdata;
+        (void)key;
         if (n_findings == sizeof(findings) / sizeof(findings[0]))
                 return;
         n_findings++;
@@ -258,12 +260,42 @@ static void on_report(void *userdata, const struct finding *result)
                 memcpy(finding->address, result->addrs, result->family == AF_INET ? 4 : 16);
 }
 
-static struct source_watch *watch(const char *key, uint8_t family)
-{
-        struct source_watch *w;
+/* What the source follows, sorted by key. */
+static struct source_service services[1000];
+static char keys[1000][32];
+static size_t n_services;
 
-        cr_assert_eq(source_dns_watch(source, &w, key, family, SEC / 20, SEC / 5, false, on_report, NULL), 0);
-        return w;
+static void update(void)
+{
+        const struct source_set set = { .services = services, .n_services = n_services };
+        const struct source_reports reports = { .report = on_report };
+
+        cr_assert_eq(source_start(source_dns_source(source), &reports, &set), 0);
+}
+
+/* One more service, whose key comes behind those that are there; or another word for the last one. */
+static void follow(const char *key, uint8_t family, uint64_t min_usec, uint64_t max_usec)
+{
+        if (n_services == 0 || strcmp(keys[n_services - 1], key) != 0)
+                snprintf(keys[n_services++], sizeof(keys[0]), "%s", key);
+        services[n_services - 1] = (struct source_service){
+                .key = keys[n_services - 1],
+                .family = family,
+                .refresh_min_usec = min_usec,
+                .refresh_max_usec = max_usec,
+        };
+}
+
+static void watch(const char *key, uint8_t family)
+{
+        follow(key, family, SEC / 20, SEC / 5);
+        update();
+}
+
+static void unwatch_all(void)
+{
+        n_services = 0;
+        update();
 }
 
 static void run_until(size_t n, uint64_t usec)
@@ -294,13 +326,12 @@ TestSuite(source_dns, .init = setup, .fini = teardown, .timeout = 30);
 Test(source_dns, answers_come_by_tcp_at_the_ttl)
 {
         struct server server = server_open();
-        struct source_watch *w;
         struct source_dns_stats stats;
 
         server_listen_udp(&server);
         server_listen_tcp(&server);
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("user-svc.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("user-svc.default", KHS_FAMILY_IPV4);
         run_until(5, 2 * SEC);
         cr_assert_eq(n_findings, 5);
         cr_assert_eq(server.n_udp + server.n_aaaa, 0);
@@ -317,38 +348,36 @@ Test(source_dns, answers_come_by_tcp_at_the_ttl)
         source_dns_get_stats(source, &stats);
         cr_assert_eq(stats.n_servers_up, 1);
         cr_assert_eq(stats.lookups.n_answers, 5);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, tcp_refused_means_udp_without_a_failure)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_udp(&server);
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("user-svc.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("user-svc.default", KHS_FAMILY_IPV4);
         run_until(3, 2 * SEC);
         cr_assert_eq(n_findings, 3);
         for (size_t i = 0; i < 3; i++)
                 cr_assert_eq(findings[i].result.kind, FINDING_ANSWER);
         cr_assert_eq(server.n_udp, 3);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, silent_tcp_is_given_up_after_two)
 {
         struct server server = server_open();
-        struct source_watch *w;
         unsigned int n_tcp;
 
         server_listen_udp(&server);
         server_listen_tcp(&server);
         server.tcp = SILENT;
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("user-svc.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("user-svc.default", KHS_FAMILY_IPV4);
         run_until(2, 6 * SEC);
         n_tcp = server.n_tcp;
         cr_assert_eq(n_tcp, 2);
@@ -357,37 +386,35 @@ Test(source_dns, silent_tcp_is_given_up_after_two)
         for (size_t i = 0; i < 6; i++)
                 cr_assert_eq(findings[i].result.kind, FINDING_ANSWER);
         cr_assert_eq(server.n_tcp, n_tcp);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, closed_connection_is_opened_again_in_silence)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_tcp(&server);
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("user-svc.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("user-svc.default", KHS_FAMILY_IPV4);
         for (size_t i = 1; i < 5; i++) {
                 run_until(i, SEC);
                 cr_assert_eq(findings[i - 1].result.kind, FINDING_ANSWER);
                 hang_up(&server);
         }
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, truncated_is_asked_by_tcp_and_never_published)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_udp(&server);
         server_listen_tcp(&server);
         server.udp = TRUNCATED;
-        source_start(&server, 1, CONFIG_TRANSPORT_UDP);
-        w = watch("user-svc.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_UDP);
+        watch("user-svc.default", KHS_FAMILY_IPV4);
         run_until(1, SEC);
         cr_assert_eq(findings[0].result.kind, FINDING_ANSWER);
         cr_assert_eq(server.n_udp, 1);
@@ -395,35 +422,33 @@ Test(source_dns, truncated_is_asked_by_tcp_and_never_published)
         server_close(&server);
         server_listen_udp(&server);
         cr_assert_eq(run_until_kind(FINDING_FAILURE, 3 * SEC)->result.reason, KHS_REASON_TRUNCATED);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, case_that_was_not_kept_is_no_answer)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_udp(&server);
         server.udp = LOWER_CASE;
-        source_start(&server, 1, CONFIG_TRANSPORT_UDP);
-        w = watch("user-svc.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_UDP);
+        watch("user-svc.default", KHS_FAMILY_IPV4);
         run_until(1, SEC);
         cr_assert_eq(findings[0].result.kind, FINDING_FAILURE);
         cr_assert_eq(findings[0].result.reason, KHS_REASON_MALFORMED);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, negatives_are_two_seconds_apart)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_tcp(&server);
         server.tcp = NXDOMAIN;
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("user-svc.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("user-svc.default", KHS_FAMILY_IPV4);
         run_until(4, 6 * SEC);
         cr_assert_eq(n_findings, 4);
         for (size_t i = 0; i < 4; i++)
@@ -431,22 +456,21 @@ Test(source_dns, negatives_are_two_seconds_apart)
         cr_assert_geq(findings[1].usec - findings[0].usec, 2 * SEC);
         cr_assert_geq(findings[2].usec - findings[1].usec, 2 * SEC);
         cr_assert_leq(findings[3].usec - findings[2].usec, SEC);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, outage_is_reported_once_probed_and_recovered)
 {
         struct server server = server_open();
-        struct source_watch *a, *b;
         struct source_dns_stats stats;
         uint64_t back;
 
         server_listen_udp(&server);
         server_listen_tcp(&server);
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        a = watch("a.default", KHS_FAMILY_IPV4);
-        b = watch("b.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("a.default", KHS_FAMILY_IPV4);
+        watch("b.default", KHS_FAMILY_IPV4);
         run_until(4, SEC);
         server_close(&server);
 
@@ -467,65 +491,61 @@ Test(source_dns, outage_is_reported_once_probed_and_recovered)
         cr_assert_leq(usec_now() - back, 22 * SEC / 10);
         cr_assert_eq(findings[1].result.kind, FINDING_ANSWER);
         cr_assert_eq(server.n_probes, 1);
-        source_watch_free(a);
-        source_watch_free(b);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, probes_are_one_a_second)
 {
         struct server server = server_open();
-        struct source_watch *w;
         unsigned int n;
 
         server_listen_udp(&server);
         server_listen_tcp(&server);
         server.tcp = server.udp = SILENT;
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("a.default", KHS_FAMILY_ANY);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("a.default", KHS_FAMILY_ANY);
         (void)run_until_kind(FINDING_FAILURE, 10 * SEC);
         n = server.n_tcp + server.n_udp;
         run_until(1000, 4 * SEC + SEC / 2);
         n = server.n_tcp + server.n_udp - n;
         cr_assert(n >= 3 && n <= 5, "%u probes", n);
         cr_assert_geq(server.n_probes, n - 1);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, servfail_backs_off_for_that_name_only)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_tcp(&server);
         server.tcp = SERVFAIL;
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("a.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("a.default", KHS_FAMILY_IPV4);
         run_until(3, 5 * SEC);
         cr_assert_eq(findings[0].result.reason, KHS_REASON_SERVFAIL);
         cr_assert_geq(findings[1].usec - findings[0].usec, 9 * SEC / 10);
         cr_assert_geq(findings[2].usec - findings[1].usec, 18 * SEC / 10);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, dead_and_foreign_servers_are_passed_over)
 {
         struct server servers[3] = { server_open(), server_open(), server_open() };
-        struct source_watch *w;
 
         for (size_t i = 1; i < 3; i++)
                 server_listen_tcp(&servers[i]);
         servers[1].tcp = FOREIGN;
-        source_start(servers, 3, CONFIG_TRANSPORT_TCP);
-        w = watch("a.default", KHS_FAMILY_IPV4);
+        test_start(servers, 3, CONFIG_TRANSPORT_TCP);
+        watch("a.default", KHS_FAMILY_IPV4);
         run_until(4, 2 * SEC);
         cr_assert_eq(n_findings, 4);
         for (size_t i = 0; i < 4; i++)
                 cr_assert_eq(findings[i].result.kind, FINDING_ANSWER);
         cr_assert_eq(servers[1].n_tcp, 1, "asked once, then known");
-        source_watch_free(w);
+        unwatch_all();
         for (size_t i = 0; i < 3; i++)
                 server_close(&servers[i]);
 }
@@ -533,53 +553,43 @@ Test(source_dns, dead_and_foreign_servers_are_passed_over)
 Test(source_dns, foreign_negative_alone_is_a_failure)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_tcp(&server);
         server.tcp = FOREIGN;
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("a.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("a.default", KHS_FAMILY_IPV4);
         run_until(1, SEC);
         cr_assert_eq(findings[0].result.kind, FINDING_FAILURE);
         cr_assert_eq(findings[0].result.reason, KHS_REASON_FOREIGN);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, new_servers_take_over_what_is_in_flight)
 {
         struct server old = server_open(), new = server_open();
-        struct source_watch *w;
         uint64_t start;
 
         server_listen_tcp(&old);
         server_listen_tcp(&new);
         old.tcp = SILENT;
         new.last_byte = 7;
-        source_start(&old, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("a.default", KHS_FAMILY_IPV4);
+        test_start(&old, 1, CONFIG_TRANSPORT_TCP);
+        watch("a.default", KHS_FAMILY_IPV4);
         run_until(1, SEC / 4);
         cr_assert_eq(old.n_tcp, 1);
         start = usec_now();
-        source_start(&new, 1, CONFIG_TRANSPORT_TCP);
+        test_start(&new, 1, CONFIG_TRANSPORT_TCP);
         run_until(1, SEC);
         cr_assert_eq(findings[0].address[3], 7);
         cr_assert_leq(usec_now() - start, SEC / 2);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&old);
         server_close(&new);
 }
 
-static struct source_watch *victims[2];
-
-static void on_report_free_all(void *userdata, const struct finding *result)
-{
-        on_report(userdata, result);
-        for (size_t i = 0; i < 2; i++)
-                victims[i] = source_watch_free(victims[i]);
-}
-
-Test(source_dns, report_may_free_any_watch)
+/* One that goes is not heard again, whatever was in flight for it; the others are not disturbed. */
+Test(source_dns, service_that_goes_leaves_nothing_behind)
 {
         static const enum mode modes[] = { ANSWER, NXDOMAIN, SERVFAIL, HANG_UP };
 
@@ -589,36 +599,57 @@ Test(source_dns, report_may_free_any_watch)
 
                 server_listen_tcp(&server);
                 server.tcp = modes[i];
-                source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-                for (size_t j = 0; j < 2; j++)
-                        cr_assert_eq(source_dns_watch(source, &victims[j], j ? "b.default" : "a.default",
-                                                      KHS_FAMILY_ANY, SEC, SEC, false, on_report_free_all, NULL),
-                                     0);
+                test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+                watch("a.default", KHS_FAMILY_ANY);
+                watch("b.default", KHS_FAMILY_ANY);
                 n_findings = 0;
-                run_until(2, SEC / 4);
-                cr_assert_eq(n_findings, 1, "mode %zu", i);
+                run_until(1, SEC / 4);
+                unwatch_all();
+                n_findings = 0;
+                run_until(1, SEC / 4);
+                cr_assert_eq(n_findings, 0, "mode %zu", i);
                 source_dns_get_stats(source, &stats);
                 cr_assert_eq(stats.n_watches + stats.n_flying + stats.n_waiting, 0);
                 server_close(&server);
         }
 }
 
+Test(source_dns, name_that_is_too_long_costs_only_itself)
+{
+        struct server server = server_open();
+        char name[KHS_KEY_MAX + 1];
+        const struct source_service long_service = { .key = name, .refresh_min_usec = SEC, .refresh_max_usec = SEC };
+        struct source_service both[2];
+        const struct source_set set = { .services = both, .n_services = 2 };
+        const struct source_reports reports = { .report = on_report };
+        struct source_dns_stats stats;
+
+        memset(name, 'b', sizeof(name) - 1);
+        name[sizeof(name) - 1] = '\0';
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        both[0] = (struct source_service){ .key = "a.default", .refresh_min_usec = SEC, .refresh_max_usec = SEC };
+        both[1] = long_service;
+        cr_expect_eq(source_start(source_dns_source(source), &reports, &set), -ENAMETOOLONG);
+        source_dns_get_stats(source, &stats);
+        cr_expect_eq(stats.n_watches, 1);
+        server_close(&server);
+}
+
 Test(source_dns, family_follows_an_update)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_tcp(&server);
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("a.default", KHS_FAMILY_IPV4);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("a.default", KHS_FAMILY_IPV4);
         run_until(2, SEC);
         cr_assert_eq(server.n_aaaa, 0);
-        cr_assert_eq(source_watch_update(w, KHS_FAMILY_IPV6, SEC / 20, SEC / 5), 0);
+        watch("a.default", KHS_FAMILY_IPV6);
         n_findings = 0;
         run_until(1, SEC);
         cr_assert_eq(findings[0].result.family, AF_INET6);
         cr_assert_eq(findings[0].result.reason, KHS_REASON_NODATA);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
@@ -626,41 +657,39 @@ Test(source_dns, family_follows_an_update)
 Test(source_dns, update_without_a_change_asks_nothing)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_tcp(&server);
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        cr_assert_eq(
-                source_dns_watch(source, &w, "a.default", KHS_FAMILY_IPV4, 60 * SEC, 60 * SEC, false, on_report, NULL),
-                0);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        follow("a.default", KHS_FAMILY_IPV4, 60 * SEC, 60 * SEC);
+        update();
         run_until(1, SEC);
         cr_assert_eq(server.n_tcp, 1);
-        cr_assert_eq(source_watch_update(w, KHS_FAMILY_IPV4, 60 * SEC, 60 * SEC), 0);
+        update();
         run_until(1000, 6 * SEC);
         cr_assert_eq(server.n_tcp, 1);
-        cr_assert_eq(source_watch_update(w, KHS_FAMILY_IPV4, 50 * SEC, 60 * SEC), 0);
+        follow("a.default", KHS_FAMILY_IPV4, 50 * SEC, 60 * SEC);
+        update();
         n_findings = 0;
         run_until(1, 10 * SEC);
         cr_assert_eq(server.n_tcp, 2);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
 Test(source_dns, unused_family_rests_until_the_other_one_empties)
 {
         struct server server = server_open();
-        struct source_watch *w;
 
         server_listen_tcp(&server);
-        source_start(&server, 1, CONFIG_TRANSPORT_TCP);
-        w = watch("a.default", KHS_FAMILY_ANY);
+        test_start(&server, 1, CONFIG_TRANSPORT_TCP);
+        watch("a.default", KHS_FAMILY_ANY);
         run_until(1000, 6 * SEC);
         cr_assert_eq(server.n_aaaa, 3, "%u", server.n_aaaa);
         cr_assert_geq(server.n_tcp, 25);
         server.tcp = NXDOMAIN;
         run_until(1000, 5 * SEC);
         cr_assert_geq(server.n_aaaa, 4, "%u", server.n_aaaa);
-        source_watch_free(w);
+        unwatch_all();
         server_close(&server);
 }
 
@@ -669,32 +698,31 @@ Test(source_dns, without_a_server_names_fail_once)
         struct source_dns_options options = { .cluster_domain = "cluster.local",
                                               .resolv_conf = "/nonexistent",
                                               .query_rate = 200 };
-        struct source_watch *w;
 
         cr_assert_eq(source_dns_new(&source, event, &options), 0);
         cr_assert_eq(source_dns_n_servers(source), 0);
-        w = watch("a.default", KHS_FAMILY_IPV4);
+        watch("a.default", KHS_FAMILY_IPV4);
         run_until(2, SEC / 2);
         cr_assert_eq(n_findings, 1);
         cr_assert_eq(findings[0].result.reason, KHS_REASON_NO_SERVER);
-        source_watch_free(w);
+        unwatch_all();
 }
 
 Test(source_dns, a_thousand_names_are_asked_at_once_then_at_the_rate)
 {
         struct server server = server_open();
-        static struct source_watch *watches[1000];
         struct source_dns_stats stats;
         uint64_t n;
 
         server_listen_udp(&server);
-        source_start(&server, 1, CONFIG_TRANSPORT_UDP);
+        test_start(&server, 1, CONFIG_TRANSPORT_UDP);
         for (int i = 0; i < 1000; i++) {
                 char key[32];
 
-                snprintf(key, sizeof(key), "svc-%d.default", i);
-                watches[i] = watch(key, KHS_FAMILY_IPV4);
+                snprintf(key, sizeof(key), "svc-%03d.default", i);
+                follow(key, KHS_FAMILY_IPV4, SEC / 20, SEC / 5);
         }
+        update();
         for (uint64_t end = usec_now() + 3 * SEC; server.n_udp < 1000 && usec_now() < end;)
                 sd_event_run(event, 1000);
         source_dns_get_stats(source, &stats);
@@ -704,7 +732,6 @@ Test(source_dns, a_thousand_names_are_asked_at_once_then_at_the_rate)
         source_dns_get_stats(source, &stats);
         n = stats.lookups.n_queries - n;
         cr_assert(n >= 300 && n <= 470, "%lu in two seconds at 200 a second", (unsigned long)n);
-        for (int i = 0; i < 1000; i++)
-                source_watch_free(watches[i]);
+        unwatch_all();
         server_close(&server);
 }

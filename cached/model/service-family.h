@@ -1,0 +1,61 @@
+#pragma once
+
+/*
+ * One family of a service: which state it is in, and for how long its addresses may be served.
+ *
+ *                 answer                      failure, or a negative not yet confirmed
+ *     PENDING ------------> FRESH ------------------------------------> STALE
+ *        |                  ^   ^ answer                                  |
+ *        |  negative that   |   '-----------------------------------------'
+ *        |  counts          |
+ *        '----------------> EMPTY <--- negative that counts --- FRESH, STALE
+ *
+ *     and from FRESH, STALE and EMPTY to EXPIRED when nothing has confirmed it for max-stale (but not
+ *     from EMPTY while the other family is FRESH).
+ *
+ * Pure; times are microseconds of CLOCK_BOOTTIME.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/finding.h"
+
+#define SERVICE_NEGATIVES         3
+#define SERVICE_NEGATIVE_GAP_USEC 2000000ULL
+
+struct service_family {
+        uint8_t state;  /* enum khs_service_state */
+        uint8_t reason; /* enum khs_reason: why it is not fresh, or not by the preferred source */
+        uint8_t source; /* enum khs_source: who spoke last */
+        uint8_t n_negatives;
+        bool standing; /* it is confirmed as time goes by */
+        uint64_t last_negative;
+        uint64_t since;       /* start of the state */
+        uint64_t fresh_until; /* end of the answer's own TTL */
+        int64_t confirmed;    /* when the source last said so; it is served for max-stale from then */
+        uint32_t ttl_s;
+        uint32_t n;
+        void *addrs; /* n x 4 or 16 bytes, sorted; owned by the service */
+};
+
+/* Whether the source has said anything that still counts. */
+bool service_family_is_known(const struct service_family *f);
+/* End of the time for which it may be served; 0 where there is nothing to serve. */
+int64_t service_family_stale_until(const struct service_family *f, uint64_t max_stale);
+
+/* The start of a state moves only with the state: "stale since" is not the last failure. */
+void service_family_enter(struct service_family *f, enum khs_service_state state, enum khs_reason reason, uint64_t now);
+/* The source has said what the family's addresses are, as many as it has now. */
+void service_family_confirm(struct service_family *f, const struct finding *finding, enum khs_reason reason,
+                            uint64_t now);
+/* The source has said nothing, for this reason. */
+void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason, uint64_t now);
+/* Counts a negative. Return: whether it is to be believed. */
+bool service_family_counts_negative(struct service_family *f, const struct finding *finding, uint64_t now);
+
+/* Confirms what stands, as often as the table must hear of it. Return: whether it must. */
+bool service_family_stand(struct service_family *f, uint64_t max_stale, uint64_t now);
+/* Whether nothing has confirmed it for max-stale. */
+bool service_family_is_too_old(const struct service_family *f, const struct service_family *other, uint64_t max_stale,
+                               uint64_t now);
