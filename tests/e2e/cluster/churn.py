@@ -11,8 +11,9 @@ NAMESPACE = "shop"
 WEB, DB = f"web.{NAMESPACE}", f"db.{NAMESPACE}"
 # A Deployment of dual-stack pods, and a StatefulSet.
 SERVICES = {WEB: ("ipv4", "ipv6"), DB: ("ipv4",)}
-# For controllers on a busy machine; nothing is measured by it.
-PATIENCE = 60
+# For controllers on a busy machine, and on one whose API was away: they try again in intervals of up to 30 s, one
+# after the other. Nothing is measured by it.
+PATIENCE = 120
 
 
 class Workload:

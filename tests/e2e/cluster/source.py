@@ -1,5 +1,7 @@
 """The sources of the daemon: what each needs to be told, and how late it may be."""
 
+import re
+
 from harness import daemon, lab, sandbox
 
 from . import compare, plane, truth
@@ -33,6 +35,9 @@ class Dns(_Source):
     def __init__(self, _plane, _namespaces):
         pass
 
+    def wait_well(self, _daemon):
+        """There is nothing that it would have to come back to."""
+
 
 class Kubernetes(_Source):
     """What the API says at once, that there is none, too."""
@@ -44,6 +49,13 @@ class Kubernetes(_Source):
         self.account = Account(control)
         self.account.grant(*namespaces)
         self.section = f"source = kubernetes\nkubeconfig = {self.account.kubeconfig}\ndns-servers = {sandbox.DNS_SERVER}\n"
+
+    def wait_well(self, started):
+        """Until it watches the API again: it tries that in intervals of up to 30 s."""
+        def well():
+            said = re.findall("^.*kubernetes: .*(can't be followed|refuses verbs|followed again)", started.log(), re.MULTILINE)
+            return not said or said[-1] == "followed again"
+        sandbox.wait_until(well, 75, f"the API is watched again; the log is:\n{started.log()}")
 
 
 SOURCES = {"dns": Dns, "kubernetes": Kubernetes}
