@@ -75,7 +75,7 @@ class Plane:
         self._token = secrets.token_hex(16)
         os.makedirs(HOME)
         key = f"{HOME}/service-account.key"
-        sandbox.run("openssl", "genrsa", "-out", key, "2048")
+        sandbox.run("ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", key)
         sandbox.write(f"{HOME}/tokens", f'{self._token},admin,1,"system:masters"\n')
         sandbox.write(f"{HOME}/Corefile", _COREFILE)
         kubeconfig(ADMIN, {"token": self._token})
