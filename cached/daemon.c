@@ -10,16 +10,13 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-event.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/notify.h"
@@ -28,6 +25,7 @@
 #include "cluster.h"
 #include "config/follow/live.h"
 #include "daemon.h"
+#include "publish/directory.h"
 #include "publish/predecessor.h"
 #include "publish/publisher.h"
 #include "registry.h"
@@ -45,7 +43,7 @@ struct daemon {
         struct timer beat_timer;
         struct notify *notify;
         struct config_live *config;
-        int dir_fd, lock_fd;
+        struct directory *directory;
         struct publisher *publisher;
         struct source_dns *dns;
         struct cluster *cluster;
@@ -138,11 +136,11 @@ static void daemon_on_beat(void *userdata)
 {
         struct daemon *d = userdata;
 
-        if (publisher_beat(d->publisher) == -ENOTDIR) {
-                log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
+        if (directory_check(d->directory) < 0) {
                 (void)sd_event_exit(d->event, EXIT_FAILURE);
                 return;
         }
+        publisher_beat(d->publisher);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
         daemon_update_status(d);
@@ -262,30 +260,6 @@ static int daemon_add_signals(struct daemon *d)
         return r;
 }
 
-/* These are errors that people make, so each has a line of its own. */
-static int daemon_take_directory(struct daemon *d)
-{
-        bool made = mkdir(K8SHSVC_RUNDIR, 0755) == 0;
-
-        if (!made && errno != EEXIST) {
-                log_message(LOG_ERR, "%s can't be made: %s", K8SHSVC_RUNDIR, strerror(errno));
-                return -errno;
-        }
-        d->dir_fd = open(K8SHSVC_RUNDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (d->dir_fd >= 0 && made)
-                (void)fchmod(d->dir_fd, 0755); /* whatever the umask: every program must get in */
-        if (d->dir_fd < 0) {
-                log_message(LOG_ERR, "%s can't be opened: %s", K8SHSVC_RUNDIR, strerror(errno));
-                return -errno;
-        }
-        d->lock_fd = khs_writer_lock(d->dir_fd);
-        if (d->lock_fd == -EAGAIN)
-                log_message(LOG_ERR, "%s belongs to another k8shsvcd that is running", K8SHSVC_RUNDIR);
-        else if (d->lock_fd < 0)
-                log_message(LOG_ERR, "%s can't be written: %s", K8SHSVC_RUNDIR, strerror(-d->lock_fd));
-        return d->lock_fd < 0 ? d->lock_fd : 0;
-}
-
 static int daemon_start_sources(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
@@ -321,7 +295,8 @@ static int daemon_start_table(struct daemon *d)
 
         r = predecessor_open(&predecessor, K8SHSVC_RUNDIR, config->cluster_domain);
         if (r == 0)
-                r = publisher_new(&d->publisher, d->event, d->dir_fd, &params, predecessor_generation(predecessor) + 1);
+                r = publisher_new(&d->publisher, d->event, directory_fd(d->directory), &params,
+                                  predecessor_generation(predecessor) + 1);
         if (r == 0)
                 r = registry_new(&d->registry, d->publisher, sources);
         if (r == 0) {
@@ -358,7 +333,7 @@ static int daemon_start(struct daemon *d)
         int r;
 
         log_set_level(config_live_get(d->config)->log_level);
-        r = daemon_take_directory(d);
+        r = directory_new(&d->directory, K8SHSVC_RUNDIR);
         notify_status(d->notify, "filling the table");
         if (r == 0)
                 r = daemon_start_sources(d);
@@ -416,15 +391,12 @@ static void daemon_deinit(struct daemon *d)
         notify_free(d->notify);
         timer_deinit(&d->beat_timer);
         sd_event_unref(d->event);
-        if (d->lock_fd >= 0)
-                (void)close(d->lock_fd);
-        if (d->dir_fd >= 0)
-                (void)close(d->dir_fd);
+        directory_free(d->directory);
 }
 
 int daemon_run(const struct daemon_options *options)
 {
-        struct daemon d = { .dir_fd = -1, .lock_fd = -1 };
+        struct daemon d = { 0 };
         int status = daemon_run_loop(&d, options);
 
         daemon_deinit(&d);
