@@ -41,7 +41,7 @@ class Scene:
             workload.create(8)
         self.client.apply(objects.namespace("discovered"))
         self.source = source.make("kubernetes", self.plane, [*SECTIONS, "any.discovered"])
-        self.source.account.grant("shop", resources=["pods"], group="", name="pods")
+        self.source.account.grant("shop", role="components/pods/role.yaml")
         self.daemon = self.source.start_daemon(SECTIONS, f"node = {OWN_NODE}\nzone = {OWN_ZONE}\n", MORE)
         self.api = Api()
 

@@ -78,7 +78,7 @@ def tokens():
 @suite.test("kubectl talks to it")
 def kubectl():
     assert scene.plane.kubectl("get", "nodes", "-o", "name").split() == [f"node/{name}" for name in plane.NODES]
-    assert scene.plane.kubectl("create", "token", "k8shsvcd", "-n", "kube-system", "--duration", "10m").count(".") == 2
+    assert scene.plane.kubectl("create", "token", "k8shsvc", "-n", "k8shsvc", "--duration", "10m").count(".") == 2
 
 
 @suite.test("history that was compacted is gone once the API server has been restarted: 410")

@@ -3,7 +3,6 @@
 SERVICE_NAME = "kubernetes.io/service-name"
 HEADLESS = "service.kubernetes.io/headless"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
-RBAC = "rbac.authorization.k8s.io/v1"
 ZONE = "topology.kubernetes.io/zone"
 # Nodes with this label are kwok's; it leaves alone, with their pods, those that have lost it.
 ALIVE = "kubelet"
@@ -83,15 +82,3 @@ def endpoint_slice(name, namespace, service, endpoints, ports=(("grpc", 9090),),
 
 def service_account(name, namespace):
     return _object("v1", "ServiceAccount", name, namespace)
-
-
-def role(name, namespace, verbs=("list", "watch"), resources=("endpointslices",), group="discovery.k8s.io"):
-    return _object(RBAC, "Role", name, namespace,
-                   rules=[{"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}])
-
-
-def role_binding(name, namespace, account, account_namespace):
-    """Of the Role of the same name."""
-    return _object(RBAC, "RoleBinding", name, namespace,
-                   roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-                   subjects=[{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}])

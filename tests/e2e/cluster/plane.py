@@ -128,7 +128,8 @@ class Plane:
         return self.client.items("v1", "Node")
 
     def kubectl(self, *arguments, **options):
-        return sandbox.run(f"{self._bin}/kubectl", f"--kubeconfig={ADMIN}", *arguments, **options).stdout
+        return sandbox.run(f"{self._bin}/kubectl", f"--kubeconfig={ADMIN}", f"--cache-dir={HOME}/kubectl", *arguments,
+                           **options).stdout
 
     def client_of(self, token):
         return Client(API, token, CA)

@@ -53,7 +53,7 @@ class Kubernetes(_Source):
     def wait_well(self, started):
         """Until it watches the API again: it tries that in intervals of up to 30 s."""
         def well():
-            said = re.findall("^.*kubernetes: .*(can't be followed|refuses verbs|followed again)", started.log(), re.MULTILINE)
+            said = re.findall("kubernetes: .*(can.t be followed|refuses verbs|followed again)", started.log())
             return not said or said[-1] == "followed again"
         sandbox.wait_until(well, 75, f"the API is watched again; the log is:\n{started.log()}")
 
