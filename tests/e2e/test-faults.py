@@ -102,6 +102,9 @@ def api_gone():
     time.sleep(GRACE + 5)
     scene.comparison.check()
     scene.plane.api_server.start().wait_ready()
+    # They would come back by themselves, after up to 30 s each.
+    scene.plane.controllers.restart()
+    scene.plane.scheduler.restart()
     recovered()
 
 
@@ -136,10 +139,12 @@ def kubernetes_only(title):
 def refused_and_allowed(refuse, allow):
     """While the API refuses the daemon, services are followed by DNS; afterwards by the API again."""
     refuse()
-    scene.plane.api_server.restart()  # a watch that is open outlives its token and its rights
-    followed(4, late=RECOVERY)
-    followed(6, late=source.Dns.bound)
-    allow()
+    try:
+        scene.plane.api_server.restart()  # a watch that is open outlives its token and its rights
+        followed(4, late=RECOVERY)
+        followed(6, late=source.Dns.empty_bound)
+    finally:
+        allow()
     recovered()
 
 

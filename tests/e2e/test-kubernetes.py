@@ -1,4 +1,4 @@
-"""What only the Kubernetes source does: the near pods first, pods without a Service, every service of a namespace.
+"""What only the Kubernetes source does: pods without a Service, and every service of a namespace.
 
     test-kubernetes.py [REGULAR EXPRESSION]
 """
@@ -15,8 +15,7 @@ from harness.api import Api
 
 suite = tap.Suite()
 
-OWN_NODE, OWN_ZONE = "node-a1", "zone-a"
-SECTIONS = {"near.shop": "order = zone\nanswers = all\n", "own.shop": "order = node\nanswers = all\n"}
+SECTIONS = {"web.shop": ""}
 MORE = """
 [pods worker.shop]
 selector = app=worker
@@ -35,22 +34,13 @@ class Scene:
         self.plane = plane.Plane().start()
         self.client = self.plane.client
         sandbox.nsswitch("k8shsvc [NOTFOUND=return]")
-        self.near = Workload(self.client, "Deployment", "near")
-        self.own = Workload(self.client, "Deployment", "own")
-        for workload in self.near, self.own:
-            workload.create(8)
+        self.web = Workload(self.client, "Deployment", "web")
+        self.web.create(1)
         self.client.apply(objects.namespace("discovered"))
         self.source = source.make("kubernetes", self.plane, [*SECTIONS, "any.discovered"])
         self.source.account.grant("shop", role="components/pods/role.yaml")
-        self.daemon = self.source.start_daemon(SECTIONS, f"node = {OWN_NODE}\nzone = {OWN_ZONE}\n", MORE)
+        self.daemon = self.source.start_daemon(SECTIONS, more=MORE)
         self.api = Api()
-
-
-def on(pods, *nodes):
-    return {pod["status"]["podIP"] for pod in pods if is_ready(pod) and pod["spec"]["nodeName"] in nodes}
-
-
-IN_ZONE = [node for node, zone in plane.NODES.items() if zone == OWN_ZONE]
 
 
 def expect(name, addresses, seconds=SOON):
@@ -59,43 +49,8 @@ def expect(name, addresses, seconds=SOON):
     sandbox.wait_until(lambda: lookup.addresses(name) == addresses, seconds, f"{name} is {sorted(addresses)}")
 
 
-def set_ready(workload, nodes, ready):
-    """Whether the pods on these nodes are; returns once the slices say so."""
-    for pod in workload.pods():
-        if pod["spec"]["nodeName"] in nodes:
-            workload.set_ready(pod, ready)
-    workload.wait_ready(lambda: [pod for pod in workload.pods() if is_ready(pod)])
-
-
-@suite.test("order = zone: near pods only; all others when the last near one goes; near ones when one is back")
-def zone():
-    near = scene.near
-    expect("near.shop.svc", on(near.pods(), *IN_ZONE))
-    set_ready(near, [OWN_NODE], False)
-    expect("near.shop.svc", on(near.pods(), "node-a2"))
-    set_ready(near, IN_ZONE, False)
-    expect("near.shop.svc", on(near.pods(), "node-b1", "node-b2"))
-    set_ready(near, ["node-a2"], True)
-    expect("near.shop.svc", on(near.pods(), "node-a2"))
-    set_ready(near, IN_ZONE, True)
-    expect("near.shop.svc", on(near.pods(), *IN_ZONE))
-
-
-@suite.test("order = node: those of the own node; else those of the zone; else all")
-def node():
-    own = scene.own
-    expect("own.shop.svc", on(own.pods(), OWN_NODE))
-    set_ready(own, [OWN_NODE], False)
-    expect("own.shop.svc", on(own.pods(), "node-a2"))
-    set_ready(own, IN_ZONE, False)
-    expect("own.shop.svc", on(own.pods(), "node-b1", "node-b2"))
-    set_ready(own, IN_ZONE, True)
-    expect("own.shop.svc", on(own.pods(), OWN_NODE))
-
-
 def expect_ports(target, wanted, seconds=SOON):
-    sandbox.wait_until(lambda: scene.api.lookup(target, "ipv4") == wanted, seconds,
-                       f"{target} is {wanted}, not {scene.api.lookup(target, 'ipv4')}")
+    sandbox.wait_until(lambda: scene.api.lookup(target, "ipv4") == wanted, seconds, f"{target} is {wanted}")
 
 
 def create_pods(name, replicas, ports):
@@ -117,7 +72,7 @@ def scale_pods(name, replicas):
 def pods_by_label():
     pods = create_pods("worker", 3, (("work", 7070),))
     expect_ports("worker.shop", {pod["status"]["podIP"]: 7070 for pod in pods})
-    scene.near.set_ready(pods[0], False)
+    scene.web.set_ready(pods[0], False)
     expect_ports("worker.shop", {pod["status"]["podIP"]: 7070 for pod in pods[1:]})
     pods = scale_pods("worker", 1)
     expect_ports("worker.shop", {pods[0]["status"]["podIP"]: 7070})
@@ -143,7 +98,7 @@ def go_micro():
     register(pods[0], "{ no JSON")
     del wanted[pods[0]["status"]["podIP"]]
     expect_ports("micro.shop", wanted)
-    scene.near.set_ready(pods[1], False)
+    scene.web.set_ready(pods[1], False)
     del wanted[pods[1]["status"]["podIP"]]
     expect_ports("micro.shop", wanted)
 

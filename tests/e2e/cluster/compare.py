@@ -123,13 +123,13 @@ class Comparison:
                 timeline = self._timelines[view.rule, service, family]
                 lag, was_empty = (None, False) if isinstance(value, str) else timeline.lag(when, value)
                 if lag is None or lag > (view.empty_bound if was_empty else view.bound) + late:
-                    wrong.append((view, service, family, value, lag))
+                    wrong.append((when - seen[0][0], view, service, family, value, lag))
                 else:
                     worst[view.name] = max(worst.get(view.name, 0), lag)
         tap.comment(f"{len(seen)} answers; latest: " + ", ".join(f"{name} {lag:.2f} s" for name, lag in worst.items()))
-        assert not wrong, f"{len(wrong)} wrong answers, the first ones:\n" + "\n".join(
-            f"{view.name}: {service}, {family}: {_text(value)}: " + ("never true" if lag is None else f"{lag:.2f} s late")
-            for view, service, family, value, lag in wrong[:5])
+        assert not wrong, f"{len(wrong)} wrong answers in {seen[-1][0] - seen[0][0]:.2f} s, the first ones:\n" + "\n".join(
+            f"after {when:.2f} s {view.name}: {service}, {family}: {_text(value)}: " +
+            ("never true" if lag is None else f"{lag:.2f} s late") for when, view, service, family, value, lag in wrong[:5])
 
 
 def _text(value):
