@@ -40,6 +40,7 @@ static int open_raw_statx(int fd, struct status *ret)
 {
         struct statx stat;
 
+        *ret = (struct status){ 0 }; /* not a regular file, should errno be 0 */
         if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat) < 0)
                 return -errno;
         *ret = (struct status){
