@@ -34,7 +34,8 @@ struct nss_host {
  */
 int nss_plan_tuples(char *buffer, size_t n_buffer, size_t n, size_t n_name, struct nss_tuples *ret);
 
-/* Fills in all but the name and the addresses, which go to tuples[i].addr: IPv6 first. */
+/* Fills in all but the name and the addresses, of which there is one at least; they go to tuples[i].addr, IPv6 first.
+ */
 void nss_fill_tuples(const struct nss_tuples *plan, size_t n4, size_t n6);
 
 /**
@@ -60,5 +61,4 @@ static inline size_t nss_name_size(size_t n_key, size_t n_zone)
         return n_key + sizeof(NSS_SVC) - 1 + n_zone + 1;
 }
 
-/* All but the zone and the NUL. Returns where they go. */
-char *nss_name_write(const char *key, size_t n_key, char *ret);
+void nss_name_write(const char *key, size_t n_key, const char *zone, size_t n_zone, char *ret);

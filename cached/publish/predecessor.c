@@ -48,10 +48,7 @@ static bool of_this_boot(const struct khs_view *view)
 
 static bool is_zone(const struct khs_view *view, const char *zone)
 {
-        char theirs[256];
-
-        khs_view_copy_bytes(view, KHS_ZONE_WORD, view->n_zone, theirs);
-        return strlen(zone) == view->n_zone && memcmp(theirs, zone, view->n_zone) == 0;
+        return strlen(zone) == view->n_zone && memcmp(view->zone, zone, view->n_zone) == 0;
 }
 
 static uint32_t highest_version(const struct khs_view *view)

@@ -15,8 +15,7 @@
  *       two labels                              pod HOST of S in C, else S.N
  *       three labels                            pod HOST of S.N
  *
- * localhost and *.localhost are never ours. Pure functions over private memory, but for the zone, which
- * may lie in a table.
+ * localhost and *.localhost are never ours. Pure functions over private memory.
  */
 
 #include <stdbool.h>
@@ -24,7 +23,12 @@
 #include <stdint.h>
 
 #include "answer/target.h" /* KHS_NAME_MAX, KHS_LABEL_MAX */
-#include "read/view.h"     /* struct khs_zone */
+
+/* The cluster domain, in lower case. */
+struct khs_zone {
+        const char *bytes;
+        size_t n; /* its length; 0: none */
+};
 
 struct khs_name {
         char text[256]; /* lower case, without final dot and without .svc[.D]; NUL-terminated */
@@ -40,9 +44,14 @@ struct khs_name {
  * @n_text: its length
  * @zone:   D, lower case
  *
+ * Says nothing of bytes that no name has, nor of labels that are empty or too long: the table has no such key.
+ *
  * Return: 0, or -ENOENT: not a name that this project answers; @ret is then undefined.
  */
 int khs_name_parse(struct khs_name *ret, const char *text, size_t n_text, const struct khs_zone *zone);
+
+/* Whether a name that was parsed is one that DNS allows, by its bytes and labels. */
+bool khs_name_valid(const struct khs_name *name);
 
 /**
  * khs_name_search() - the caller's namespace from its search list

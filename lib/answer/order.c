@@ -5,29 +5,8 @@
 #include "answer/order.h"
 #include "table/bytes.h"
 
-bool khs_order_keeps(uint32_t policy)
-{
-        uint32_t answers = khs_policy_answers(policy);
-
-        return answers != KHS_ANSWERS_ALL && answers != 1;
-}
-
-static uint32_t at_most(uint32_t n, uint32_t limit)
-{
-        return n < limit ? n : limit;
-}
-
-uint32_t khs_order_count(uint32_t policy, uint32_t n)
-{
-        uint32_t answers = khs_policy_answers(policy);
-
-        if (answers == KHS_ANSWERS_ALL)
-                return n;
-        return at_most(n, answers == KHS_ANSWERS_AUTO ? KHS_AUTO_ANSWERS : at_most(answers, KHS_CANDIDATES));
-}
-
 /* xorshift-multiply (Wellons' lowbias32): bijective, so uniform positions stay uniform. */
-static uint32_t scramble(uint32_t x)
+static uint32_t order_scramble(uint32_t x)
 {
         x ^= x >> 16;
         x *= 0x7feb352dU;
@@ -39,12 +18,12 @@ static uint32_t scramble(uint32_t x)
 uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n)
 {
         if (khs_policy_order(policy) == KHS_ORDER_RANDOM)
-                position = scramble(position);
+                position = order_scramble(position);
         return (uint32_t)((uint64_t)position * n >> 32);
 }
 
 /* SplitMix64's finaliser (public domain, Vigna): every input bit reaches every output bit. */
-static uint64_t mix(uint64_t x)
+static uint64_t order_mix(uint64_t x)
 {
         x ^= x >> 30;
         x *= 0xbf58476d1ce4e5b9ULL;
@@ -55,9 +34,9 @@ static uint64_t mix(uint64_t x)
 
 uint64_t khs_order_weight(const uint8_t host[static 16], int family, const void *address)
 {
-        uint64_t drawn = mix(mix(khs_load64(host) + 1) ^ khs_load64(host + 8));
+        uint64_t drawn = order_mix(order_mix(khs_load64(host) + 1) ^ khs_load64(host + 8));
 
         if (family == AF_INET)
-                return mix(drawn ^ khs_load32(address));
-        return mix(mix(drawn ^ khs_load64(address)) ^ khs_load64((const uint8_t *)address + 8));
+                return order_mix(drawn ^ khs_load32(address));
+        return order_mix(order_mix(drawn ^ khs_load64(address)) ^ khs_load64((const uint8_t *)address + 8));
 }

@@ -32,10 +32,26 @@ struct khs_run {
  *
  * `single` is 1, `auto` 4. Of N it may be fewer, see khs_order_keep().
  */
-uint32_t khs_order_count(uint32_t policy, uint32_t n);
+static inline uint32_t khs_order_count(uint32_t policy, uint32_t n)
+{
+        uint32_t answers = khs_policy_answers(policy);
+
+        if (n <= 1 || answers == KHS_ANSWERS_ALL)
+                return n;
+        if (answers == KHS_ANSWERS_AUTO)
+                answers = KHS_AUTO_ANSWERS;
+        if (answers > KHS_CANDIDATES)
+                answers = KHS_CANDIDATES;
+        return n < answers ? n : answers;
+}
 
 /* Whether the others are chosen one by one: N of all, auto. */
-bool khs_order_keeps(uint32_t policy);
+static inline bool khs_order_keeps(uint32_t policy)
+{
+        uint32_t answers = khs_policy_answers(policy);
+
+        return answers != KHS_ANSWERS_ALL && answers != 1;
+}
 
 /**
  * khs_order_first() - index of the first address

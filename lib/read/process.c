@@ -1,7 +1,7 @@
 /*
  * Per-process state of the reader, see read/process.h.
  *
- * The position is mix(seed, tag) + turn x 2^32/phi: steps by the golden ratio spread any number of
+ * The position is process_mix(seed, tag) + turn x 2^32/phi: steps by the golden ratio spread any number of
  * consecutive turns, and every second or third of them, as evenly as a sequence can (three-gap
  * theorem), so it does not matter how many endpoints there are or how often a program looks up
  * for one connection. The random start spreads processes that look up only once.
@@ -67,7 +67,7 @@ void khs_process_unlock(uint32_t *owner)
         __atomic_store_n(owner, 0, __ATOMIC_RELEASE);
 }
 
-static uint64_t clock_ns(void)
+static uint64_t process_clock_ns(void)
 {
         struct timespec now = { 0 };
 
@@ -76,20 +76,20 @@ static uint64_t clock_ns(void)
 }
 
 /* 16 random bytes of the kernel's for each exec; the clock and the pid set forked processes apart. */
-static uint32_t make_seed(void)
+static uint32_t process_make_seed(void)
 {
         static const uint8_t no_random[16];
         const uint8_t *key = (const uint8_t *)getauxval(AT_RANDOM); /* NOLINT(performance-no-int-to-ptr) */
-        uint64_t salt[2] = { clock_ns(), (uint64_t)getpid() };
+        uint64_t salt[2] = { process_clock_ns(), (uint64_t)getpid() };
         uint32_t seed = (uint32_t)khs_siphash13(key ? key : no_random, salt, sizeof(salt));
 
         return seed ? seed : 1;
 }
 
 /* The first turn of a process, and of a forked child. */
-static __attribute__((noinline, cold)) uint32_t set_seed(void)
+static __attribute__((noinline, cold)) uint32_t process_set_seed(void)
 {
-        uint32_t seed = make_seed(), expected = 0;
+        uint32_t seed = process_make_seed(), expected = 0;
 
         if (__atomic_compare_exchange_n(&khs_process.seed, &expected, seed, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
                 return seed;
@@ -97,7 +97,7 @@ static __attribute__((noinline, cold)) uint32_t set_seed(void)
 }
 
 /* MurmurHash3's finaliser (public domain, Appleby): every input bit reaches every output bit. */
-static uint32_t mix(uint32_t x)
+static uint32_t process_mix(uint32_t x)
 {
         x ^= x >> 16;
         x *= 0x85ebca6bU;
@@ -107,9 +107,9 @@ static uint32_t mix(uint32_t x)
 }
 
 /* Sets parent and child apart where the kernel keeps the page on fork. */
-static __attribute__((noinline, cold)) uint32_t mixed_clock(void)
+static __attribute__((noinline, cold)) uint32_t process_mixed_clock(void)
 {
-        return mix((uint32_t)clock_ns());
+        return process_mix((uint32_t)process_clock_ns());
 }
 
 uint32_t khs_process_turn(uint32_t tag)
@@ -124,8 +124,8 @@ uint32_t khs_process_turn(uint32_t tag)
          */
         __atomic_store_n(counter, turn + 1, __ATOMIC_RELAXED);
         if (__builtin_expect(seed == 0, false))
-                seed = set_seed();
+                seed = process_set_seed();
         if (__builtin_expect(!khs_process_wiped_on_fork(), false))
-                seed ^= mixed_clock();
-        return mix(seed ^ tag) + turn * GOLDEN_RATIO;
+                seed ^= process_mixed_clock();
+        return process_mix(seed ^ tag) + turn * GOLDEN_RATIO;
 }

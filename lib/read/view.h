@@ -38,12 +38,13 @@ struct khs_view {
         uint32_t max_addr;
         uint8_t hash_key[16];
         uint8_t max_probe;
-        uint8_t n_zone;      /* the texts stay where they are, as does what is seldom needed */
-        uint8_t n_namespace; /* 0: none */
+        uint8_t n_zone, n_namespace; /* lengths of the next; 0: none */
+        char zone[KHS_KEY_MAX + 3];  /* the cluster domain, NUL-terminated as is the next */
+        char namespace[64];          /* of callers without a search domain of their own */
 };
 
 /* Views without a map lie on stacks that may be small. */
-_Static_assert(sizeof(struct khs_view) <= 64, "stack");
+_Static_assert(sizeof(struct khs_view) <= 384, "stack");
 
 /**
  * khs_view_init() - validate a table's header and learn its geometry
@@ -83,31 +84,6 @@ void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, ui
 
 /* Bytes that begin on a word into private memory; all of them inside the file. */
 void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret);
-
-/* The cluster domain, compared where it lies; or, without a view, one in private memory. */
-struct khs_zone {
-        const struct khs_view *view;
-        const char *bytes;
-        size_t n; /* its length */
-};
-
-#define KHS_ZONE_WORD     ((uint32_t)(offsetof(struct khs_table_static, zone) / 4))
-#define KHS_NAMESPACE_MAX ((uint32_t)sizeof(((struct khs_table_static *)NULL)->namespace))
-#define KHS_NAMESPACE_WORD                                                                                             \
-        ((uint32_t)(offsetof(struct khs_table_static, namespace_len) / 4)) /* behind its length byte */
-
-static inline struct khs_zone khs_view_zone(const struct khs_view *view)
-{
-        return (struct khs_zone){ .view = view, .n = view->n_zone };
-}
-
-/* The up to four bytes from the i-th on, i % 4 == 0 and i < n. Above them is anything. */
-static inline uint32_t khs_zone_word(const struct khs_zone *zone, size_t i)
-{
-        if (__builtin_expect(zone->view != NULL, 1))
-                return khs_view_load(zone->view, KHS_ZONE_WORD + (uint32_t)i / 4);
-        return (uint32_t)khs_load_tail(zone->bytes + i, zone->n - i < 4 ? zone->n - i : 4);
-}
 
 /* A record as it was at one moment: a private, checked copy of its header, and where the rest lies. */
 struct khs_found {
@@ -194,13 +170,16 @@ KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_fou
                 return;
         }
         words = view->map + (family == AF_INET ? found->v4_word : found->v6_word);
+        if (count == 1) {
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
+                return;
+        }
         /* To the end in a tight loop; not when they are few, since where it ends differs from call to call. */
         for (; count > 8 && first < n; count--, first++, out += stride)
                 khs_copy_words(words + (size_t)first * n_words, n_words, out);
-        first = first < n ? first : 0;
         for (; count > 0; count--, out += stride) {
-                khs_copy_words(words + (size_t)first * n_words, n_words, out);
-                first = first + 1 < n ? first + 1 : 0;
+                first = first < n ? first : 0;
+                khs_copy_words(words + (size_t)first++ * n_words, n_words, out);
         }
 }
 

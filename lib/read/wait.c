@@ -24,7 +24,7 @@ uint32_t khs_wait_counter(const struct khs_view *view)
         return khs_view_load_acquire(view, CHANGES_WORD);
 }
 
-static uint64_t limit(uint64_t usec, uint64_t most)
+static uint64_t wait_limit(uint64_t usec, uint64_t most)
 {
         return usec < most ? usec : most;
 }
@@ -34,9 +34,9 @@ void khs_wait(const struct khs_view *view, uint32_t seen, uint64_t timeout_usec)
         int saved_errno = errno;
         struct kernel_timespec timeout;
 
-        timeout_usec = limit(timeout_usec, KHS_WAIT_MAX_USEC);
+        timeout_usec = wait_limit(timeout_usec, KHS_WAIT_MAX_USEC);
         if (!view->map || khs_view_load_acquire(view, STATE_WORD) != KHS_STATE_LIVE)
-                timeout_usec = limit(timeout_usec, POLL_USEC);
+                timeout_usec = wait_limit(timeout_usec, POLL_USEC);
         timeout = (struct kernel_timespec){ (long)(timeout_usec / 1000000), (long)(timeout_usec % 1000000 * 1000) };
 
         /* Raw: no cancellation point. Not FUTEX_PRIVATE: the daemon wakes us from another process. */

@@ -56,3 +56,13 @@ static inline void khs_fence_release(void)
 }
 
 #endif
+
+/* Two words beside each other, each as by khs_load_relaxed(); the number of the first is even. */
+static inline uint64_t khs_load_pair(const uint32_t *words)
+{
+#if !defined(KHS_TABLE_ATOMIC_H) && __SIZEOF_POINTER__ == 8
+        return __atomic_load_n((const uint64_t *)(const void *)words, __ATOMIC_RELAXED);
+#else
+        return khs_load_relaxed(words) | (uint64_t)khs_load_relaxed(words + 1) << 32;
+#endif
+}

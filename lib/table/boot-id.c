@@ -5,7 +5,7 @@
 
 #include "table/boot-id.h"
 
-static int digit(char c)
+static int boot_id_digit(char c)
 {
         if (c >= '0' && c <= '9')
                 return c - '0';
@@ -26,9 +26,9 @@ bool khs_boot_id(uint8_t ret[static 16])
         (void)fclose(file);
 
         for (const char *p = text; *p && n < 32; p++) {
-                if (digit(*p) < 0)
+                if (boot_id_digit(*p) < 0)
                         continue;
-                ret[n / 2] = (uint8_t)(ret[n / 2] << 4 | digit(*p));
+                ret[n / 2] = (uint8_t)(ret[n / 2] << 4 | boot_id_digit(*p));
                 n++;
         }
         return n == 32;

@@ -6,6 +6,7 @@
  * Little-endian, as the table's format.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -56,6 +57,37 @@ static inline uint64_t khs_load_tail(const void *data, size_t n)
         if (n == 0)
                 return 0;
         return bytes[0] | (uint64_t)bytes[n / 2] << (8 * (n / 2)) | (uint64_t)bytes[n - 1] << (8 * (n - 1));
+}
+
+/* Copies few bytes: for a length that it knows to be small, gcc's memcpy() is a string instruction, which is slow. */
+static inline void khs_copy_bytes(char *ret, const char *bytes, size_t n)
+{
+        uint64_t word;
+        size_t i;
+
+        if (n < 8) {
+                for (i = 0; i < n; i++)
+                        ret[i] = bytes[i];
+                return;
+        }
+        for (i = 0; i + 8 < n; i += 8) {
+                word = khs_load64(bytes + i);
+                memcpy(ret + i, &word, sizeof(word));
+        }
+        word = khs_load64(bytes + n - 8);
+        memcpy(ret + n - 8, &word, sizeof(word));
+}
+
+/* Compares few bytes: the call of memcmp() would be as much again. */
+static inline bool khs_equal_bytes(const char *a, const char *b, size_t n)
+{
+        uint64_t differ = 0;
+
+        if (n < 8)
+                return khs_load_tail(a, n) == khs_load_tail(b, n);
+        for (size_t i = 0; i + 8 < n; i += 8)
+                differ |= khs_load64(a + i) ^ khs_load64(b + i);
+        return (differ | (khs_load64(a + n - 8) ^ khs_load64(b + n - 8))) == 0;
 }
 
 #define KHS_ONES  0x0101010101010101ULL
