@@ -116,8 +116,11 @@ int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, size_t 
  * A daemon that ends is no change: what it said last holds, and its successor's changes are told,
  * whether it takes over the table or makes a new one (then up to a second later).
  *
- * Return: 0; -ETIMEDOUT nothing changed; -ENOENT not a name of a service; -EINVAL misuse. On
- * failure @token is left as it was.
+ * A signal handler that runs during the sleep ends it, whether or not it has SA_RESTART; one that runs just before
+ * it does not, so a program that is to end uses a timeout. No cancellation point.
+ *
+ * Return: 0; -ETIMEDOUT nothing changed; -EINTR a signal handler ran; -ENOENT not a name of a service; -EINVAL misuse.
+ * On failure @token is left as it was.
  */
 int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeout_ms);
 
