@@ -10,23 +10,22 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-event.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/timer.h"
 #include "base/util.h"
+#include "cluster.h"
 #include "config/follow/live.h"
 #include "daemon.h"
+#include "publish/directory.h"
 #include "publish/predecessor.h"
 #include "publish/publisher.h"
 #include "registry.h"
@@ -44,15 +43,15 @@ struct daemon {
         struct timer beat_timer;
         struct notify *notify;
         struct config_live *config;
-        int dir_fd, lock_fd;
+        struct directory *directory;
         struct publisher *publisher;
         struct source_dns *dns;
+        struct cluster *cluster;
         struct source *fixed; /* static addresses */
         struct registry *registry;
         uint64_t started_usec;
         bool ready;
-        size_t n_unserved_services, n_unserved_sections; /* as logged */
-        bool asked;                                      /* SIGHUP has come and is not answered yet */
+        bool asked; /* SIGHUP has come and is not answered yet */
 };
 
 /* ---- configuration ---- */
@@ -90,27 +89,6 @@ static struct source_dns_options daemon_dns_options(const struct config *config)
                 .transport = config->dns_transport == CONFIG_TRANSPORT_TCP ? DNS_TCP : DNS_UDP,
                 .query_rate = config->query_rate,
         };
-}
-
-/* What this version reads but can't do yet is logged; once, until it changes. */
-static void daemon_log_unserved(struct daemon *d, const struct config *config)
-{
-        size_t n_services = 0, n_sections = config->n_pods + config->n_namespaces;
-
-        for (size_t i = 0; i < config->n_services; i++)
-                n_services += config->services[i].source == KHS_SOURCE_KUBERNETES;
-        if (n_services > 0 && n_services != d->n_unserved_services)
-                log_message(LOG_WARNING,
-                            "source = kubernetes: this version lacks the Kubernetes source; DNS is asked instead (%zu "
-                            "services)",
-                            n_services);
-        if (n_sections > 0 && n_sections != d->n_unserved_sections)
-                log_message(LOG_WARNING,
-                            "[pods] and [namespace] sections need the Kubernetes source, which this version lacks "
-                            "(%zu sections)",
-                            n_sections);
-        d->n_unserved_services = n_services;
-        d->n_unserved_sections = n_sections;
 }
 
 static bool config_has_dns_services(const struct config *config)
@@ -158,11 +136,11 @@ static void daemon_on_beat(void *userdata)
 {
         struct daemon *d = userdata;
 
-        if (publisher_beat(d->publisher) == -ENOTDIR) {
-                log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
+        if (directory_check(d->directory) < 0) {
                 (void)sd_event_exit(d->event, EXIT_FAILURE);
                 return;
         }
+        publisher_beat(d->publisher);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
         daemon_update_status(d);
@@ -197,7 +175,6 @@ static void daemon_apply_config(struct daemon *d)
         int r;
 
         log_set_level(config->log_level);
-        daemon_log_unserved(d, config);
         r = publisher_set_params(d->publisher, &params);
         if (r < 0)
                 log_message(LOG_ERR, "the table's header stays as it was: %s", strerror(-r));
@@ -205,6 +182,7 @@ static void daemon_apply_config(struct daemon *d)
         if (r < 0)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
         (void)daemon_has_servers(d, config);
+        cluster_reconfigure(d->cluster, config);
         registry_apply(d->registry, config, NULL);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
                     config_live_n_errors(d->config));
@@ -282,30 +260,6 @@ static int daemon_add_signals(struct daemon *d)
         return r;
 }
 
-/* These are errors that people make, so each has a line of its own. */
-static int daemon_take_directory(struct daemon *d)
-{
-        bool made = mkdir(K8SHSVC_RUNDIR, 0755) == 0;
-
-        if (!made && errno != EEXIST) {
-                log_message(LOG_ERR, "%s can't be made: %s", K8SHSVC_RUNDIR, strerror(errno));
-                return -errno;
-        }
-        d->dir_fd = open(K8SHSVC_RUNDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (d->dir_fd >= 0 && made)
-                (void)fchmod(d->dir_fd, 0755); /* whatever the umask: every program must get in */
-        if (d->dir_fd < 0) {
-                log_message(LOG_ERR, "%s can't be opened: %s", K8SHSVC_RUNDIR, strerror(errno));
-                return -errno;
-        }
-        d->lock_fd = khs_writer_lock(d->dir_fd);
-        if (d->lock_fd == -EAGAIN)
-                log_message(LOG_ERR, "%s belongs to another k8shsvcd that is running", K8SHSVC_RUNDIR);
-        else if (d->lock_fd < 0)
-                log_message(LOG_ERR, "%s can't be written: %s", K8SHSVC_RUNDIR, strerror(-d->lock_fd));
-        return d->lock_fd < 0 ? d->lock_fd : 0;
-}
-
 static int daemon_start_sources(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
@@ -314,6 +268,8 @@ static int daemon_start_sources(struct daemon *d)
 
         if (r == 0)
                 r = source_static_new(&d->fixed);
+        if (r == 0)
+                r = cluster_new(&d->cluster, d->event, source_dns_source(d->dns), config);
         if (r < 0) {
                 log_message(LOG_ERR, "the sources can't be started: %s", strerror(-r));
                 return r;
@@ -329,10 +285,9 @@ static int daemon_start_table(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
         struct khs_table_params params = daemon_table_params(config);
-        /* Kubernetes falls back to DNS while it can't reach the API; in this version that is always. */
         struct source *const sources[] = {
-                [KHS_SOURCE_DNS] = source_dns_source(d->dns),
-                [KHS_SOURCE_KUBERNETES] = source_dns_source(d->dns),
+                [KHS_SOURCE_DNS] = cluster_source(d->cluster),
+                [KHS_SOURCE_KUBERNETES] = cluster_source(d->cluster),
                 [KHS_SOURCE_STATIC] = d->fixed,
         };
         struct predecessor *predecessor = NULL;
@@ -340,7 +295,8 @@ static int daemon_start_table(struct daemon *d)
 
         r = predecessor_open(&predecessor, K8SHSVC_RUNDIR, config->cluster_domain);
         if (r == 0)
-                r = publisher_new(&d->publisher, d->event, d->dir_fd, &params, predecessor_generation(predecessor) + 1);
+                r = publisher_new(&d->publisher, d->event, directory_fd(d->directory), &params,
+                                  predecessor_generation(predecessor) + 1);
         if (r == 0)
                 r = registry_new(&d->registry, d->publisher, sources);
         if (r == 0) {
@@ -377,8 +333,7 @@ static int daemon_start(struct daemon *d)
         int r;
 
         log_set_level(config_live_get(d->config)->log_level);
-        daemon_log_unserved(d, config_live_get(d->config));
-        r = daemon_take_directory(d);
+        r = directory_new(&d->directory, K8SHSVC_RUNDIR);
         notify_status(d->notify, "filling the table");
         if (r == 0)
                 r = daemon_start_sources(d);
@@ -427,37 +382,38 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
 static void daemon_deinit(struct daemon *d)
 {
         source_free(d->fixed);
-        source_free(source_dns_source(d->dns));
+        if (!d->cluster && d->dns)
+                source_free(source_dns_source(d->dns));
+        cluster_free(d->cluster);
         registry_free(d->registry);
         publisher_free(d->publisher);
         config_live_free(d->config);
         notify_free(d->notify);
         timer_deinit(&d->beat_timer);
         sd_event_unref(d->event);
-        if (d->lock_fd >= 0)
-                (void)close(d->lock_fd);
-        if (d->dir_fd >= 0)
-                (void)close(d->dir_fd);
+        directory_free(d->directory);
 }
 
 int daemon_run(const struct daemon_options *options)
 {
-        struct daemon d = { .dir_fd = -1, .lock_fd = -1 };
+        struct daemon d = { 0 };
         int status = daemon_run_loop(&d, options);
 
         daemon_deinit(&d);
         return status;
 }
 
-int daemon_check_config(const struct daemon_options *options)
+int daemon_check_config(const struct daemon_options *options, bool live)
 {
-        const struct config_live_options live = daemon_live_options(options);
+        const struct config_live_options live_options = daemon_live_options(options);
         struct config_live *config = NULL;
         bool clean;
         int r;
 
-        r = config_live_new(&config, NULL, &live, NULL, NULL);
+        r = config_live_new(&config, NULL, &live_options, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
+        if (r == 0 && live)
+                clean = cluster_check_access(config_live_get(config), stdout) == 0 && clean;
         config_live_free(config);
         if (r == -EINVAL)
                 return EXIT_USAGE;

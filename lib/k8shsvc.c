@@ -1,8 +1,12 @@
 /*
- * The C API, see k8shsvc.h: answer/lookup.h with public types around it.
+ * The C API: answer/lookup.h behind public types.
  *
- * A handle holds only the caller's search list, since the namespace depends on the table's cluster
- * domain, which is known at lookup time. Everything else is the process's (read/process.h, read/map.h).
+ * A handle holds nothing but the caller's search list: which namespace that means depends on the table's cluster
+ * domain, which is known only during a lookup. Everything else belongs to the process (read/process.h, read/map.h), so
+ * handles are cheap, and closing one leaves the map to the others.
+ *
+ * Ports are what getaddrinfo() lacks. Where all endpoints have the same one, it stands in the record; otherwise each
+ * endpoint's is looked up in the attributes, by name or by ordinal.
  */
 
 #include <errno.h>
@@ -104,7 +108,6 @@ struct ports {
         const struct khs_port *wanted;
         const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
         uint16_t number;
-        bool shared; /* endpoints that share an address are one result each */
         uint8_t set; /* the port set that was looked at last, and the port that was found there */
         uint16_t in_set;
 };
@@ -189,8 +192,10 @@ static int request_plan(struct khs_lookup *l, void *user)
 
         q->ports.attrs = NULL;
         q->ports.number = port_of_all(l, q->port);
-        if (ports_may_differ(l, q->port) && ports_open(l, q->port))
-                q->ports = (struct ports){ .wanted = q->port, .attrs = &l->attrs, .shared = khs_lookup_shared(l) };
+        if (ports_may_differ(l, q->port) && ports_open(l, q->port)) {
+                q->ports = (struct ports){ .wanted = q->port, .attrs = &l->attrs };
+                khs_lookup_shared(l);
+        }
         q->n = (size_t)l->v4.count + l->v6.count;
         return q->n <= q->n_max ? 0 : -ENOBUFS;
 }
@@ -200,10 +205,7 @@ KHS_INLINE void request_fill_family(const struct khs_lookup *l, struct ports *po
 {
         for (uint32_t i = 0; i < n; i++)
                 ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
-        if (ports->attrs && ports->shared)
-                khs_lookup_copy_endpoints(l, family, ret[0].addr, sizeof(*ret));
-        else
-                khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
+        khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
         for (uint32_t i = 0; ports->attrs && i < n; i++)
                 ret[i].port = port_of_endpoint(l, ports, family, i);
 }

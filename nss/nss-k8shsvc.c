@@ -1,17 +1,17 @@
 /*
- * The NSS module: glibc's hosts lookups answered from the shared table.
+ * The NSS module: answers glibc's hosts lookups from the shared table.
  *
- * Runs inside every process of the machine, on any thread, on small stacks, in setuid programs and
- * forked children. So: libc only, no allocation, lock, thread-local storage, environment, stdio,
- * signal or descriptor kept; errno and h_errno only through the pointers that glibc passes (in a
- * static program they are not ours); the status is always one that lets the next source of
- * nsswitch.conf answer, unless the name is known to have no address.
+ * It runs inside every process of the machine, on any thread, on small stacks, in setuid programs and forked
+ * children. So it uses libc only, no allocation, lock, thread-local storage, environment, stdio or signal, and
+ * keeps no descriptor. It sets errno and h_errno only through the pointers that glibc passes (in a static program
+ * the variables are not ours). Its status always lets the next source of nsswitch.conf answer, unless the name is
+ * known to have no address.
  *
- * What glibc makes of each combination of status, errno and h_errno is not written down anywhere;
- * the combinations here are those under which getaddrinfo() behaves alike for every family, from
- * glibc 2.28 on. NETDB_INTERNAL would end a lookup without asking the next source: only with
- * ERANGE, where glibc comes back with a larger buffer. Entry points: nss(5), glibc's <nss.h>,
- * nss/function.def. There is no getcanonname_r (CVE-2023-4806 needed one), but a 3_r.
+ * No document says what glibc makes of each combination of status, errno and h_errno. With the combinations
+ * used here getaddrinfo() treats all families alike, from glibc 2.28 on. NETDB_INTERNAL ends a lookup without asking
+ * the next source, so it goes only with ERANGE, upon which glibc comes back with a larger buffer. Entry points: nss(5),
+ * glibc's <nss.h>, nss/function.def. There is a 3_r, and deliberately no getcanonname_r (CVE-2023-4806 needed
+ * one).
  */
 
 #include <errno.h>
@@ -28,7 +28,7 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-/* Not all of these are declared by the <nss.h> of every glibc. */
+/* Not every glibc declares all of these in <nss.h>. */
 enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
                                               size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp);
 enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret, char *buffer,
@@ -54,7 +54,7 @@ struct request {
         };
 };
 
-/* The search list that glibc has parsed for this very call: no system call, and it follows resolv.conf. */
+/* The search list that glibc has parsed for this very call: it follows resolv.conf, and costs no system call. */
 static const char *const *nss_search_list(void)
 {
         const struct __res_state *state = __res_state();
@@ -209,7 +209,7 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hos
 
 /* ---- from addresses to names ---- */
 
-/* A buffer that is too small for all the rest still shows whether there is a name: without one it is left as it was. */
+/* If the buffer is too small for everything else, find out all the same whether there is a name at all. */
 static int nss_reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
 {
         struct nss_host plan;

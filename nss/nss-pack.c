@@ -1,10 +1,11 @@
 /*
- * Packing answers, see nss-pack.h.
+ * The layouts of answers, as glibc and its callers read them.
  *
- *     gethostbyname4_r:   pad | tuple, tuple, ...                        | canonical name
- *     the others:         pad | NULL (aliases) | pointers, NULL | addresses | canonical name
+ *     gethostbyname4_r:   padding | tuple, tuple, ...                        | canonical name
+ *     the others:         padding | NULL (aliases) | pointers, NULL | addresses | canonical name
  *
- * The name comes last, where a longer or shorter one moves nothing else.
+ * The name comes last, where its length moves nothing else. The same sums that decide whether there is room place the
+ * parts: a buffer that is one byte too small is not touched.
  */
 
 #include <errno.h>

@@ -1,4 +1,8 @@
-/* The daemon before, see publish/predecessor.h. */
+/*
+ * The previous daemon is dead, and its file does not change any more, but nothing in it is believed before it
+ * is checked: the reader checks every offset, a record is taken only if its CRC is right, and one that is
+ * damaged costs only its own service. What a record's attributes say is taken as far as it is in order.
+ */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +18,7 @@
 #include "table/boot-id.h"
 
 #define MAX_ROWS      (2 * KHS_MAX_ADDRS)
-#define MAX_PORTS     4096 /* in all port sets of a record; what is beyond is learned anew */
+#define MAX_PORTS     4096 /* in all port sets of a record; further ones are learned anew */
 #define MAX_PORT_SETS 255
 #define MAX_STRING    256 /* with the NUL */
 
@@ -37,7 +41,7 @@ struct predecessor {
         size_t n_strings;
 };
 
-static bool of_this_boot(const struct khs_view *view)
+static bool predecessor_is_of_this_boot(const struct khs_view *view)
 {
         uint32_t theirs[4];
         uint8_t boot_id[16];
@@ -46,12 +50,12 @@ static bool of_this_boot(const struct khs_view *view)
         return khs_boot_id(boot_id) && memcmp(boot_id, theirs, sizeof(boot_id)) == 0;
 }
 
-static bool is_zone(const struct khs_view *view, const char *zone)
+static bool predecessor_is_of_zone(const struct khs_view *view, const char *zone)
 {
         return strlen(zone) == view->n_zone && memcmp(view->zone, zone, view->n_zone) == 0;
 }
 
-static uint32_t highest_version(const struct khs_view *view)
+static uint32_t predecessor_highest_version(const struct khs_view *view)
 {
         struct khs_found found;
         uint32_t cursor = 0, version = 0;
@@ -75,18 +79,18 @@ int predecessor_open(struct predecessor **ret, const char *dir, const char *zone
         r = khs_table_open(dir, KHS_OPEN_MAP, NULL, &p->file);
         if (r < 0) {
                 if (r != -ENOENT)
-                        log_message(LOG_WARNING, "%s/" KHS_TABLE_NAME " can't be read back (%s); beginning anew", dir,
-                                    strerror(-r));
+                        log_message(LOG_WARNING, "%s/" KHS_TABLE_NAME " cannot be read back: %s; starting without it",
+                                    dir, strerror(-r));
                 free(p);
                 return 0;
         }
-        if (!of_this_boot(&p->file.view) || !is_zone(&p->file.view, zone)) {
-                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; beginning anew",
+        if (!predecessor_is_of_this_boot(&p->file.view) || !predecessor_is_of_zone(&p->file.view, zone)) {
+                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; starting without it",
                             dir);
                 predecessor_close(p);
                 return 0;
         }
-        p->version = highest_version(&p->file.view);
+        p->version = predecessor_highest_version(&p->file.view);
         *ret = p;
         return 0;
 }
@@ -110,7 +114,18 @@ uint32_t predecessor_version(const struct predecessor *p)
         return p ? p->version : 0;
 }
 
-static const char *load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
+bool predecessor_next(const struct predecessor *p, uint32_t *cursor, char ret[static 256])
+{
+        struct khs_found found;
+
+        while (p && khs_view_next(&p->file.view, cursor, &found, ret) == 0) {
+                if (!(found.record.key & KHS_REC_ALIAS))
+                        return true;
+        }
+        return false;
+}
+
+static const char *predecessor_load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
 {
         char *ret = p->strings + p->n_strings;
         size_t n = khs_attrs_string(&p->file.view, attrs, offset, ret);
@@ -119,8 +134,8 @@ static const char *load_string(struct predecessor *p, const struct khs_attrs_at 
         return n > 0 ? ret : NULL;
 }
 
-static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
-                       struct khs_row_endpoint *ret)
+static void predecessor_load_ports(struct predecessor *p, const struct khs_attrs_at *attrs,
+                                   const struct khs_attr_row *row, struct khs_row_endpoint *ret)
 {
         struct khs_attr_port port;
 
@@ -130,7 +145,7 @@ static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, 
 
                 while (p->n_ports < MAX_PORTS && khs_attrs_port_at(&p->file.view, attrs, row, n, &port)) {
                         p->ports[p->n_ports++] = (struct khs_row_port){
-                                .name = load_string(p, attrs, port.name),
+                                .name = predecessor_load_string(p, attrs, port.name),
                                 .number = port.number,
                                 .protocol = port.protocol,
                         };
@@ -144,7 +159,7 @@ static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, 
 }
 
 /* Whose address each shared row has. Return: false if they are not in order. */
-static bool load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
+static bool predecessor_load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
 {
         uint32_t n_addrs = khs_attrs_n_addresses(attrs);
 
@@ -158,12 +173,12 @@ static bool load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
         return true;
 }
 
-/* Host names and ports. Where a pod runs is not what a daemon that speaks DNS could say again. */
-static void load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
+/* Host names and ports. A daemon that speaks DNS could not confirm the nodes and zones of pods. */
+static void predecessor_load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
 {
         struct khs_attrs_at attrs;
 
-        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !load_shared(p, &attrs))
+        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !predecessor_load_shared(p, &attrs))
                 return;
         p->n_strings = 0;
         p->n_ports = 0;
@@ -173,19 +188,19 @@ static void load_endpoints(struct predecessor *p, const struct khs_found *found,
 
                 khs_attrs_row(&p->file.view, &attrs, i, &row);
                 p->endpoints[i] = (struct khs_row_endpoint){
-                        .host = load_string(p, &attrs, row.host),
+                        .host = predecessor_load_string(p, &attrs, row.host),
                         .flags = khs_attr_flags(&row),
                         .ordinal = khs_attr_ordinal(&row),
                 };
-                load_ports(p, &attrs, &row, &p->endpoints[i]);
+                predecessor_load_ports(p, &attrs, &row, &p->endpoints[i]);
         }
         ret->endpoints = p->endpoints;
         ret->n_shared = attrs.head.n_shared;
         ret->shared = p->shared;
 }
 
-/* A consistent copy of the key's record, or an error. Its daemon is dead: it does not change. */
-static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
+/* A consistent copy of the key's record. */
+static int predecessor_load_row(struct predecessor *p, const char *key, struct khs_row *ret)
 {
         const struct khs_view *view = &p->file.view;
         struct khs_found found;
@@ -214,7 +229,7 @@ static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
                 .status = found.record.status,
                 .ttl_s = found.record.ttl_s,
         };
-        load_endpoints(p, &found, ret);
+        predecessor_load_endpoints(p, &found, ret);
         return 0;
 }
 
@@ -225,11 +240,12 @@ int predecessor_seed(struct predecessor *p, struct service *service, uint64_t no
 
         if (!p)
                 return 0;
-        r = load_row(p, service->key, &row);
+        r = predecessor_load_row(p, service->key, &row);
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {
-                log_message(LOG_WARNING, "%s: damaged in the table of the daemon before; resolved anew", service->key);
+                log_message(LOG_WARNING, "%s is damaged in the previous daemon's table and is resolved anew",
+                            service->key);
                 return 0;
         }
         r = service_seed(service, &row, now);

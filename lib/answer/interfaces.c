@@ -1,5 +1,5 @@
 /*
- * Own interface addresses, see answer/interfaces.h.
+ * The own interface addresses, in two slots that are written in turn.
  *
  *     writer (under the lock)                      reader
  *     fence                release  ----.          known               acquire
@@ -8,13 +8,12 @@
  *                                     '----------> (the acquire of known)
  *                                                  known again         relaxed, must be the same
  *
- * A slot is written again no sooner than its successor is known: a reader who has read a word of the
- * second use sees, behind its fence, that `known` has moved. That takes 10 s and another dump while
- * it reads.
+ * A slot is rewritten only after its successor is known: a reader that has read a word of the rewritten slot sees,
+ * behind its fence, that `known` has advanced. For that, 10 s and another dump must pass while it reads.
  *
- * Who sets the time of the last try makes the dump, so that threads seldom meet at the lock. They do
- * when its owner never came back (a longjmp out of a signal handler, or 10 s without a time slice):
- * then nothing is known until it does.
+ * The thread that sets the time of the last attempt makes the dump, so that threads seldom meet at the lock. They
+ * do if its owner never returns (a longjmp out of a signal handler, or 10 s without a time slice): then nothing is
+ * known until it does.
  */
 
 #include <arpa/inet.h>
@@ -53,7 +52,7 @@ struct slot {
 static struct slot slots[2];
 
 /* Milliseconds modulo 2^32, never 0. */
-static KHS_NOINLINE uint32_t interfaces_clock_ms(void)
+static uint32_t interfaces_clock_ms(void)
 {
         struct timespec now = { 0 };
         uint32_t ms;
@@ -285,13 +284,13 @@ static void interfaces_learn(void)
 }
 
 /* Under the lock; what it needs of the stack is not on top of what taking the lock does. */
-static __attribute__((noinline, cold)) void interfaces_learn_and_unlock(void)
+static void interfaces_learn_and_unlock(void)
 {
         interfaces_learn();
         khs_process_unlock(&khs_process.interfaces_owner);
 }
 
-static __attribute__((noinline, cold)) void interfaces_refresh(uint32_t tried, uint32_t now)
+static void interfaces_refresh(uint32_t tried, uint32_t now)
 {
         int saved_errno = errno;
 

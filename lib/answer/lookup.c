@@ -123,7 +123,8 @@ static int lookup_pod(struct khs_lookup *l, size_t n_key)
         l->v6.n = l->n_pod - l->v4.n;
         if (!khs_found_valid(l->view, &l->found))
                 return -EAGAIN;
-        if (l->n_pod > 0)
+        l->of_rows = l->n_pod > 0;
+        if (l->of_rows)
                 return 0;
         /* What no pod can be called is not a name of ours. */
         return l->found.record.key & KHS_REC_HOSTS_COMPLETE && khs_name_valid(&l->name) ? -ENODATA : -ENOENT;
@@ -179,6 +180,7 @@ static inline int lookup_find(struct khs_lookup *l)
 
         do {
                 l->n_pod = 0;
+                l->of_rows = false;
                 if (l->n_tries++ >= MAX_TRIES)
                         return -EBUSY;
                 if (l->name.n_labels == 2 && (l->name.in_cluster || !lookup_may_have_namespace(l))) {
@@ -273,28 +275,27 @@ uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
         return place + (six ? record->n4 : 0);
 }
 
-bool khs_lookup_shared(struct khs_lookup *l)
+void khs_lookup_shared(struct khs_lookup *l)
 {
         uint32_t n = l->n_pod > 0 ? 0 : l->attrs.head.n_shared, n4;
 
         if (n == 0)
-                return false;
+                return;
         n4 = khs_attrs_shared_before(l->view, &l->attrs, l->found.record.n4);
+        l->of_rows = true;
         l->v4.n += n4;
         l->v6.n += n - n4;
         l->v4.count = l->v4.count > 0 ? l->v4.n : 0;
         l->v6.count = l->v6.count > 0 ? l->v6.n : 0;
-        return true;
 }
 
 /* Which address of the family is the i-th from the first; KHS_NO_ROW: the record changes meanwhile. */
 static uint32_t lookup_address_at(const struct khs_lookup *l, bool six, uint32_t i)
 {
-        uint32_t place = lookup_place(six ? &l->v6 : &l->v4, i);
+        uint32_t at = l->of_rows ? lookup_address_of(l, six, khs_lookup_row(l, six ? AF_INET6 : AF_INET, i))
+                                 : lookup_place(six ? &l->v6 : &l->v4, i);
 
-        if (l->n_pod > 0)
-                place = lookup_address_of(l, six, lookup_pod_row(l, six, place));
-        return place < (six ? l->found.record.n6 : l->found.record.n4) ? place : KHS_NO_ROW;
+        return at < (six ? l->found.record.n6 : l->found.record.n4) ? at : KHS_NO_ROW;
 }
 
 /* That address: one word, or four. */
@@ -303,7 +304,7 @@ static void lookup_copy_one(const struct khs_lookup *l, int family, uint32_t i, 
         bool six = family == AF_INET6;
         uint32_t place = lookup_address_at(l, six, i);
 
-        if (place == KHS_NO_ROW) /* khs_lookup_done() will say so, too */
+        if (place == KHS_NO_ROW) /* which will be found out, too */
                 memset(ret, 0, 16);
         else if (!six)
                 khs_view_copy(l->view, l->found.v4_word + place, ret, 1);
@@ -324,32 +325,22 @@ void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret
         }
 }
 
-void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride)
-{
-        bool six = family == AF_INET6;
-        uint32_t n = six ? l->found.record.n6 : l->found.record.n4, count = six ? l->v6.count : l->v4.count;
-        char *out = ret;
-
-        for (uint32_t i = 0; i < count; i++, out += stride) {
-                /* Loaded once more, and so checked once more; of no row there is no address. */
-                uint32_t address = lookup_address_of(l, six, khs_lookup_row(l, family, i));
-
-                if (address < n)
-                        khs_found_copy(l->view, &l->found, family, address, 1, out, stride);
-                else
-                        memset(out, 0, six ? 16 : 4);
-        }
-}
-
 /* ---- the choice ---- */
 
-/* Of the i-th address from the first. */
-static uint32_t lookup_score(const struct khs_lookup *l, const struct khs_interfaces *look, int family, uint32_t i)
+/* Addresses of one family, as scored by what is known of the own ones. */
+struct scored {
+        const struct khs_lookup *l;
+        const struct khs_interfaces *look;
+        int family;
+};
+
+static uint32_t lookup_score(uint32_t i, void *user)
 {
+        const struct scored *scored = user;
         uint32_t address[4];
 
-        lookup_copy_one(l, family, i, address);
-        return khs_interfaces_score(look, family, address);
+        lookup_copy_one(scored->l, scored->family, i, address);
+        return khs_interfaces_score(scored->look, scored->family, address);
 }
 
 /* The address that the host sticks to, if it has one of its own. */
@@ -378,36 +369,23 @@ static void lookup_stick(struct khs_lookup *l, const struct khs_interfaces *look
         run->first = first;
 }
 
-static void lookup_choose_first(struct khs_lookup *l, const struct khs_interfaces *look, int family)
+static void lookup_choose_of_family(struct khs_lookup *l, const struct khs_interfaces *look, int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        struct scored scored = { l, look, family };
 
         run->kept = 0;
-        run->first = run->count > 0 ? khs_order_first(l->policy, l->position, run->n) : 0;
-        if (run->count > 0 && khs_policy_order(l->policy) == KHS_ORDER_STICKY && look->known)
-                lookup_stick(l, look, family);
-}
-
-/* What goes with the first one; where nothing is known of the own addresses, nothing. */
-static void lookup_keep_others(struct khs_lookup *l, const struct khs_interfaces *look, int family)
-{
-        struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
-        struct khs_keep keep;
-        uint32_t i = 0;
-
-        if (run->count == 0 || !khs_order_keeps(l->policy))
+        run->first = 0;
+        if (run->count == 0)
                 return;
-        if (!look->known)
+        run->first = khs_order_first(l->policy, l->position, run->n);
+        if (khs_policy_order(l->policy) == KHS_ORDER_STICKY && look->known)
+                lookup_stick(l, look, family);
+        if (!khs_order_keeps(l->policy))
+                return;
+        if (!look->known) /* then nothing goes with the first */
                 run->count = 1;
-        do {
-                uint32_t s = run->count > 1 || i > 0 ? lookup_score(l, look, family, i) : 0;
-
-                if (i == 0)
-                        khs_order_keep_first(&keep, run, s);
-                else
-                        khs_order_keep(&keep, run, s);
-                i = keep.i;
-        } while (khs_order_wants(&keep, run));
+        khs_order_keep(run, lookup_score, &scored);
 }
 
 static bool lookup_has_choice(const struct khs_lookup *l)
@@ -425,10 +403,8 @@ static void lookup_choose_by_interfaces(struct khs_lookup *l)
                 (void)khs_interfaces_look(&look);
         }
         for (;;) {
-                lookup_choose_first(l, &look, AF_INET);
-                lookup_choose_first(l, &look, AF_INET6);
-                lookup_keep_others(l, &look, AF_INET);
-                lookup_keep_others(l, &look, AF_INET6);
+                lookup_choose_of_family(l, &look, AF_INET);
+                lookup_choose_of_family(l, &look, AF_INET6);
                 if (!look.known || khs_interfaces_valid(&look))
                         return;
                 look.known = 0; /* what was known has changed meanwhile */

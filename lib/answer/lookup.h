@@ -43,6 +43,7 @@ struct khs_lookup {
         uint32_t now_ds;
         uint8_t n_tries;
         bool turned;
+        bool of_rows;   /* the choice is among rows: of a pod, or after khs_lookup_shared() */
         uint8_t key_at; /* the record's key is name.text[key_at .. key_at + found.n_key] */
         uint32_t position;
         uint32_t policy; /* the record's, or `all` */
@@ -100,18 +101,15 @@ static inline int khs_lookup_begin(struct khs_lookup *l, const struct khs_query 
  */
 int khs_lookup_find(struct khs_lookup *l);
 
-/* Those that do not lie one behind the other: some that were kept, and a pod's. */
+/* Those that are not consecutive: some that were kept, a pod's, and those of endpoints. */
 void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride);
-
-/* The chosen addresses after khs_lookup_shared(): one that several endpoints share, once for each. */
-void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride);
 
 /* Copies the chosen addresses of one family, 4 or 16 bytes each, one every @stride bytes. */
 KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
 
-        if (l->n_pod > 0 || run->kept)
+        if (l->of_rows || run->kept)
                 khs_lookup_copy_scattered(l, family, ret, stride);
         else
                 khs_found_copy(l->view, &l->found, family, run->first, run->count, ret, stride);
@@ -121,12 +119,10 @@ KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *re
  * khs_lookup_shared() - in plan(): make a choice among endpoints instead of addresses
  *
  * For callers with @all who tell apart endpoints that share an address, which is by their ports; with l->attrs open.
- * Those of a pod's name are endpoints anyhow. Where addresses are shared, counts become larger, and only
- * khs_lookup_copy_endpoints() copies what then is chosen. `sticky` chooses among addresses all the same.
- *
- * Return: whether any address is shared.
+ * Those of a pod's name are endpoints anyhow. Where addresses are shared, counts become larger, and an address is
+ * copied once for each of its endpoints. `sticky` chooses among addresses all the same.
  */
-bool khs_lookup_shared(struct khs_lookup *l);
+void khs_lookup_shared(struct khs_lookup *l);
 
 /* The row of the i-th address or endpoint from the first of the run, cyclically (read/attrs.h); KHS_NO_ROW: the
  * record changes meanwhile. */

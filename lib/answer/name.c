@@ -25,54 +25,50 @@
 #define N_LOCAL (sizeof(LOCAL) - 1)
 
 #define N_BYTES 16U
+#define N_DOTS  ((KHS_NAME_MAX + N_BYTES - 1) / N_BYTES) /* sixteen bytes each */
 
+/* By pointers only: how functions pass vectors depends on whether the machine has them. */
 typedef int8_t bytes __attribute__((vector_size(N_BYTES)));
 
 /* The result of comparing bytes as one bit each, the first byte's lowest. */
-static inline uint16_t name_bits(bytes compared)
+static inline uint16_t name_bits(const bytes *compared)
 {
 #ifdef __SSE2__
         typedef char chars __attribute__((vector_size(N_BYTES)));
 
-        return (uint16_t)__builtin_ia32_pmovmskb128((chars)compared);
+        return (uint16_t)__builtin_ia32_pmovmskb128((chars)*compared);
 #else
         uint64_t words[2];
 
-        memcpy(words, &compared, sizeof(words));
+        memcpy(words, compared, sizeof(words));
         for (int i = 0; i < 2; i++)
                 words[i] = (words[i] & KHS_ONES) * 0x0102040810204080ULL >> 56;
         return (uint16_t)(words[0] | words[1] << 8);
 #endif
 }
 
-/* Which bytes are low..high: moved to where high is the greatest that a byte can be. */
-static inline bytes name_in_range(bytes given, int8_t low, int8_t high)
+/* Sixteen bytes in lower case. Return: where their dots are. */
+static inline uint16_t name_fold_bytes(const bytes *given, char *ret)
 {
         typedef uint8_t moved __attribute__((vector_size(N_BYTES)));
 
-        return (bytes)((moved)given + (uint8_t)(INT8_MAX - high)) > (int8_t)(INT8_MAX - high + low - 1);
-}
-
-/* The dots of a name, sixteen bytes a number. */
-#define N_DOTS ((KHS_NAME_MAX + N_BYTES - 1) / N_BYTES)
-
-/* Sixteen bytes in lower case. Return: where their dots are. */
-static inline uint16_t name_fold_bytes(bytes given, char *ret)
-{
-        bytes lower = given | (name_in_range(given, 'A', 'Z') & 0x20);
+        /* Moved to where Z is the greatest number that a byte can be, capitals are those above the one before A. */
+        bytes capitals = (bytes)((moved)*given + (INT8_MAX - 'Z')) > INT8_MAX - 'Z' + 'A' - 1;
+        bytes lower = *given | (capitals & 0x20), dots = *given == '.';
 
         memcpy(ret, &lower, sizeof(lower));
-        return name_bits(given == '.');
+        return name_bits(&dots);
 }
 
 /* A name of less than sixteen bytes, of which nothing behind it is read. */
-static inline bytes name_load_short(const char *text, size_t n)
+static inline void name_load_short(bytes *ret, const char *text, size_t n)
 {
         typedef uint64_t words __attribute__((vector_size(N_BYTES)));
 
         if (n < 8)
-                return (bytes)(words){ khs_load_tail(text, n), 0 };
-        return (bytes)(words){ khs_load64(text), khs_load_tail(text + 8, n - 8) };
+                *ret = (bytes)(words){ khs_load_tail(text, n), 0 };
+        else
+                *ret = (bytes)(words){ khs_load64(text), khs_load_tail(text + 8, n - 8) };
 }
 
 /*
@@ -86,16 +82,17 @@ KHS_INLINE void name_fold(char ret[static 256], const char *text, size_t n, uint
         bytes given;
 
         if (n < N_BYTES) {
-                ret_dots[0] = name_fold_bytes(name_load_short(text, n), ret);
+                name_load_short(&given, text, n);
+                ret_dots[0] = name_fold_bytes(&given, ret);
                 return;
         }
         if (rest > 0) {
                 memcpy(&given, text + n - N_BYTES, N_BYTES);
-                ret_dots[n / N_BYTES] = (uint16_t)(name_fold_bytes(given, ret + n - N_BYTES) >> (N_BYTES - rest));
+                ret_dots[n / N_BYTES] = (uint16_t)(name_fold_bytes(&given, ret + n - N_BYTES) >> (N_BYTES - rest));
         }
         for (size_t at = 0; at + N_BYTES <= n; at += N_BYTES) {
                 memcpy(&given, text + at, N_BYTES);
-                *ret_dots++ = name_fold_bytes(given, ret + at);
+                *ret_dots++ = name_fold_bytes(&given, ret + at);
         }
 }
 

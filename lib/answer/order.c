@@ -1,4 +1,9 @@
-/* Answer policy, see answer/order.h. */
+/*
+ * Which address comes first, as arithmetic.
+ *
+ * A position in 0..2^32-1 becomes an index by multiplication instead of by a remainder, so that neighbouring positions
+ * stay neighbours and every index gets an equal share.
+ */
 
 #include <sys/socket.h>
 
@@ -22,7 +27,21 @@ uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n)
         return (uint32_t)((uint64_t)position * n >> 32);
 }
 
-/* SplitMix64's finaliser (public domain, Vigna): every input bit reaches every output bit. */
+void khs_order_keep(struct khs_run *run, uint32_t (*score)(uint32_t i, void *user), void *user)
+{
+        uint32_t wanted = run->count, first = wanted > 1 ? score(0, user) : 0;
+
+        run->kept = 1;
+        run->count = 1;
+        for (uint32_t i = 1; run->count < wanted && i < run->n && i < KHS_CANDIDATES; i++) {
+                if (score(i, user) <= first) {
+                        run->kept |= 1ULL << i;
+                        run->count++;
+                }
+        }
+}
+
+/* SplitMix64's finaliser (public domain, Vigna): each input bit affects each output bit. */
 static uint64_t order_mix(uint64_t x)
 {
         x ^= x >> 30;

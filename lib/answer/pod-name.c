@@ -1,4 +1,14 @@
-/* Names of addresses, see answer/pod-name.h. */
+/*
+ * Names of addresses.
+ *
+ *     address -> service (reverse index) -> row -> host name, or the address with dashes
+ *
+ *     web-0 . web.default .svc. cluster.local
+ *     10-244-0-11 . user-svc.default .svc. cluster.local
+ *
+ * A name is composed where the caller wants it, since a stack may be small: glibc's buffers are large enough at the
+ * first or second attempt.
+ */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -18,7 +28,7 @@
 
 /* ---- addresses with dashes: "10-244-0-11", "fd00--1", "fd00--0" ---- */
 
-/* Decimal or hexadecimal, without leading zeros. The text's new end. */
+/* Decimal or hexadecimal, without leading zeros. Return: the new end of the text. */
 static char *pod_name_write_number(char *at, unsigned int number, unsigned int base)
 {
         if (number >= base)
@@ -37,7 +47,7 @@ static char *pod_name_write_v4(char *at, const uint8_t *address)
         return at;
 }
 
-/* Where the zeros are that RFC 5952 shortens: the first longest run of two or more parts. */
+/* The zeros that RFC 5952 shortens: the first of the longest runs of two or more parts. */
 static int pod_name_find_zeros(const unsigned int *parts, int *ret_n)
 {
         int best = -1, n = 0;
@@ -73,14 +83,14 @@ static char *pod_name_write_v6(char *at, const uint8_t *address)
                         *at++ = '-';
                 at = pod_name_write_number(at, parts[i], 16);
         }
-        if (at[-1] == '-') /* no label ends so: CoreDNS, endpointHostname() */
+        if (at[-1] == '-') /* no label may end so; as CoreDNS, endpointHostname() */
                 *at++ = '0';
         return at;
 }
 
 /* ---- the name ---- */
 
-/* Which of the record's addresses it is, counted as rows are; n4 + n6 when it is gone meanwhile. */
+/* The row of an address; n4 + n6 if it is gone meanwhile. */
 static uint32_t pod_name_row(const struct khs_view *view, const struct khs_found *found, int family,
                              const uint8_t *address)
 {
@@ -96,7 +106,7 @@ static uint32_t pod_name_row(const struct khs_view *view, const struct khs_found
         return found->record.n4 + found->record.n6;
 }
 
-/* The pod's host name, if one is known; its length, and if longer than n_max without it. */
+/* Writes the pod's host name unless it is longer than n_max. Return: its length; 0: it is not known. */
 static size_t pod_name_known_host(const struct khs_view *view, const struct khs_found *found, uint32_t i, char *ret,
                                   size_t n_max)
 {
@@ -109,7 +119,7 @@ static size_t pod_name_known_host(const struct khs_view *view, const struct khs_
         return khs_attrs_text(view, &attrs, row.host, ret, n_max);
 }
 
-/* The first label of the name; as above. */
+/* Writes the first label unless it is longer than n_max. Return: its length. */
 static size_t pod_name_write_host(const struct khs_view *view, const struct khs_found *found, int family,
                                   const uint8_t *address, char *ret, size_t n_max)
 {
@@ -125,7 +135,7 @@ static size_t pod_name_write_host(const struct khs_view *view, const struct khs_
         return n;
 }
 
-/* Return: the size of the name with its NUL; when that is more than n_max, nothing is written. */
+/* Writes the name unless it is larger than n_max. Return: its size with the NUL. */
 static size_t pod_name_write(const struct khs_view *view, const struct khs_found *found, int family,
                              const uint8_t *address, char *ret, size_t n_max)
 {

@@ -1,6 +1,6 @@
 /*
- * Scores of addresses, see answer/score.h. What glibc does was read in rfc3484_sort() and check_pf.c, from
- * 2.26 to 2.43, and is compared with what it really does by tests/integration/test-order.py.
+ * Scores, after rfc3484_sort() and check_pf.c of glibc 2.26 to 2.43. tests/integration/test-order.py compares them
+ * with what glibc really does, in each kind of network.
  */
 
 #include <endian.h>

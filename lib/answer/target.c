@@ -1,8 +1,10 @@
 /*
- * Targets and ports, see answer/target.h.
+ * Targets and ports.
  *
- * A name never holds a colon or a slash, so both ends are found without knowing anything about
- * names: the scheme and authority by the first slashes, the port by the last colon.
+ *     kubernetes://default/user-svc:grpc       [scheme://[namespace]/] name [:port]
+ *
+ * No name contains a colon or a slash, so a target can be split without knowing anything about names: the slashes
+ * delimit the scheme and the namespace, the colon the port.
  */
 
 #include <errno.h>
@@ -58,7 +60,7 @@ static int target_parse_port_name(const char *text, size_t n_text, struct khs_po
                 letters = letters || !target_is_digit(c);
                 port.name[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
         }
-        /* "53/udp" is a number to whoever writes it, and no SRV record has such a name (RFC 6335, 5.1). */
+        /* "53/udp" is meant as a number, and no SRV record has such a name (RFC 6335, 5.1). */
         if (!letters)
                 return -EINVAL;
         *ret = port;

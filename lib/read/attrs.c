@@ -1,4 +1,12 @@
-/* Attributes as readers see them, see read/attrs.h and table/format.h. */
+/*
+ * Attributes as readers see them: parts that follow each other in the record's block (table/format.h).
+ *
+ *     head | rows, shared rows | by_host, addresses of shared rows | nodes | zones | port_sets | ports | strings
+ *
+ * The head is copied and checked when the attributes are opened: the parts are in order, inside the block, and large
+ * enough for the rows. After that a number out of the table is only compared with the size of the part that it
+ * indexes; what it leads to may be nonsense, but lies inside the block.
+ */
 
 #include <errno.h>
 #include <string.h>
@@ -8,9 +16,9 @@
 #define ATTRS_WORDS (sizeof(struct khs_attrs) / 4)
 #define ROW_WORDS   (sizeof(struct khs_attr_row) / 4)
 #define PORT_WORDS  (sizeof(struct khs_attr_port) / 4)
-#define MAX_PORTS   128U /* of one endpoint that are looked at; an EndpointSlice and a configuration have 100 */
+#define MAX_PORTS   128U /* of one endpoint; an EndpointSlice and a configuration have at most 100 */
 
-/* Whether the parts lie in their order in the block, with room for what addresses and shared rows ask for. */
+/* Whether the parts are in order and inside the block, with room for every row. */
 static bool attrs_head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)
 {
         return head->rows >= ATTRS_WORDS && head->rows <= head->by_host && head->by_host <= head->nodes &&
@@ -42,15 +50,16 @@ void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs
         khs_view_copy(view, attrs->word + attrs->head.rows + i * (uint32_t)ROW_WORDS, &ret->host, ROW_WORDS);
 }
 
-/* The word that holds a byte of the string pool, which the caller has checked to be there, that byte lowest. */
-KHS_INLINE uint32_t attrs_word_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset)
+/* The word of the string pool that holds a byte, shifted so that it is the lowest; the caller has checked that it is
+ * there. */
+static inline uint32_t attrs_word_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset)
 {
         return khs_view_load(view, attrs->word + attrs->head.strings + offset / 4) >> 8 * (offset % 4);
 }
 
-/* Where a string begins and how long it is; 0: none. */
-KHS_INLINE uint32_t attrs_string_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
-                                    uint32_t *ret_offset)
+/* Where a string begins. Return: its length; 0: none. */
+static inline uint32_t attrs_string_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
+                                       uint32_t *ret_offset)
 {
         uint32_t n_bytes = (attrs->head.end - attrs->head.strings) * 4, n;
 
@@ -83,7 +92,7 @@ size_t khs_attrs_string(const struct khs_view *view, const struct khs_attrs_at *
         return n;
 }
 
-/* A string offset out of a list of them, by its number from 1; 0: none. */
+/* One of a list of string offsets, by its number from 1; 0: none. */
 static uint32_t attrs_numbered(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t list,
                                uint32_t end, uint32_t number)
 {
@@ -105,15 +114,15 @@ size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *at
 }
 
 /* One of the numbers in the part by_host, @place < n_rows + n_shared; n_rows where it is not one of the first @n. */
-KHS_INLINE uint32_t attrs_number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place,
-                                    uint32_t n)
+static inline uint32_t attrs_number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place,
+                                       uint32_t n)
 {
         uint32_t number = khs_view_load(view, attrs->word + attrs->head.by_host + place / 2) >> place % 2 * 16 & 0xffff;
 
         return number < n ? number : attrs->n_rows;
 }
 
-KHS_INLINE uint32_t attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
+static inline uint32_t attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
 {
         return place < attrs->n_rows ? attrs_number_at(view, attrs, place, attrs->n_rows) : attrs->n_rows;
 }
@@ -161,7 +170,7 @@ static int attrs_compare(const struct khs_view *view, const struct khs_attrs_at 
         return (n > n_text) - (n < n_text);
 }
 
-/* The host name at one place compared with ours; places without a row come last. */
+/* Compares the host name at one place with ours. Places without a row come last. */
 static int attrs_compare_place(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place,
                                const char *host, size_t n_host)
 {
@@ -174,7 +183,7 @@ static int attrs_compare_place(const struct khs_view *view, const struct khs_att
                              n_host);
 }
 
-/* The first place whose host name is not before ours (`limit` 0), or behind it (1). */
+/* The first place whose host name does not sort before ours (`limit` 0), or sorts behind it (1). */
 static uint32_t attrs_bound(const struct khs_view *view, const struct khs_attrs_at *attrs, const char *host,
                             size_t n_host, int limit)
 {

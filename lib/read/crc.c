@@ -1,7 +1,7 @@
 /*
- * CRCs of records, see read/crc.h. Four bytes at a time (Kounavis and Berry, "A Systematic Approach
- * to Building High Performance Software-based CRC Generators", 2005): a daemon that adopts a table
- * sums all of it. The tables cost 4 KiB where they are used, which is nowhere in the module.
+ * CRCs of records, four bytes at a time (Kounavis and Berry, "A Systematic Approach to Building High Performance
+ * Software-based CRC Generators", 2005), since a daemon that adopts a table sums all of it. The tables take 4 KiB
+ * where they are used, which is nowhere in the module.
  */
 
 #include <errno.h>

@@ -1,15 +1,15 @@
 /*
- * Maps of the table, see read/map.h.
+ * The maps of a process, and which of them is current.
  *
- *     enter                                 remap (one at a time; a busy lock is not waited for)
- *       c = current          seq_cst          fill a descriptor that nobody uses
+ *     enter                                 renew (one thread at a time; nobody waits for the lock)
+ *       c = current          seq_cst          fill a free descriptor
  *       pins of c += 1       seq_cst          current = it            seq_cst
- *       current == c ?       seq_cst          for each other map: pins == 0 ?  seq_cst   unmap
+ *       current == c ?       seq_cst          each other map: pins == 0 ?  seq_cst   unmap it
  *
- * Either the reader sees the new current and lets go, or the remapper sees the pin: both could
- * miss each other under anything weaker than sequential consistency (store, then load of another
- * word, on both sides). A descriptor that is used again while a slow reader holds an old index is
- * no danger: the reader looks again, and finds it current or not.
+ * Either the reader sees the new current map and lets go, or the other thread sees the pin. Under any weaker order
+ * than sequential consistency they could miss each other: each stores, then loads what the other stores. Reusing a
+ * descriptor while a slow reader holds an old index is harmless: the reader looks again, and finds it current
+ * or not.
  */
 
 #include <errno.h>
@@ -20,36 +20,36 @@
 #include "table/atomic.h"
 #include "table/clock.h"
 
-#define N_TRIES   3   /* to pin the current map while others replace it */
-#define TRY_DS    10  /* a newer file is looked for once a second */
+#define N_TRIES   3   /* attempts to pin the current map while other threads replace it */
+#define TRY_DS    10  /* look for a newer file once a second */
 #define N_ALIVE   3   /* maps at a time: the current one and two that slow lookups still hold */
-#define LEAKED_DS 100 /* a pin on a retired map for so long is one that a longjmp() left behind */
+#define LEAKED_DS 100 /* a longjmp() left the pin behind that a retired map has had for so long */
 
 #define HEADER_WORD(field) ((uint32_t)(offsetof(struct khs_table_header, field) / 4))
 
 struct map {
         struct khs_table_file file;
         uint32_t mapped;     /* under the remap lock, as is the next */
-        uint32_t retired_ds; /* CLOCK_BOOTTIME at which another one became current */
+        uint32_t retired_ds; /* CLOCK_BOOTTIME when another one became current */
 };
 
 static KHS_WARM struct map maps[KHS_N_MAPS];
 static KHS_WARM uint32_t current;     /* 1 + index; 0: none */
 static KHS_WARM uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
-static KHS_WARM uint32_t newest_read; /* generation of the newest file that a lookup has read by itself */
-static KHS_WARM uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold too many maps */
+static KHS_WARM uint32_t newest_read; /* generation of the newest file that a lookup read by itself */
+static KHS_WARM uint32_t cannot_map;  /* at the last attempt mmap() failed, or lookups in flight held too many maps */
 
-/* ---- is anybody there ---- */
+/* ---- is the daemon alive ---- */
 
-/* Age in [-1 s, limit]; a beat from the future is no sign of life. */
+/* Whether an age is in [-1 s, limit]; a beat from the future is no sign of life. */
 static bool map_age_ok(int32_t age_ds, uint32_t limit_ds)
 {
         return age_ds >= -KHS_BEAT_DS && (age_ds < 0 || (uint32_t)age_ds <= limit_ds);
 }
 
 /*
- * Whether it has beaten in the last 10 s, by the coarse clock, which costs a fifth of the others and is
- * right to 4 ms: the answer of nearly every lookup.
+ * Whether the last beat is at most 10 s old by the coarse clock, which costs a fifth of the others and is exact to
+ * 4 ms. For nearly every lookup that is all.
  */
 static inline bool map_beats(uint32_t beat_boot, uint32_t beat_real, uint32_t *ret_now_ds)
 {
@@ -59,7 +59,7 @@ static inline bool map_beats(uint32_t beat_boot, uint32_t beat_real, uint32_t *r
         return map_age_ok(age, KHS_SILENT_DS);
 }
 
-__attribute__((cold)) enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds)
+enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds)
 {
         uint32_t beat_boot, beat_real;
         uint32_t orphan_max;
@@ -94,13 +94,13 @@ static bool map_is_unused(uint32_t i)
         return true;
 }
 
-/* Threads' stacks lie megabytes apart: the address of a local tells them apart, without thread-local storage. */
+/* Stacks lie megabytes apart, so the address of a local tells threads apart without thread-local storage. */
 static inline uint32_t map_pin_line(const struct khs_pin *pin)
 {
         return (uint32_t)((uintptr_t)pin >> 12) * 0x9E3779B9U >> 28;
 }
 
-/* Whether a lookup of this process has read a newer file by itself: this one would go back in time. */
+/* Whether a lookup of this process has read a newer file by itself: with this one, time would run backwards. */
 static inline bool map_is_outdated(uint32_t generation)
 {
         return (int32_t)(generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
@@ -119,7 +119,7 @@ static void map_unmap_retired(void)
         }
 }
 
-/* Maps, but for those whose lookups will never end. */
+/* Counts maps, except those that a longjmp() leaked. */
 static uint32_t map_count_alive(void)
 {
         uint32_t c = __atomic_load_n(&current, __ATOMIC_RELAXED), now_ds = khs_clock_ds(CLOCK_BOOTTIME), n = 0;
@@ -129,7 +129,7 @@ static uint32_t map_count_alive(void)
         return n;
 }
 
-/* A descriptor without a map, or NULL: lookups in flight hold as many maps as there may be. */
+/* A descriptor without a map; NULL: lookups in flight hold as many maps as there may be. */
 static struct map *map_find_free(void)
 {
         if (map_count_alive() >= N_ALIVE)
@@ -159,7 +159,7 @@ static void map_renew_locked(void)
         if (r < 0)
                 return;
         map->mapped = 1;
-        /* What was read before this file was opened is no newer, whatever its number: a daemon may begin anew. */
+        /* Whatever its number, what was read before this file was opened is older: a daemon may start anew. */
         if (map_is_outdated(khs_view_generation(&map->file.view)))
                 (void)__atomic_compare_exchange_n(&newest_read, &newest, khs_view_generation(&map->file.view), false,
                                                   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
@@ -169,7 +169,7 @@ static void map_renew_locked(void)
         map_unmap_retired();
 }
 
-/* Whether a second has passed since this process last looked for a newer file. */
+/* Whether this process last looked for a newer file a second ago or more. */
 static bool map_try_is_due(uint32_t *ret_now)
 {
         uint32_t last = __atomic_load_n(&last_try_ds, __ATOMIC_ACQUIRE);
@@ -179,8 +179,8 @@ static bool map_try_is_due(uint32_t *ret_now)
 }
 
 /*
- * last_try_ds moves only when the try is over: whoever finds it too early for another try also
- * finds what the last one has mapped.
+ * last_try_ds advances only at the end of an attempt: a thread for which it is too early for another one also
+ * finds what the last one mapped.
  */
 static void map_renew(void)
 {
@@ -217,13 +217,13 @@ static inline bool map_pin_current(struct khs_pin *pin)
         return false;
 }
 
-/* What the current map is good for; pinned by those who may use it. */
+/* What the current map is good for. It stays pinned if it may be used. */
 enum usable {
         MAP_GOOD,
-        MAP_SUPERSEDED, /* there is a newer file, but what this one says still holds */
+        MAP_SUPERSEDED, /* there is a newer file; what this one says still holds */
         MAP_OUTDATED,
         MAP_DEAD,
-        MAP_NONE, /* or others replaced it under each try to pin it */
+        MAP_NONE, /* none, or other threads replaced it during each attempt to pin it */
 };
 
 static enum usable map_pin_usable(struct khs_pin *pin)
@@ -259,7 +259,7 @@ static int map_enter_own(struct khs_pin *pin)
         return map_pin_usable(pin) <= MAP_SUPERSEDED ? 0 : -ENOTCONN;
 }
 
-/* How this process reads; found out once. */
+/* How this process reads. Determined once. */
 enum { READS_UNKNOWN, READS_MAP, READS_FILE };
 
 static uint32_t map_how_to_read(void)
@@ -275,8 +275,8 @@ static uint32_t map_how_to_read(void)
         return h;
 }
 
-/* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
-static __attribute__((noinline, cold)) int map_enter_slow(struct khs_pin *pin)
+/* No map, a silent daemon or a replaced file: look for a newer one, then use what there is. */
+static int map_enter_slow(struct khs_pin *pin)
 {
         bool cannot, busy;
 
@@ -284,8 +284,8 @@ static __attribute__((noinline, cold)) int map_enter_slow(struct khs_pin *pin)
                 return map_enter_own(pin);
         map_renew();
         /*
-         * Nothing can be mapped; or another thread is at it, or was when it left by longjmp() for good.
-         * Then a living table may be there all the same, and the file itself answers.
+         * Nothing can be mapped, or another thread holds the lock, perhaps for good because it left by longjmp().
+         * There may be a living table all the same, so the file itself answers.
          */
         cannot = __atomic_load_n(&cannot_map, __ATOMIC_RELAXED);
         busy = __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE);
@@ -306,7 +306,7 @@ static __attribute__((noinline, cold)) int map_enter_slow(struct khs_pin *pin)
         }
 }
 
-/* A map whose file has the name and whose daemon lives. */
+/* Whether a map's file still has the name and its daemon is alive. */
 static inline bool map_is_good(const struct khs_view *view, uint32_t *ret_now_ds)
 {
         const uint32_t *map = view->map;

@@ -1,18 +1,15 @@
 #pragma once
 
 /*
- * The table file as a process sees it: opening it safely, keeping it mapped between lookups,
- * moving on to a newer file, and knowing whether anybody still looks after it.
+ * The table as a process sees it: kept mapped between lookups, replaced by a newer file, and known to be alive.
  *
- * Maps live in a few static descriptors. A lookup pins the current one by a private counter,
- * looks again whether it is still current, and works on it until it drops the pin; a map is
- * unmapped only when it is not current and nobody has it pinned. No lock is ever waited for, no
- * descriptor is kept, nothing is allocated. Threads, fork (read/process.h) and signal handlers that
- * look up are all fine; a lookup that never returns (longjmp) leaks one map. But for such there are
- * never more than three maps.
+ * Maps live in a few static descriptors. A lookup pins the current map with a private counter, checks that it is
+ * still current, and uses it until it drops the pin. A map is unmapped only when it is neither current nor pinned.
+ * Nobody waits for a lock, keeps a descriptor or allocates. Threads, fork (read/process.h) and lookups in signal
+ * handlers are all fine. A lookup that never returns (longjmp) leaks one map; otherwise there are at most three.
  *
- * Processes of another privilege than their caller's (AT_SECURE), and processes that can't map or have
- * three maps, read the file by pread(2) at each lookup.
+ * A process with another privilege than its caller's (AT_SECURE), one that can't map the file, and one that
+ * has three maps read the file by pread(2) in each lookup.
  */
 
 #include <stdbool.h>
@@ -22,42 +19,42 @@
 
 enum khs_alive {
         KHS_ALIVE,
-        KHS_SILENT, /* for more than KHS_SILENT_DS: look for a newer file, go on answering */
-        KHS_DEAD,   /* for more than the table's orphan_max */
+        KHS_SILENT, /* for more than KHS_SILENT_DS: look for a newer file, but keep answering */
+        KHS_DEAD,   /* silent for more than the table's orphan_max */
 };
 
 /**
- * khs_table_alive() - whether a daemon looks after the table
+ * khs_table_alive() - whether a daemon maintains the table
  * @ret_now_ds: now, in the writer's CLOCK_BOOTTIME, to compare with the times in records
  *
- * Either clock may show that the daemon lives: time namespaces shift one (the boot clock),
- * administrators the other.
+ * Either clock may show that the daemon is alive: time namespaces shift the boot clock, administrators the
+ * other.
  */
 enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds);
 
 /* One lookup's hold on a table. */
 struct khs_pin {
         const struct khs_view *view;
-        uint32_t *count; /* of the pins of its map, on this thread's line; NULL: the lookup reads by itself */
+        uint32_t *count; /* pins of its map, on this thread's line; NULL: the lookup reads the file by itself */
         uint32_t now_ds; /* in the writer's CLOCK_BOOTTIME */
         int saved_errno;
-        struct khs_table_file own; /* what a lookup that reads by itself has open */
+        struct khs_table_file own; /* open in a lookup that reads by itself */
 };
 
-/* What khs_map_leave() does for a lookup that reads the file by itself. */
+/* khs_map_leave() of a lookup that reads the file by itself. */
 void khs_map_leave_own(struct khs_pin *pin);
 
 /**
  * khs_map_enter() - pin the living table of this process
  *
- * Enters the kernel only when there is no table yet, its daemon is silent or a newer file
- * replaced it, and then at most once a second (in each call where the table can't be mapped).
+ * Enters the kernel only when there is no table yet, its daemon is silent or a newer file replaced it, and
+ * then at most once a second; in each call if the table can't be mapped.
  *
- * Return: 0; -ENOTCONN no usable table or no living daemon. Preserves errno.
+ * Return: 0; -ENOTCONN: no usable table, or no living daemon. Preserves errno.
  */
 int khs_map_enter(struct khs_pin *pin);
 
-/* Lets go. Only now errno is again what it was before khs_map_enter(), if the lookup read by itself. */
+/* Drops the pin. Restores errno if the lookup read the file by itself, which may have changed it. */
 static inline void khs_map_leave(struct khs_pin *pin)
 {
         if (__builtin_expect(pin->count != NULL, 1))

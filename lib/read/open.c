@@ -1,9 +1,9 @@
 /*
- * Opening the table's file, as any process of the machine may have to.
+ * Opening the table's file, which any process of the machine may have to do.
  *
- * Raw system calls: the functions of the C library are cancellation points, and its fstat() is a symbol that older
- * ones lack. No descriptor outlives the call but that of a view which reads by pread(2): programs close and reuse
- * descriptors that they don't know.
+ * The raw system calls are no cancellation points, as the C library's functions are, nor is statx() a symbol
+ * that an older C library lacks. Only a view that reads by pread(2) keeps a descriptor, and for one lookup: programs
+ * close and reuse descriptors that they don't know.
  */
 
 #include <assert.h>
@@ -16,10 +16,6 @@
 
 #include "read/open.h"
 
-/*
- * Raw system calls: the functions of the C library are cancellation points, and its fstat() is a
- * symbol that older ones have not got.
- */
 static int open_raw(int dir_fd, const char *path, int flags)
 {
         long fd = syscall(SYS_openat, dir_fd, path, flags | O_CLOEXEC, 0);
@@ -52,7 +48,7 @@ static_assert(sizeof(struct kernel_statx) == 256, "the kernel's");
 
 #define KERNEL_STATX_BASIC 0x7ffU /* STATX_BASIC_STATS */
 
-/* What matters of a struct statx, which is too large to be kept on small stacks. */
+/* What we need of a struct statx, which is too large to keep on a small stack. */
 struct status {
         uint64_t device, inode, size;
         uint32_t owner;
@@ -75,7 +71,7 @@ static int open_raw_statx(int fd, struct status *ret)
         return 0;
 }
 
-/* The table's file, if it is one that we may believe. */
+/* The table's file, if we may believe it. */
 static int open_checked(const char *dir, struct status *ret)
 {
         struct status dir_status;
@@ -96,7 +92,7 @@ static int open_checked(const char *dir, struct status *ret)
                 r = -EBADMSG;
         if (r == 0 && ret->mode & 022)
                 r = -EPERM;
-        /* In a user namespace root's files may show another owner: the directory's, then. */
+        /* In a user namespace root's files may show another owner, which then is the directory's, too. */
         if (r == 0 && ret->owner != 0 && ret->owner != dir_status.owner)
                 r = -EPERM;
         if (r < 0) {

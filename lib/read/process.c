@@ -1,10 +1,13 @@
 /*
- * Per-process state of the reader, see read/process.h.
+ * Turns: where in a record's addresses the answer of each lookup begins.
  *
- * The position is process_mix(seed, tag) + turn x 2^32/phi: steps by the golden ratio spread any number of
- * consecutive turns, and every second or third of them, as evenly as a sequence can (three-gap
- * theorem), so it does not matter how many endpoints there are or how often a program looks up
- * for one connection. The random start spreads processes that look up only once.
+ *     position = process_mix(seed, tag) + turn x 2^32/phi
+ *
+ * Steps by the golden ratio spread any number of consecutive turns, and every second or third of them, as evenly as a
+ * sequence can (three-gap theorem): it does not matter how many endpoints there are, nor how often a program looks
+ * up for one connection. The random start spreads processes that look up only once.
+ *
+ * Nothing here needs a lock, thread-local storage or, after the first turn, a system call.
  */
 
 #include <errno.h>
@@ -26,7 +29,7 @@ static_assert(sizeof(struct khs_process) == KHS_PAGE_ALIGN, "one page, nothing e
 
 struct khs_process khs_process;
 
-/* Outside the page: the kernel's promise holds for children, too. */
+/* Outside the page: the kernel's promise holds in children, too. */
 static KHS_WARM uint32_t fork_rule;
 enum { FORK_RULE_UNKNOWN, FORK_RULE_WIPES, FORK_RULE_KEEPS };
 
@@ -37,7 +40,7 @@ void khs_process_prepare(void)
         if (__atomic_load_n(&fork_rule, __ATOMIC_RELAXED) != FORK_RULE_UNKNOWN)
                 return;
         saved_errno = errno;
-        /* Two threads may both do this at first; it is the same twice. */
+        /* Two threads may both do this; the result is the same. */
         __atomic_store_n(&fork_rule,
                          madvise(&khs_process, sizeof(khs_process), MADV_WIPEONFORK) == 0 ? FORK_RULE_WIPES
                                                                                           : FORK_RULE_KEEPS,
@@ -54,7 +57,7 @@ bool khs_process_trylock(uint32_t *owner)
 {
         uint32_t old = 0, me = khs_process_wiped_on_fork() ? 1 : (uint32_t)getpid();
 
-        /* At once, since a page that is read before it is written costs two faults. */
+        /* Written at once: a page that is read before it is written costs two faults. */
         if (__atomic_compare_exchange_n(owner, &old, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
                 return true;
         if (old == me || me == 1)
@@ -75,7 +78,7 @@ static uint64_t process_clock_ns(void)
         return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
-/* 16 random bytes of the kernel's for each exec; the clock and the pid set forked processes apart. */
+/* The kernel gives each exec 16 random bytes; the clock and the pid distinguish forked processes. */
 static uint32_t process_make_seed(void)
 {
         static const uint8_t no_random[16];
@@ -87,7 +90,7 @@ static uint32_t process_make_seed(void)
 }
 
 /* The first turn of a process, and of a forked child. */
-static __attribute__((noinline, cold)) uint32_t process_set_seed(void)
+static uint32_t process_set_seed(void)
 {
         uint32_t seed = process_make_seed(), expected = 0;
 
@@ -96,7 +99,7 @@ static __attribute__((noinline, cold)) uint32_t process_set_seed(void)
         return expected; /* another thread was first */
 }
 
-/* MurmurHash3's finaliser (public domain, Appleby): every input bit reaches every output bit. */
+/* MurmurHash3's finaliser (public domain, Appleby): each input bit affects each output bit. */
 static uint32_t process_mix(uint32_t x)
 {
         x ^= x >> 16;
@@ -106,8 +109,8 @@ static uint32_t process_mix(uint32_t x)
         return x ^ x >> 16;
 }
 
-/* Sets parent and child apart where the kernel keeps the page on fork. */
-static __attribute__((noinline, cold)) uint32_t process_mixed_clock(void)
+/* Distinguishes parent and child where the kernel keeps the page on fork. */
+static uint32_t process_mixed_clock(void)
 {
         return process_mix((uint32_t)process_clock_ns());
 }
@@ -119,8 +122,8 @@ uint32_t khs_process_turn(uint32_t tag)
         uint32_t seed = __atomic_load_n(&khs_process.seed, __ATOMIC_RELAXED);
 
         /*
-         * Not one indivisible step, which would cost as much as a third of the rest: two threads at the
-         * same instant may share a turn, and neither order nor balance is lost by that.
+         * Not one atomic step, which would cost a third as much as the rest: two threads that share a turn
+         * lose neither order nor balance.
          */
         __atomic_store_n(counter, turn + 1, __ATOMIC_RELAXED);
         if (__builtin_expect(seed == 0, false))

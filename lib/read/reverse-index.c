@@ -1,6 +1,8 @@
 /*
- * From an address to a service that has it, see khs_view_reverse(): the search of read/view.c, in
- * the other index, and a look whether the record that it leads to really has the address.
+ * From an address to a service that has it.
+ *
+ * The reverse index leads from the hash of an address to the number of an entry in the index, which stays valid when
+ * the service's record moves. An entry may be out of date: so the record is searched for the address before it counts.
  */
 
 #include <errno.h>
@@ -11,7 +13,7 @@
 #include "table/siphash.h"
 
 #define MAX_TRIES   8  /* as in read/view.c */
-#define MAX_RECORDS 64 /* services with one address that are looked at */
+#define MAX_RECORDS 64 /* services with one address that are examined */
 
 /* Whether the record has the address, among those of its family. */
 static bool reverse_has_address(const struct khs_view *view, const struct khs_found *found, int family,

@@ -1,4 +1,9 @@
-/* Sleeping until the table changes, see read/wait.h. */
+/*
+ * Sleeping until the table changes.
+ *
+ * The daemon increments the counter and wakes its sleepers after each batch of changes. A file that is superseded, or
+ * that is read by pread(2), wakes nobody; there the sleep is short instead.
+ */
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -11,10 +16,10 @@
 #define CHANGES_WORD (offsetof(struct khs_table_header, changes) / 4)
 #define STATE_WORD   (offsetof(struct khs_table_header, state) / 4)
 
-/* Where no futex will tell: a file that is read by pread, or one that others do not write any more. */
+/* Where no futex wakes us. */
 #define POLL_USEC 200000ULL
 
-/* The timespec of SYS_futex, which stays what it was on 32-bit machines, too. */
+/* The timespec of SYS_futex, which has kept its 32-bit form on 32-bit machines. */
 struct kernel_timespec {
         long sec, nsec;
 };

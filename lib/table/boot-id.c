@@ -1,4 +1,9 @@
-/* The boot id, see table/boot-id.h: 32 hexadecimal digits and four hyphens. */
+/*
+ * The boot id.
+ *
+ * A table's times count from the boot that it was written in, and a daemon adopts only a table of its own boot. The
+ * kernel shows the number as 32 hexadecimal digits and four hyphens.
+ */
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,7 @@
-/* SipHash-1-3, see table/siphash.h. Runs on private memory only. */
+/*
+ * SipHash-1-3, after the paper: one round for each word of eight bytes, three at the end. Of private memory only: a
+ * byte that changes between two loads would give a hash of neither state.
+ */
 
 #include "table/siphash.h"
 #include "table/bytes.h"

@@ -4,6 +4,7 @@ Two loops look up all the time: one process that lives on, and a new process for
 """
 
 import os
+import re
 import sys
 import time
 
@@ -197,6 +198,43 @@ def orphaned():
     sandbox.nsswitch("k8shsvc")
     start()
     sandbox.wait_until(lambda: lookup.addresses(NAME) == set(PODS), 20, "the next daemon's table")
+
+
+def ends(process, pattern):
+    """It says why, once, and ends by itself."""
+    sandbox.wait_until(lambda: not process.alive, 5, "the daemon ends")
+    assert process.process.returncode == 1, f"status {process.process.returncode}:\n{process.log()}"
+    assert len(re.findall(pattern, process.log(), re.MULTILINE)) == 1, process.log()
+
+
+@suite.test("the lock file is removed and a second daemon started: the first one says so and ends, then the second takes over")
+def lock_is_removed():
+    with Loops():
+        while True:
+            first = running[0]
+            os.unlink(f"{sandbox.RUNDIR}/lock")
+            second = start()
+            sandbox.wait_until(lambda: not first.alive or not second.alive, 20, "one of the daemons ends")
+            if not first.alive:
+                break
+            running[0] = first  # it had taken the lock again before the second one came
+        ends(first, "lock was replaced: the table belongs to another k8shsvcd")
+        wait_in_charge()
+
+
+@suite.each("the run directory is {0}: the daemon says so and ends", [
+    ("renamed", lambda: os.rename(sandbox.RUNDIR, f"{sandbox.RUNDIR}.moved"),
+     lambda: os.rename(f"{sandbox.RUNDIR}.moved", sandbox.RUNDIR)),
+    ("mounted over", lambda: sandbox.run("mount", "-t", "tmpfs", "tmpfs", sandbox.RUNDIR),
+     lambda: sandbox.run("umount", sandbox.RUNDIR))])
+def directory_is_lost(_, lose, restore):
+    lose()
+    try:
+        ends(running[0], f"^(<3>)?{sandbox.RUNDIR} was removed, renamed or mounted over")
+    finally:
+        restore()
+    start()
+    wait_in_charge()
 
 
 def set_up():
