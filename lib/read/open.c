@@ -74,7 +74,7 @@ static int open_raw_statx(int fd, struct status *ret)
 /* The table's file, if we may believe it. */
 static int open_checked(const char *dir, struct status *ret)
 {
-        struct status dir_status = { 0 };
+        struct status dir_status;
         int dir_fd, fd = -1, r;
 
         dir_fd = open_raw(AT_FDCWD, dir, O_PATH | O_DIRECTORY);
@@ -125,7 +125,7 @@ int khs_table_open(const char *dir, enum khs_open_mode mode, const struct khs_ta
                    struct khs_table_file *ret)
 {
         int saved_errno = errno, fd, r;
-        struct status status = { 0 };
+        struct status status;
 
         fd = r = open_checked(dir, &status);
         if (r >= 0) {
