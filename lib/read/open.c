@@ -59,6 +59,7 @@ static int open_raw_statx(int fd, struct status *ret)
 {
         struct kernel_statx stat;
 
+        *ret = (struct status){ 0 }; /* not a regular file, should errno be 0 */
         if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, KERNEL_STATX_BASIC, &stat) < 0)
                 return -errno;
         *ret = (struct status){
