@@ -391,22 +391,6 @@ static int service_apply_whole(struct service *s, const struct finding *finding,
         return changed ? SERVICE_CONTENT : SERVICE_TIMES;
 }
 
-static int service_apply_confirmed(struct service *s, const struct finding *finding, uint64_t now)
-{
-        for (size_t i = 0; i < 2; i++) {
-                const struct service_family *f = service_family(s, families[i]);
-
-                if (service_wants(s, families[i]) &&
-                    (!service_family_is_known(f) || f->source != finding->source || f->reason == KHS_REASON_RESTART))
-                        return -ENODATA;
-        }
-        for (size_t i = 0; i < 2; i++)
-                if (service_wants(s, families[i]))
-                        service_family_confirm(service_family(s, families[i]), finding,
-                                               (enum khs_reason)finding->reason, now);
-        return SERVICE_TIMES;
-}
-
 static int service_apply_kind(struct service *s, const struct finding *finding, uint64_t now)
 {
         switch (finding->kind) {
@@ -414,8 +398,6 @@ static int service_apply_kind(struct service *s, const struct finding *finding, 
                 return service_apply_endpoints(s, finding);
         case FINDING_WHOLE:
                 return service_apply_whole(s, finding, now);
-        case FINDING_CONFIRMED:
-                return service_apply_confirmed(s, finding, now);
         case FINDING_ANSWER:
                 return service_wants(s, finding->family) ? service_apply_answer(s, finding, now) : SERVICE_UNCHANGED;
         case FINDING_NEGATIVE:
@@ -439,22 +421,23 @@ int service_apply(struct service *s, const struct finding *finding, uint64_t now
 
 /* ---- time ---- */
 
+void service_resume(struct service *s, uint64_t heard)
+{
+        service_family_resume(&s->v4, (int64_t)heard);
+        service_family_resume(&s->v6, (int64_t)heard);
+}
+
 enum service_change service_tick(struct service *s, uint64_t now)
 {
         enum service_change change = SERVICE_UNCHANGED;
-        bool too_old[2];
 
-        for (size_t i = 0; i < 2; i++)
-                if (service_family_stand(service_family(s, families[i]), s->max_stale, now))
-                        change = SERVICE_TIMES;
-        for (size_t i = 0; i < 2; i++)
-                too_old[i] = service_wants(s, families[i]) &&
-                             service_family_is_too_old(service_family(s, families[i]),
-                                                       service_family(s, families[1 - i]), s->max_stale, now);
         for (size_t i = 0; i < 2; i++) {
                 struct service_family *f = service_family(s, families[i]);
 
-                if (!too_old[i])
+                if (service_family_stand(f, s->max_stale, now) && change == SERVICE_UNCHANGED)
+                        change = SERVICE_TIMES;
+                if (f->standing || !service_family_is_known(f) ||
+                    (int64_t)now < service_family_stale_until(f, s->max_stale))
                         continue;
                 service_replace_addrs(s, f, NULL, 0);
                 f->n_negatives = 0;
