@@ -22,6 +22,7 @@
 #include "base/notify.h"
 #include "base/timer.h"
 #include "base/util.h"
+#include "cluster.h"
 #include "config/follow/live.h"
 #include "daemon.h"
 #include "publish/directory.h"
@@ -45,12 +46,12 @@ struct daemon {
         struct directory *directory;
         struct publisher *publisher;
         struct source_dns *dns;
+        struct cluster *cluster;
         struct source *fixed; /* static addresses */
         struct registry *registry;
         uint64_t started_usec;
         bool ready;
-        size_t n_unserved_services, n_unserved_sections; /* as logged */
-        bool asked;                                      /* SIGHUP has come and is not answered yet */
+        bool asked; /* SIGHUP has come and is not answered yet */
 };
 
 /* ---- configuration ---- */
@@ -88,27 +89,6 @@ static struct source_dns_options daemon_dns_options(const struct config *config)
                 .transport = config->dns_transport == CONFIG_TRANSPORT_TCP ? DNS_TCP : DNS_UDP,
                 .query_rate = config->query_rate,
         };
-}
-
-/* What this version reads but can't do yet is logged; once, until it changes. */
-static void daemon_log_unserved(struct daemon *d, const struct config *config)
-{
-        size_t n_services = 0, n_sections = config->n_pods + config->n_namespaces;
-
-        for (size_t i = 0; i < config->n_services; i++)
-                n_services += config->services[i].source == KHS_SOURCE_KUBERNETES;
-        if (n_services > 0 && n_services != d->n_unserved_services)
-                log_message(LOG_WARNING,
-                            "source = kubernetes: this version lacks the Kubernetes source; DNS is asked instead (%zu "
-                            "services)",
-                            n_services);
-        if (n_sections > 0 && n_sections != d->n_unserved_sections)
-                log_message(LOG_WARNING,
-                            "[pods] and [namespace] sections need the Kubernetes source, which this version lacks "
-                            "(%zu sections)",
-                            n_sections);
-        d->n_unserved_services = n_services;
-        d->n_unserved_sections = n_sections;
 }
 
 static bool config_has_dns_services(const struct config *config)
@@ -201,13 +181,13 @@ static void daemon_apply_config(struct daemon *d)
         int r;
 
         log_set_level(config->log_level);
-        daemon_log_unserved(d, config);
         r = publisher_set_params(d->publisher, &params);
         if (r < 0)
                 log_message(LOG_ERR, "the table's header stays as it was: %s", strerror(-r));
         r = source_dns_reconfigure(d->dns, &options);
         if (r < 0)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
+        cluster_reconfigure(d->cluster, config);
         registry_apply(d->registry, config, NULL);
         (void)daemon_check_servers(d, config);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
@@ -294,6 +274,8 @@ static int daemon_start_sources(struct daemon *d)
 
         if (r == 0)
                 r = source_static_new(&d->fixed);
+        if (r == 0)
+                r = cluster_new(&d->cluster, d->event, source_dns_source(d->dns), config);
         if (r < 0)
                 log_message(LOG_ERR, "the sources can't be started: %s", strerror(-r));
         return r;
@@ -307,10 +289,9 @@ static int daemon_start_table(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
         struct khs_table_params params = daemon_table_params(config);
-        /* Kubernetes falls back to DNS while it can't reach the API; in this version that is always. */
         struct source *const sources[] = {
-                [KHS_SOURCE_DNS] = source_dns_source(d->dns),
-                [KHS_SOURCE_KUBERNETES] = source_dns_source(d->dns),
+                [KHS_SOURCE_DNS] = cluster_source(d->cluster),
+                [KHS_SOURCE_KUBERNETES] = cluster_source(d->cluster),
                 [KHS_SOURCE_STATIC] = d->fixed,
         };
         struct predecessor *predecessor = NULL;
@@ -355,7 +336,6 @@ static int daemon_start(struct daemon *d)
         int r;
 
         log_set_level(config_live_get(d->config)->log_level);
-        daemon_log_unserved(d, config_live_get(d->config));
         r = directory_new(&d->directory, K8SHSVC_RUNDIR);
         if (r == -ENOMEM)
                 log_message(LOG_ERR, "out of memory");
@@ -410,7 +390,9 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
 static void daemon_deinit(struct daemon *d)
 {
         source_free(d->fixed);
-        source_free(source_dns_source(d->dns));
+        if (!d->cluster && d->dns)
+                source_free(source_dns_source(d->dns));
+        cluster_free(d->cluster);
         registry_free(d->registry);
         publisher_free(d->publisher);
         config_live_free(d->config);
@@ -429,15 +411,17 @@ int daemon_run(const struct daemon_options *options)
         return status;
 }
 
-int daemon_check_config(const struct daemon_options *options)
+int daemon_check_config(const struct daemon_options *options, bool live)
 {
-        const struct config_live_options live = daemon_live_options(options);
+        const struct config_live_options live_options = daemon_live_options(options);
         struct config_live *config = NULL;
         bool clean;
         int r;
 
-        r = config_live_new(&config, NULL, &live, NULL, NULL);
+        r = config_live_new(&config, NULL, &live_options, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
+        if (r == 0 && live)
+                clean = cluster_check_access(config_live_get(config), stdout) == 0 && clean;
         config_live_free(config);
         if (r == -EINVAL)
                 return EXIT_USAGE;

@@ -7,6 +7,7 @@
  * serves signals, timers and sources until SIGTERM. One thread; no handler blocks.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct daemon_options {
@@ -25,5 +26,8 @@ struct daemon_options {
  */
 int daemon_run(const struct daemon_options *options);
 
-/* --check-config. Return: the exit status: 0 all is clean; 1 errors, all logged; 2 a target is malformed. */
-int daemon_check_config(const struct daemon_options *options);
+/*
+ * --check-config; with @live it also asks the API server for the rights that are needed. Return: the exit status: 0 all
+ * is clean; 1 errors, all logged, or rights that are missing; 2 a target is malformed.
+ */
+int daemon_check_config(const struct daemon_options *options, bool live);

@@ -31,6 +31,7 @@ static void usage(FILE *to)
               "  --config FILE      read FILE, and conf.d beside it, instead of " K8SHSVC_CONFDIR "/k8shsvc.conf\n"
               "  --service TARGET   register a service: NAME[.NAMESPACE][:PORT]; repeatable\n"
               "  --check-config     check the configuration, report each error, and exit\n"
+              "  --live             with --check-config: ask the API server for the rights that are needed\n"
               "  --version          print the version and exit\n"
               "  --help             print this and exit\n"
               "\n"
@@ -72,15 +73,19 @@ static void ignore_signals(void)
 
 int main(int argc, char **argv)
 {
-        enum { OPT_CONFIG = 1, OPT_SERVICE, OPT_CHECK, OPT_VERSION, OPT_HELP };
+        enum { OPT_CONFIG = 1, OPT_SERVICE, OPT_CHECK, OPT_LIVE, OPT_VERSION, OPT_HELP };
         static const struct option long_options[] = {
-                { "config", required_argument, NULL, OPT_CONFIG }, { "service", required_argument, NULL, OPT_SERVICE },
-                { "check-config", no_argument, NULL, OPT_CHECK },  { "version", no_argument, NULL, OPT_VERSION },
-                { "help", no_argument, NULL, OPT_HELP },           { NULL, 0, NULL, 0 },
+                { "config", required_argument, NULL, OPT_CONFIG },
+                { "service", required_argument, NULL, OPT_SERVICE },
+                { "check-config", no_argument, NULL, OPT_CHECK },
+                { "live", no_argument, NULL, OPT_LIVE },
+                { "version", no_argument, NULL, OPT_VERSION },
+                { "help", no_argument, NULL, OPT_HELP },
+                { NULL, 0, NULL, 0 },
         };
         struct daemon_options options = { .env_services = getenv("K8SHSVC_SERVICES") };
         _cleanup_(cleanup_free) const char **services = calloc((size_t)argc, sizeof(*services));
-        bool check = false;
+        bool check = false, live = false;
         int option, status;
 
         ignore_signals();
@@ -101,6 +106,9 @@ int main(int argc, char **argv)
                 case OPT_CHECK:
                         check = true;
                         break;
+                case OPT_LIVE:
+                        live = true;
+                        break;
                 case OPT_VERSION:
                         puts("k8shsvcd " K8SHSVC_VERSION);
                         return EXIT_SUCCESS;
@@ -112,6 +120,11 @@ int main(int argc, char **argv)
                         return EXIT_USAGE;
                 }
         }
+        if (live && !check) {
+                fputs("k8shsvcd: --live goes with --check-config\n", stderr);
+                usage(stderr);
+                return EXIT_USAGE;
+        }
         if (optind < argc) {
                 fprintf(stderr, "k8shsvcd: unexpected argument '%s'\n", argv[optind]);
                 usage(stderr);
@@ -119,7 +132,7 @@ int main(int argc, char **argv)
         }
 
         options.services = services;
-        status = check ? daemon_check_config(&options) : daemon_run(&options);
+        status = check ? daemon_check_config(&options, live) : daemon_run(&options);
         if (status == EXIT_USAGE)
                 usage(stderr);
         return status;

@@ -164,6 +164,7 @@ struct source_service section_for_source(const struct config_service *section, c
                 .endpoints = section->endpoints,
                 .n_endpoints = section->n_endpoints,
                 .selector = section->selector,
+                .go_micro = section->go_micro,
         };
 }
 

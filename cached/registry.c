@@ -295,7 +295,35 @@ static void registry_apply_sections(struct registry *r, const struct config_serv
         r->n_items = n;
 }
 
-/* Step 3: what a source may not say any more is not served any longer either; what a file says, is. */
+/*
+ * Step 3: what the previous daemon had in a namespace that is to be discovered counts as discovered, until the source
+ * has seen for itself: its server may be away.
+ */
+static void registry_apply_predecessor(struct registry *r, struct predecessor *predecessor)
+{
+        uint32_t cursor = 0;
+        char key[256];
+
+        while (r->config->n_namespaces > 0 && predecessor_next(predecessor, &cursor, key)) {
+                const char *dot = strchr(key, '.');
+                const struct config_service *section = dot ? registry_namespace(r, dot + 1) : NULL;
+                struct registration *item;
+                size_t place;
+                int error;
+
+                if (!section || registry_find(r, key, &place))
+                        continue;
+                error = registration_new(&item, &r->registrar, section, key, predecessor);
+                if (error == 0)
+                        error = registry_insert(r, item, place);
+                if (error < 0)
+                        registry_log_error(section, key, error);
+                else
+                        item->discovered = true;
+        }
+}
+
+/* Step 4: what a source may not say any more is not served any longer either; what a file says, is. */
 static void registry_apply_filter(struct registry *r)
 {
         for (size_t i = 0; i < r->n_items; i++)
@@ -315,6 +343,7 @@ void registry_apply(struct registry *r, const struct config *config, struct pred
         registry_apply_sections(r, config->services, config->n_services, predecessor);
         if (registry_serves_sections(r))
                 registry_apply_sections(r, config->pods, config->n_pods, predecessor);
+        registry_apply_predecessor(r, predecessor);
         for (size_t i = 0; i < r->n_items; i++) {
                 int error = registration_follow(r->items[i]);
 

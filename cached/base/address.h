@@ -52,13 +52,13 @@ uint32_t addresses_sort(int family, void *addresses, uint32_t n);
  * From text, strictly: no names, short or octal forms. Both return 0, or -EINVAL with @ret untouched.
  */
 
-/*
- * The part behind "%" of a link-local address: the name or index of an interface. Return: false if @address is no
- * such address, or no interface has that name.
- */
-bool address_scope_from_text(const char *text, struct address *address);
-
 /* ADDR, ADDR:PORT, [V6] or [V6]:PORT; without a port it is 0. A link-local V6 may have a scope: "fe80::1%eth0". */
 int address_from_text(const char *text, struct address *ret);
 /* ADDR/PREFIX, or ADDR alone; bits beyond the prefix must be 0. */
 int network_from_text(const char *text, struct network *ret);
+
+/*
+ * Takes the part behind "%" of a link-local address: the name or index of an interface. Return: false if
+ * @address is no such address, or no interface has that name.
+ */
+bool address_scope_from_text(const char *text, struct address *address);

@@ -54,10 +54,7 @@ static bool predecessor_is_of_this_boot(const struct khs_view *view)
 
 static bool predecessor_is_of_zone(const struct khs_view *view, const char *zone)
 {
-        char theirs[256];
-
-        khs_view_copy_bytes(view, KHS_ZONE_WORD, view->n_zone, theirs);
-        return strlen(zone) == view->n_zone && memcmp(theirs, zone, view->n_zone) == 0;
+        return strlen(zone) == view->n_zone && memcmp(view->zone, zone, view->n_zone) == 0;
 }
 
 /*
@@ -142,6 +139,17 @@ uint32_t predecessor_generation(const struct predecessor *p)
 uint32_t predecessor_version(const struct predecessor *p)
 {
         return p ? p->version : 0;
+}
+
+bool predecessor_next(const struct predecessor *p, uint32_t *cursor, char ret[static 256])
+{
+        struct khs_found found;
+
+        while (p && khs_view_next(&p->file.view, cursor, &found, ret) == 0) {
+                if (!(found.record.key & KHS_REC_ALIAS))
+                        return true;
+        }
+        return false;
 }
 
 static const char *predecessor_load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)

@@ -3,9 +3,10 @@
 /*
  * The table that the previous daemon left, read back through the product's own reader, so that a restart,
  * an upgrade or a crash leaves no gap: services that are registered now begin with the addresses that it
- * has for them.
+ * has for them, and so do those of a [namespace] section that nobody has discovered yet.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "model/service.h"
@@ -29,6 +30,14 @@ uint32_t predecessor_generation(const struct predecessor *p);
 
 /* The highest version of its records; 0 if there are none. Versions of a key never fall. */
 uint32_t predecessor_version(const struct predecessor *p);
+
+/**
+ * predecessor_next() - the services that it has, one after the other
+ * @cursor: 0 at first; moved on
+ *
+ * Return: whether there is another one; @ret is its key.
+ */
+bool predecessor_next(const struct predecessor *p, uint32_t *cursor, char ret[static 256]);
 
 /**
  * predecessor_seed() - give a service what the table says of it

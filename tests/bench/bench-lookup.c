@@ -152,7 +152,7 @@ static __attribute__((noinline)) int lookup_api(struct reader *r, const char *na
 
 static __attribute__((noinline)) int lookup_reader(struct reader *r, const char *name)
 {
-        const struct khs_zone zone = khs_view_zone(r->view);
+        const struct khs_zone zone = { r->view->zone, r->view->n_zone };
         struct khs_found found;
         struct khs_name parsed;
         int ret;
@@ -169,7 +169,7 @@ static __attribute__((noinline)) int lookup_reader(struct reader *r, const char 
 
 static inline const struct khs_record *raw_find(const struct khs_view *view, const char *name)
 {
-        const struct khs_zone zone = khs_view_zone(view);
+        const struct khs_zone zone = { view->zone, view->n_zone };
         struct khs_name parsed;
         uint64_t hash;
         uint32_t tag;

@@ -26,7 +26,7 @@ FEW, MANY = 200, 1200  # whole hundreds, since glibc looks for nscd's socket in 
 MOST_BEYOND = 900  # instructions of a getaddrinfo(), beyond those through the no-op module
 
 DOMAIN = ".svc.cluster.local"
-SERVICES = {"one.bench": lab.pods(10, 1), "three.bench": lab.pods(10, 3)}
+SERVICES = {"user-svc.default": lab.pods(10, 1), "single-03.bench": lab.pods(10, 3)}
 NAMES = [service + suffix for service in SERVICES for suffix in ("", DOMAIN)]
 
 suite = tap.Suite()

@@ -31,7 +31,8 @@ cached/source/kube      table base answer/target model wire source/source
 cached/publish          table base model read write
 cached/registration     table base config source model publish
 cached/registry         table base config source model publish registration
-cached/daemon           table base config source model publish registry
+cached/cluster          table base config source
+cached/daemon           table base config source model publish registry cluster
 cached/main             table base config daemon
 ROWS
 }

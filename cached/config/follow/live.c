@@ -107,6 +107,11 @@ int config_live_load(struct config_live *l, bool asked)
         }
         r = l->behind;
         l->behind = false;
+        /* Whoever has applied the old one may point into it. */
+        if (r == 0 && !asked) {
+                config_free(config);
+                return 0;
+        }
         config_free(l->config);
         l->config = config;
         return r;
