@@ -192,6 +192,7 @@ static int registration_configure(struct registration *item)
                 .family = (enum khs_family)section->family,
                 .max_stale = section->max_stale,
                 .filter = section->source == KHS_SOURCE_STATIC ? NULL : &item->registrar->filter,
+                .names = &item->registrar->names,
                 .ports = section->ports,
                 .n_ports = section->n_ports,
                 .hosts = service.hosts || knows_hosts,

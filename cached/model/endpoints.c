@@ -5,7 +5,8 @@
  * the endpoints that the source reports; and for one address two: its hosts in the old set and in the report.
  *
  *     endpoints  in the order of the addresses, then those that share one; strings and ports point into
- *     strings    host, node and zone of each, and the names of ports, with a final zero
+ *     strings    the host of each, and the names of ports, with a final zero
+ *     names      node and zone of each, which other sets have, too
  *     ports      the sets that differ, each shared by the endpoints that have it
  */
 
@@ -236,6 +237,11 @@ static void making_fill(struct making *m, const struct endpoint_addrs *addrs)
 
 void endpoint_set_deinit(struct endpoint_set *set)
 {
+        /* Before it has strings of its own, everything is borrowed. */
+        for (uint32_t i = 0; set->strings && i < set->n; i++) {
+                names_drop(set->names, set->endpoints[i].node);
+                names_drop(set->names, set->endpoints[i].zone);
+        }
         free(set->endpoints);
         free(set->shared);
         free(set->others_unknown);
@@ -278,32 +284,39 @@ static const char *string_put(char **at, const char *string)
         return ret;
 }
 
-/* Copies of the strings that were borrowed until now. */
+/* Holds the names of an endpoint that were borrowed until now; where one is missing, it is left out. */
+static int endpoint_own_names(struct khs_row_endpoint *e, struct names *names)
+{
+        bool node = e->node, zone = e->zone;
+
+        e->node = names_take(names, e->node);
+        e->zone = names_take(names, e->zone);
+        return (node && !e->node) || (zone && !e->zone) ? -ENOMEM : 0;
+}
+
+/* The same for everything. */
 static int endpoint_set_own_strings(struct endpoint_set *set, uint32_t n_ports)
 {
         size_t n = 0;
         char *at;
+        int r = 0;
 
-        for (uint32_t i = 0; i < set->n; i++) {
-                const struct khs_row_endpoint *e = &set->endpoints[i];
-
-                n += string_size(e->host) + string_size(e->node) + string_size(e->zone);
-        }
+        for (uint32_t i = 0; i < set->n; i++)
+                n += string_size(set->endpoints[i].host);
         for (uint32_t i = 0; i < n_ports; i++)
                 n += string_size(set->ports[i].name);
         set->strings = at = malloc(n ? n : 1);
         if (!at)
                 return -ENOMEM;
         for (uint32_t i = 0; i < set->n; i++) {
-                struct khs_row_endpoint *e = &set->endpoints[i];
+                int e = endpoint_own_names(&set->endpoints[i], set->names);
 
-                e->host = string_put(&at, e->host);
-                e->node = string_put(&at, e->node);
-                e->zone = string_put(&at, e->zone);
+                set->endpoints[i].host = string_put(&at, set->endpoints[i].host);
+                r = r < 0 ? r : e;
         }
         for (uint32_t i = 0; i < n_ports; i++)
                 set->ports[i].name = string_put(&at, set->ports[i].name);
-        return 0;
+        return r;
 }
 
 static uint32_t most_shared(uint32_t n_addrs, const struct endpoint_set *old, const struct finding *news)
@@ -313,11 +326,12 @@ static uint32_t most_shared(uint32_t n_addrs, const struct endpoint_set *old, co
         return n < 2 * KHS_MAX_ADDRS - n_addrs ? (uint32_t)n : 2 * KHS_MAX_ADDRS - n_addrs;
 }
 
-int endpoint_set_make(struct endpoint_set *ret, const struct endpoint_addrs *addrs, const struct endpoint_set *old,
-                      const struct endpoint_addrs *old_addrs, const struct finding *news, const struct khs_port *ports,
-                      size_t n_ports)
+int endpoint_set_make(struct endpoint_set *ret, struct names *names, const struct endpoint_addrs *addrs,
+                      const struct endpoint_set *old, const struct endpoint_addrs *old_addrs,
+                      const struct finding *news, const struct khs_port *ports, size_t n_ports)
 {
         struct making m = {
+                .set = { .names = names },
                 .walk = { .old = old, .old_addrs = old_addrs, .news = news },
                 .n_addrs = addrs->n4 + addrs->n6,
         };

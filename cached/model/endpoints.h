@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/names.h"
 #include "model/finding.h"
 #include "model/port-sets.h"
 
@@ -35,12 +36,14 @@ struct endpoint_set {
 
         uint8_t *others_unknown; /* for each address, as in struct finding_endpoint */
         char *strings;
+        struct names *names;        /* where the names of nodes and zones are; borrowed */
         struct khs_row_port *ports; /* all sets, one after the other */
 };
 
 /**
  * endpoint_set_make() - make a set out of another one
  *
+ * @names:   for nodes and zones; outlives the set
  * @addrs:   that there are now
  * @old, @old_addrs: the set until now, and its addresses
  * @news:    a finding with endpoints, or NULL. Of FINDING_ENDPOINTS: where it does not know all hosts of an
@@ -53,9 +56,9 @@ struct endpoint_set {
  *
  * Return: 0; -ENOMEM: @ret is an empty set.
  */
-int endpoint_set_make(struct endpoint_set *ret, const struct endpoint_addrs *addrs, const struct endpoint_set *old,
-                      const struct endpoint_addrs *old_addrs, const struct finding *news, const struct khs_port *ports,
-                      size_t n_ports);
+int endpoint_set_make(struct endpoint_set *ret, struct names *names, const struct endpoint_addrs *addrs,
+                      const struct endpoint_set *old, const struct endpoint_addrs *old_addrs,
+                      const struct finding *news, const struct khs_port *ports, size_t n_ports);
 void endpoint_set_deinit(struct endpoint_set *set);
 
 bool endpoint_set_equal(const struct endpoint_set *a, const struct endpoint_set *b);

@@ -90,7 +90,7 @@ static struct endpoint_set make(const struct endpoint_addrs *addrs, const struct
         static const struct endpoint_set nothing;
         struct endpoint_set table;
 
-        cr_assert_eq(endpoint_set_make(&table, addrs, old ? old : &nothing, old_addrs ? old_addrs : addrs,
+        cr_assert_eq(endpoint_set_make(&table, NULL, addrs, old ? old : &nothing, old_addrs ? old_addrs : addrs,
                                        endpoints ? &news : NULL, ports, n_ports),
                      0);
         return table;
@@ -453,12 +453,12 @@ Test(endpoint_set, ports_stay_where_nothing_was_learned_of_them)
         a = make(pods(&p, "12", ""), NULL, NULL, news, 1, &grpc, 1);
         news[0] = endpoint(false, 1, "web-7");
         news[0].ports_unknown = true;
-        cr_assert_eq(endpoint_set_make(&b, &p.addrs, &a, &p.addrs, &result, &grpc, 1), 0);
+        cr_assert_eq(endpoint_set_make(&b, NULL, &p.addrs, &a, &p.addrs, &result, &grpc, 1), 0);
         cr_expect_str_eq(b.endpoints[0].host, "web-7");
         cr_assert_eq(b.endpoints[0].n_ports, 1);
         cr_expect_eq(b.endpoints[0].ports[0].number, 9000);
         news[0].ports_unknown = false;
-        cr_assert_eq(endpoint_set_make(&c, &p.addrs, &b, &p.addrs, &result, &grpc, 1), 0);
+        cr_assert_eq(endpoint_set_make(&c, NULL, &p.addrs, &b, &p.addrs, &result, &grpc, 1), 0);
         cr_expect_eq(c.endpoints[0].n_ports, 0);
         endpoint_set_deinit(&a);
         endpoint_set_deinit(&b);
