@@ -196,26 +196,23 @@ static void daemon_apply_config(struct daemon *d)
 
 /*
  * Reports a reload to the service manager if it has asked for it, or if anything changes. Before READY it knows
- * that we are busy.
+ * that we are busy. A reading that is put off reports nothing: each RELOADING has its READY.
  */
 static void daemon_on_config(void *userdata)
 {
         struct daemon *d = userdata;
-        bool asked = d->asked;
-        int r;
+        int r = config_live_load(d->config, d->asked);
+        bool reload = r > 0 || d->asked;
 
-        if (asked && d->ready)
-                notify_reloading(d->notify);
-        r = config_live_load(d->config, asked);
         if (r == -EAGAIN)
                 return;
-        d->asked = false;
-        if (r > 0 && !asked && d->ready)
+        if (reload && d->ready)
                 notify_reloading(d->notify);
-        if (r > 0 || (r == 0 && asked))
+        if (reload && r >= 0)
                 daemon_apply_config(d);
-        if ((r > 0 || asked) && d->ready)
+        if (reload && d->ready)
                 notify_ready(d->notify);
+        d->asked = false;
         daemon_update_status(d);
 }
 

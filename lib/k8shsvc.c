@@ -286,8 +286,7 @@ PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, 
 
 /* ---- waiting ---- */
 
-#define TOKEN_ABSENT  1ULL /* looked, and not registered */
-#define NO_TABLE_MSEC 200  /* between two looks for a table */
+#define TOKEN_ABSENT 1ULL /* looked, and not registered */
 
 static uint64_t wait_now_usec(void)
 {
@@ -323,7 +322,7 @@ static int wait_token_of_name(const struct khs_query *query, const struct khs_pi
  * One look and at most one sleep. The counter is read before the record: a change in between ends
  * the sleep before it begins.
  *
- * Return: 0 changed; -EAGAIN look again; -ENOENT.
+ * Return: 0 changed; -EAGAIN look again; -EINTR; -ENOENT.
  */
 static int wait_once(const struct khs_query *query, uint64_t *token, uint64_t sleep_usec)
 {
@@ -340,18 +339,15 @@ static int wait_once(const struct khs_query *query, uint64_t *token, uint64_t sl
                 else
                         now = wait_token_of_table(pin.view);
                 if (r == 0 && now == *token) {
-                        khs_wait(pin.view, seen, sleep_usec);
-                        r = -EAGAIN;
+                        r = khs_wait(pin.view, seen, sleep_usec);
+                        r = r < 0 ? r : -EAGAIN;
                 }
                 khs_map_leave(&pin);
         }
 
         if (r == -ENOTCONN || r == -EBUSY) {
-                int saved_errno = errno;
-
-                (void)usleep((useconds_t)(sleep_usec < NO_TABLE_MSEC * 1000 ? sleep_usec : NO_TABLE_MSEC * 1000));
-                errno = saved_errno;
-                return -EAGAIN;
+                r = khs_wait(NULL, 0, sleep_usec);
+                return r < 0 ? r : -EAGAIN;
         }
         if (r == 0)
                 *token = now;

@@ -117,8 +117,11 @@ int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, size_t 
  * The end of the daemon is not a change: what it published last remains in force. The changes of its successor are
  * reported, whether it adopts the table or creates a new one (then up to a second later).
  *
- * Return: 0; -ETIMEDOUT: nothing changed; -ENOENT: not a name of a service; -EINVAL: misuse. On failure @token is
- * untouched.
+ * A signal handler that runs during the sleep ends it, whether or not it has SA_RESTART. One that runs just before the
+ * sleep does not: a program that is to end uses a timeout. The call is no cancellation point.
+ *
+ * Return: 0; -ETIMEDOUT: nothing changed; -EINTR: a signal handler ran; -ENOENT: not a name of a service; -EINVAL:
+ * misuse. On failure @token is untouched.
  */
 int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeout_ms);
 

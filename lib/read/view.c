@@ -104,11 +104,13 @@ void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, ui
 {
         const uint32_t *map = view->map;
 
-        if (!map)
+        if (!map) {
                 view_pread(view->fd, word, ret, n_words);
-                /* Never many: unrolled, it would be half a kilobyte in every process. */
+                return;
+        }
+        /* Never many: unrolled, it would be half a kilobyte in every process. */
 #pragma GCC unroll 1
-        for (uint32_t i = 0; map && i < n_words; i++)
+        for (uint32_t i = 0; i < n_words; i++)
                 ret[i] = khs_load_relaxed(map + word + i);
 }
 
