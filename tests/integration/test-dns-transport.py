@@ -4,12 +4,14 @@ The scripted server sees each question as it was sent; that answers were taken i
 """
 
 import math
+import random
+import struct
 import sys
 import time
 from collections import Counter
 
 from harness import lab, sandbox, scripted, tap
-from harness.scene import POD2, SUFFIX, Scene, services
+from harness.scene import POD, POD2, SUFFIX, Scene, services
 from harness.scripted import Server
 
 suite = tap.Suite()
@@ -223,6 +225,65 @@ def silent_names():
         assert scene.daemon.cpu_seconds() < 0.05 * 8, scene.daemon.cpu_seconds()
 
 
+# ---- EDNS: what stands between us and the server ----
+
+def cookies_sometimes(server, question):
+    """A forwarder in front of two servers, of which one knows DNS cookies (RFC 7873). It gives the last one's away."""
+    answer = server.answer(question)
+    if question.options and random.randrange(2):
+        option = question.options[:2] + struct.pack("!H", 24) + question.options[4:12] + bytes(range(16))
+        opt = scripted.record(b"\0", scripted.OPT, 0, option, klass=1232)
+        answer = answer[:10] + b"\0\1" + answer[12:] + opt
+    question.reply(answer)
+
+
+def options_dropped(server, question):
+    if not question.options:
+        question.reply(server.answer(question))
+
+
+def edns_dropped(server, question):
+    if question.edns is None:
+        question.reply(server.answer(question))
+
+
+def edns_refused(server, question):
+    if question.edns is None:
+        question.reply(server.answer(question))
+    else:
+        question.reply(scripted.message(question, rcode=scripted.FORMERR))
+
+
+def edns_refused_by_header(server, question):
+    if question.edns is None:
+        question.reply(server.answer(question))
+    else:
+        question.reply(scripted.message(question, rcode=scripted.FORMERR, asked=b"")[:4] + bytes(8))
+
+
+@suite.each("udp: {0}: 20 names are served within {2} s, and each change within one", [
+    ("a forwarder that passes cookies on only sometimes", cookies_sometimes, 1),
+    ("a box that drops questions with EDNS options", options_dropped, 1),
+    ("FORMERR to EDNS", edns_refused, 1),
+    ("FORMERR to EDNS, a header and nothing else", edns_refused_by_header, 1),
+    ("a box that drops questions with EDNS", edns_dropped, 8),
+])
+def edns(_, script, seconds):
+    server = Server(tcp=False)
+    server.script = script
+    with Scene(services(20), server, options="dns-transport = udp\n", refresh_max="500ms") as scene:
+        scene.wait()
+        taken = time.monotonic() - scene.begin
+        assert taken < seconds, f"{taken:.1f} s"
+        for pod in [POD2, POD] * 3:
+            server.zone = {name: ([pod], 1) for name in scene.names}
+            begin = time.monotonic()
+            scene.wait([pod])
+            assert time.monotonic() - begin < 1, f"{time.monotonic() - begin:.1f} s"
+        asked = server.asked(since=begin)
+        assert len({q.edns is None for q in asked}) == 1, "a server's lack of EDNS is remembered"
+
+
 # ---- size ----
 
 @suite.each("{0} addresses {1}", [
@@ -236,6 +297,17 @@ def large(n, _, transport, six):
         scene.wait(texts)
         if transport == "udp":
             assert server.asked(transport="udp") and server.asked(transport="tcp")
+        scene.assert_quiet()
+
+
+@suite.test("udp: 500 addresses in 8,000 bytes, which nobody offered to take: by TCP")
+def too_large():
+    texts = lab.pods(1000, 500)
+    server = Server()
+    server.script = lambda server, q: q.reply(scripted.addresses(q, texts, 1))
+    with Scene(services(1), server, options="dns-transport = udp\n") as scene:
+        scene.wait(texts)
+        assert server.asked(transport="udp") and server.asked(transport="tcp")
         scene.assert_quiet()
 
 

@@ -51,8 +51,10 @@ class Question:
         self.type, self.klass = struct.unpack_from("!2H", packet, at + 1)
         self.question = packet[12:at + 5]
         self.edns = None  # the size that the client takes
+        self.options = b""  # what else its OPT record says
         if n_additional and packet[at + 5:at + 8] == b"\0" + struct.pack("!H", OPT):
             self.edns = struct.unpack_from("!H", packet, at + 8)[0]
+            self.options = packet[at + 16:]
 
     @property
     def service(self):
