@@ -81,6 +81,12 @@ static inline bool dns_view_is_cut(const struct dns_view *view)
         return view->packet[2] & 0x02;
 }
 
+/* Of what did not fit, the beginning is what a server would have sent. */
+static inline void dns_packet_cut(uint8_t *packet)
+{
+        packet[2] |= 0x02;
+}
+
 /* Each reads what comes next and moves the view past it; false where the message has no such thing. */
 bool dns_view_get_name(struct dns_view *view, struct dns_name *ret);
 bool dns_view_get_record(struct dns_view *view, struct dns_record *ret);

@@ -77,3 +77,14 @@ bool dns_question_matches(const struct dns_question *question, const uint8_t *pa
         *ret_case = memcmp(ours, theirs, n) == 0;
         return memcmp(ours + n, theirs + n, 4) == 0;
 }
+
+bool dns_question_is_answered(const struct dns_question *question, const uint8_t *packet, size_t n_packet)
+{
+        bool same_case;
+
+        if (n_packet < DNS_HEADER_SIZE || memcmp(packet, question->packet, 2) != 0)
+                return false;
+        if (n_packet == DNS_HEADER_SIZE)
+                return (packet[2] & 0xf8) == 0x80 && (packet[3] & 0x0f) == DNS_RCODE_FORMERR;
+        return dns_question_matches(question, packet, n_packet, &same_case);
+}

@@ -45,7 +45,13 @@ uint16_t dns_question_type(const struct dns_question *question);
 /**
  * dns_question_matches() - does this message answer this question at all?
  *
- * The id is the transport's to compare: c-ares 1.20 and newer replace it by their own.
+ * By TCP: the id is for c-ares to compare, of which 1.20 and newer replace it by their own.
  * @ret_case: whether the question came back in the case in which it was sent
  */
 bool dns_question_matches(const struct dns_question *question, const uint8_t *packet, size_t n_packet, bool *ret_case);
+
+/*
+ * By UDP: the id, too. A FORMERR may come without the question, from a server that could not even read that; it
+ * answers, but does not match.
+ */
+bool dns_question_is_answered(const struct dns_question *question, const uint8_t *packet, size_t n_packet);

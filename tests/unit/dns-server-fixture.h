@@ -30,6 +30,8 @@ struct server {
         bool hides_soa;      /* it has none */
         bool formerr_to_opt; /* it does not understand EDNS and says so */
         bool formerr_alone;  /* the same, by nothing but a header */
+        bool drops_opt;      /* it does not, and says nothing */
+        bool holds_udp;      /* it keeps its answer, the last one, until server_release() */
         bool one_answer;     /* then it closes the connection */
         int udp_fd, tcp_fd;
         struct peer peers[16];
@@ -38,6 +40,9 @@ struct server {
         unsigned int n_udp, n_tcp, n_aaaa; /* questions but for the SOA */
         unsigned int n_probes, n_opts, n_connections, n_malformed;
         sd_event_source *udp_source, *tcp_source;
+        uint8_t held[2048];
+        size_t n_held;
+        struct sockaddr_in held_for;
 };
 
 static sd_event *event;
@@ -57,8 +62,7 @@ static inline size_t server_reply(struct server *server, enum mode mode, uint8_t
                 n += p[n] + 1U;
         type = p[n + 2];
         n += 5;
-        /* Options there may be in the OPT record: newer c-ares adds a cookie. */
-        if (has_opt ? n + 11 > n_question || n + 11U + p[n + 10] != n_question : n != n_question) {
+        if (n + (has_opt ? 11 : 0) != n_question) {
                 server->n_malformed++;
                 return 0;
         }
@@ -69,7 +73,7 @@ static inline size_t server_reply(struct server *server, enum mode mode, uint8_t
         p[2] = (uint8_t)(0x81 | (mode == TRUNCATED ? 2 : 0) | (server->cached ? 0 : 4));
         p[3] = mode == FORMERR ? 1 : mode == SERVFAIL ? 2 : mode == NXDOMAIN || mode == FOREIGN ? 3 : 0;
         memset(p + 6, 0, 6);
-        if (mode == SILENT || (type == DNS_TYPE_SOA && server->drops_soa))
+        if (mode == SILENT || (type == DNS_TYPE_SOA && server->drops_soa) || (has_opt && server->drops_opt))
                 return 0;
         if (has_opt && (server->formerr_to_opt || server->formerr_alone)) {
                 p[3] = 1;
@@ -99,22 +103,25 @@ static inline size_t server_reply(struct server *server, enum mode mode, uint8_t
         return n + 16;
 }
 
+static inline void server_release(struct server *server)
+{
+        (void)sendto(server->udp_fd, server->held, server->n_held, 0, (struct sockaddr *)&server->held_for,
+                     sizeof(server->held_for));
+}
+
 static inline int server_on_udp(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
         struct server *server = userdata;
-        struct sockaddr_storage from;
-        socklen_t n_from = sizeof(from);
-        uint8_t packet[2048];
-        ssize_t n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &n_from);
-        size_t n_reply;
+        socklen_t n_from = sizeof(server->held_for);
+        ssize_t n = recvfrom(fd, server->held, sizeof(server->held), 0, (struct sockaddr *)&server->held_for, &n_from);
 
         (void)s;
         (void)revents;
         if (n < 12)
                 return 0;
-        n_reply = server_reply(server, server->udp, packet, (size_t)n, &server->n_udp);
-        if (n_reply > 0)
-                (void)sendto(fd, packet, n_reply, 0, (struct sockaddr *)&from, n_from);
+        server->n_held = server_reply(server, server->udp, server->held, (size_t)n, &server->n_udp);
+        if (server->n_held > 0 && !server->holds_udp)
+                server_release(server);
         return 0;
 }
 

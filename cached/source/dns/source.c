@@ -1,8 +1,8 @@
 /*
  * The dns source.
  *
- *     a service followed --> two families (A, AAAA) --> pool --> server --> path --> channel (c-ares)
- *                        '-> hosts (SRV, PTR) ----------'
+ *     a service followed --> two families (A, AAAA) --> pool --> server --> path --> channel --> tcp (c-ares)
+ *                        '-> hosts (SRV, PTR) ----------'                             '-> udp
  *
  * This file owns what is followed, the options and the reading of resolv.conf; when to ask is task.c's, whom to
  * ask is transport/pool.c's. What is followed is sorted by key, as the sets of the registry are: an update walks

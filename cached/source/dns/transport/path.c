@@ -6,16 +6,16 @@
  *        \------- dropped: every query ends, to be asked again or another way ------------------^
  *
  * How long it lasts:
- * - UDP, a minute: a fresh source port now and then.
+ * - UDP, a hundred questions: a fresh source port now and then.
  * - TCP, a minute: a connection to a service address stays with one of the servers behind it, whatever
  *   becomes of that one.
  * - TCP to a cache, half a second. dnsmasq, and so kube-dns, answers every question of a connection by the
  *   time at which the connection began, so that within an old one a TTL never ends. What comes from a cache
  *   has no AA bit; CoreDNS sets it also on what it has cached, but judges TTLs by the time of the question.
  *
- * A server that does not understand EDNS says FORMERR, with the question or with nothing but a header. The
- * second never leaves c-ares. So probes of a server that is silent come with and without EDNS, and the form
- * that was answered last is kept.
+ * A server that does not understand EDNS says FORMERR, with the question or with nothing but a header; others
+ * drop what they do not understand. So probes of a server that is silent come with and without EDNS, and the
+ * form that was answered last is kept.
  *
  * A server may close a connection after one answer, or after a hundred; what else was in flight is then sent
  * again by c-ares, a few times. When that ends in a refusal although some were answered, the server is not
@@ -26,9 +26,11 @@
 
 #include "base/util.h"
 #include "source/dns/transport/path.h"
+#include "source/dns/transport/tcp.h"
 
 #define TCP_WINDOW  256U
-#define UDP_WINDOW  64U /* replies of 1,232 bytes count twice that; 212,992 is the default rmem */
+#define UDP_WINDOW  64U  /* replies of 1,232 bytes count twice that; 212,992 is the default rmem */
+#define UDP_QUERIES 100U /* of a channel */
 #define RENEW_USEC  (60 * USEC_PER_SEC)
 #define CACHE_USEC  (USEC_PER_SEC / 2)
 #define WINDOW_USEC (60 * USEC_PER_SEC)
@@ -90,8 +92,15 @@ bool dns_path_has_room(const struct dns_path *path)
         return path->n_queries < window;
 }
 
-/* What a reply tells of the way by which it came. Return: false if the question is to be asked again. */
-static bool path_learn(struct dns_path *path, const struct dns_question *question, const uint8_t *packet)
+/* By UDP: the server does not understand EDNS, so that all is to be asked again without. */
+static bool path_lacks_edns(const struct dns_question *question, const uint8_t *packet)
+{
+        return (question->dress & DNS_EDNS) &&
+               dns_view_rcode(&(struct dns_view){ .packet = packet }) == DNS_RCODE_FORMERR;
+}
+
+/* What a reply tells of the way by which it came. */
+static void path_learn(struct dns_path *path, const struct dns_question *question, const uint8_t *packet)
 {
         const struct dns_view view = { .packet = packet };
 
@@ -99,14 +108,10 @@ static bool path_learn(struct dns_path *path, const struct dns_question *questio
         path->n_answered++;
         if (path->transport == DNS_TCP) {
                 path->from_cache = path->from_cache || !dns_view_is_authoritative(&view);
-                return true;
+                return;
         }
         /* Where an answer is cut, it may have been loss alone that made us ask without. */
         path->plain = !(question->dress & DNS_EDNS) && !dns_view_is_cut(&view);
-        if (!(question->dress & DNS_EDNS) || dns_view_rcode(&view) != DNS_RCODE_FORMERR)
-                return true;
-        path->plain = true;
-        return false;
 }
 
 static void path_flight_done(void *userdata, int error, const struct dns_question *question, const uint8_t *packet,
@@ -121,9 +126,12 @@ static void path_flight_done(void *userdata, int error, const struct dns_questio
                 path->window = path->n_answered > DNS_TCP_TRIES ? path->n_answered / DNS_TCP_TRIES : 1;
                 path->window_usec = usec_now() + WINDOW_USEC;
                 dns_path_drop(path, -ECANCELED);
-        } else if (matches && !path_learn(path, question, packet)) {
+        } else if (error == 0 && path_lacks_edns(question, packet)) {
+                path->plain = true;
                 dns_path_drop(path, -ECANCELED);
         } else {
+                if (matches)
+                        path_learn(path, question, packet);
                 path->end(path, query, error, matches, packet, n_packet, question);
         }
 }
@@ -131,10 +139,11 @@ static void path_flight_done(void *userdata, int error, const struct dns_questio
 static int path_open(struct dns_path *path)
 {
         uint64_t now = usec_now(), age = path->from_cache ? CACHE_USEC : RENEW_USEC;
+        bool is_over = path->transport == DNS_TCP ? now - path->opened_usec >= age : path->n_sent >= UDP_QUERIES;
 
         if (path->draining && dns_channel_is_idle(path->draining))
                 path->draining = dns_channel_free(path->draining);
-        if (path->channel && !path->draining && (now - path->opened_usec >= age || path->edns == path->plain)) {
+        if (path->channel && !path->draining && is_over) {
                 path->draining = path->channel;
                 path->channel = NULL;
                 if (dns_channel_is_idle(path->draining))
@@ -143,8 +152,8 @@ static int path_open(struct dns_path *path)
         if (path->channel)
                 return 0;
         path->opened_usec = now;
-        path->edns = !path->plain;
-        return dns_channel_new(&path->channel, path->event, path->address, path->transport == DNS_TCP, path->edns);
+        path->n_sent = 0;
+        return dns_channel_new(&path->channel, path->event, path->address, path->transport == DNS_TCP);
 }
 
 int dns_path_send(struct dns_path *path, struct dns_query *query, const struct dns_name *name, uint16_t type)
@@ -161,7 +170,7 @@ int dns_path_send(struct dns_path *path, struct dns_query *query, const struct d
         if (r < 0)
                 return r;
         if (path->transport == DNS_UDP)
-                dress = path->edns ? DNS_MIXED_CASE | DNS_EDNS : DNS_MIXED_CASE;
+                dress = path->plain ? DNS_MIXED_CASE : DNS_MIXED_CASE | DNS_EDNS;
         dns_question_build(&question, name, type, dress, random);
 
         query->path = path;
@@ -169,6 +178,7 @@ int dns_path_send(struct dns_path *path, struct dns_query *query, const struct d
         query->sent_usec = usec_now();
         TAILQ_INSERT_TAIL(&path->queries, query, link);
         path->n_queries++;
+        path->n_sent++;
         r = dns_channel_send(path->channel, &question, &query->flight, path_flight_done, query);
         if (r < 0)
                 query_detach(query);

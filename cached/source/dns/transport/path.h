@@ -58,13 +58,13 @@ struct dns_path {
         TAILQ_HEAD(, dns_query) queries;
         size_t n_queries;
         uint64_t opened_usec;   /* of the channel */
+        uint64_t n_sent;        /* by the channel */
         uint64_t answered_usec; /* last reply; 0: never */
         uint64_t n_answered;    /* since a channel was dropped last */
         size_t window;          /* queries in flight, at most, until window_usec */
         uint64_t window_usec;
         bool from_cache; /* a reply by TCP was no authority's */
-        bool plain;      /* UDP: the next channel is to ask without EDNS */
-        bool edns;       /* UDP: this one asks with it */
+        bool plain;      /* UDP: ask without EDNS */
 };
 
 void dns_path_init(struct dns_path *path, sd_event *event, const struct address *address, enum dns_transport transport);

@@ -192,7 +192,8 @@ static void server_query_ended(struct dns_path *path, struct dns_query *query, i
         struct server_way *way = &server->ways[transport];
         bool is_question = query != &server->ways[DNS_TCP].probe && query != &server->ways[DNS_UDP].probe;
         bool silent = error == -ETIMEDOUT && (is_question || !server->up || !dns_server_has_answered(server));
-        bool broken = error == -ECONNREFUSED || error == -EIO || (error == -EBADMSG && path->n_answered == 0);
+        bool unreadable = error == -EBADMSG && path->n_answered > 0;
+        bool broken = error < 0 && error != -ETIMEDOUT && !unreadable && !server_is_our_shortage(error);
 
         if (silent && path->answered_usec <= query->sent_usec)
                 way->n_silent++;

@@ -21,7 +21,7 @@ static ares_socket_t socket_open(int family, int type, int protocol, void *userd
         int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), one = 1;
 
         sockets->error = fd < 0 ? -errno : 0;
-        if (fd >= 0 && type == SOCK_STREAM)
+        if (fd >= 0)
                 (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         return fd;
 }
