@@ -156,7 +156,6 @@ static void server_way_failed(struct dns_server *server, enum dns_transport tran
                 server_set_down(server, error);
                 server_drop(server, 1 - transport, error);
         } else if (server->up && worked && transport == DNS_TCP) {
-                /* UDP, while TCP works, is asked only for what TCP left open: no change. */
                 server_log(server, LOG_NOTICE, "tcp does not work, using udp: %s", strerror(-error));
         }
         server_drop(server, transport, error);
@@ -171,8 +170,9 @@ static void server_way_answered(struct dns_server *server, enum dns_transport tr
                 server->backoff_usec = BACKOFF_MIN_USEC;
                 server->ways[DNS_UDP].works = true; /* worth a try, should TCP fail */
         }
-        if (server->up && !way->works)
-                server_log(server, LOG_NOTICE, "%s works again", transport_name[transport]);
+        /* That UDP had failed was not logged: while TCP works it is asked only what TCP left open. */
+        if (server->up && !way->works && transport == DNS_TCP)
+                server_log(server, LOG_NOTICE, "tcp works again");
         way->works = true;
         if (!server->up)
                 server_set_up(server, transport);

@@ -4,6 +4,7 @@
  */
 
 #include <criterion/criterion.h>
+#include <criterion/redirect.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -168,6 +169,27 @@ Test(dns_server, freed_it_ends_what_is_in_flight)
         server = dns_server_free(server);
         cr_expect(asks[0].done && asks[0].error == -ECANCELED);
         cr_expect_not(asks[1].done);
+}
+
+/* By UDP goes then what TCP left open: names that get no answer from anybody. */
+Test(dns_server, udp_is_not_talked_about_while_tcp_works)
+{
+        char text[256];
+
+        server_listen_tcp(&peer);
+        server_listen_udp(&peer);
+        begin();
+        cr_redirect_stderr();
+        ask_all(1, DNS_ANY, SEC);
+        peer.udp = SILENT;
+        ask_all(2, DNS_UDP, 5 * SEC);
+        cr_expect_eq(n_answered(2), 0);
+        peer.udp = ANSWER;
+        ask_all(1, DNS_UDP, SEC);
+        cr_expect_eq(n_answered(1), 1);
+        fflush(stderr);
+        text[fread(text, 1, sizeof(text) - 1, cr_get_redirected_stderr())] = '\0';
+        cr_expect_str_empty(text, "%s", text);
 }
 
 /* ---- standing ---- */
