@@ -46,7 +46,7 @@ static void srv_sort(struct dns_srv *srv)
 }
 
 /* What is being read, and what of it. */
-struct reading {
+struct srv_reading {
         struct dns_view view;
         struct dns_name name; /* that was asked for */
         const struct dns_name *service;
@@ -57,7 +57,7 @@ struct reading {
 };
 
 /* Return: false if it spoils the whole answer. */
-static bool reading_take_target(struct reading *r, const struct dns_record *record)
+static bool srv_take_target(struct srv_reading *r, const struct dns_record *record)
 {
         size_t skip = r->type == DNS_TYPE_SRV ? SRV_FIXED : 0;
         struct dns_srv_target *target;
@@ -82,7 +82,7 @@ static bool reading_take_target(struct reading *r, const struct dns_record *reco
 }
 
 /* Return: false if the answer is worth nothing. */
-static bool reading_targets(struct reading *r)
+static bool srv_targets(struct srv_reading *r)
 {
         size_t n_records = dns_view_count(&r->view, DNS_SECTION_ANSWER);
         struct dns_record record;
@@ -92,7 +92,7 @@ static bool reading_targets(struct reading *r)
                         r->view.at = r->view.n; /* cut here: nothing comes behind it */
                         return r->cut;
                 }
-                if (!reading_take_target(r, &record))
+                if (!srv_take_target(r, &record))
                         return false;
         }
         return r->n_records == 0 || dns_view_rcode(&r->view) == DNS_RCODE_NOERROR;
@@ -116,7 +116,7 @@ static const struct dns_srv_target *srv_find(const struct dns_srv *srv, const ch
         return low < srv->n_targets && strcmp(srv->targets[low].host, host) == 0 ? &srv->targets[low] : NULL;
 }
 
-static bool reading_take_addr(struct reading *r, const struct dns_record *record)
+static bool srv_take_addr(struct srv_reading *r, const struct dns_record *record)
 {
         uint8_t family = record->type == DNS_TYPE_A ? AF_INET : AF_INET6;
         const struct dns_srv_target *target;
@@ -141,7 +141,7 @@ static bool reading_take_addr(struct reading *r, const struct dns_record *record
         return true;
 }
 
-static bool reading_addrs(struct reading *r)
+static bool srv_addrs(struct srv_reading *r)
 {
         size_t n_skip = dns_view_count(&r->view, DNS_SECTION_AUTHORITY);
         size_t n_records = n_skip + dns_view_count(&r->view, DNS_SECTION_ADDITIONAL);
@@ -150,7 +150,7 @@ static bool reading_addrs(struct reading *r)
         for (size_t i = 0; i < n_records; i++) {
                 if (!dns_view_get_record(&r->view, &record))
                         return r->cut;
-                if (i >= n_skip && !reading_take_addr(r, &record))
+                if (i >= n_skip && !srv_take_addr(r, &record))
                         return false;
         }
         return true;
@@ -159,11 +159,11 @@ static bool reading_addrs(struct reading *r)
 /* ---- answers ---- */
 
 /* Return: whether there is an answer; else *ret_failure says why not, and nothing was read. */
-static bool reading_begin(struct reading *r, const struct dns_question *question, const struct dns_name *service,
-                          const uint8_t *packet, size_t n_packet, struct dns_srv *srv, struct dns_answer *ret_failure)
+static bool srv_begin(struct srv_reading *r, const struct dns_question *question, const struct dns_name *service,
+                      const uint8_t *packet, size_t n_packet, struct dns_srv *srv, struct dns_answer *ret_failure)
 {
         srv->n_targets = srv->n_addrs = 0;
-        *r = (struct reading){
+        *r = (struct srv_reading){
                 .name = dns_question_name(question),
                 .service = service,
                 .type = dns_question_type(question),
@@ -172,7 +172,7 @@ static bool reading_begin(struct reading *r, const struct dns_question *question
         if (!dns_answer_open(question, packet, n_packet, &r->view, ret_failure))
                 return false;
         r->cut = dns_view_is_cut(&r->view);
-        if (reading_targets(r)) {
+        if (srv_targets(r)) {
                 srv_sort(srv);
                 return true;
         }
@@ -181,7 +181,7 @@ static bool reading_begin(struct reading *r, const struct dns_question *question
         return false;
 }
 
-static struct dns_answer reading_end(const struct reading *r)
+static struct dns_answer srv_end(const struct srv_reading *r)
 {
         struct dns_answer answer = { .kind = FINDING_ANSWER };
 
@@ -197,14 +197,14 @@ struct dns_answer dns_srv_read(const struct dns_name *domain, const struct dns_q
                                struct dns_srv *ret_srv)
 {
         struct dns_answer failure;
-        struct reading r;
+        struct srv_reading r;
 
-        if (!reading_begin(&r, question, service, packet, n_packet, ret_srv, &failure))
+        if (!srv_begin(&r, question, service, packet, n_packet, ret_srv, &failure))
                 return failure;
         if (r.n_records == 0 && !r.cut)
                 return dns_answer_negative(domain, &r.name, &r.view);
-        if (reading_addrs(&r))
-                return reading_end(&r);
+        if (srv_addrs(&r))
+                return srv_end(&r);
         ret_srv->n_targets = ret_srv->n_addrs = 0;
         return dns_failure(KHS_REASON_MALFORMED);
 }
@@ -214,12 +214,12 @@ struct dns_answer dns_ptr_read(const struct dns_question *question, const struct
 {
         bool nxdomain;
         struct dns_answer failure;
-        struct reading r;
+        struct srv_reading r;
 
-        if (!reading_begin(&r, question, service, packet, n_packet, ret_srv, &failure))
+        if (!srv_begin(&r, question, service, packet, n_packet, ret_srv, &failure))
                 return failure;
         if (r.n_records > 0 || r.cut)
-                return reading_end(&r);
+                return srv_end(&r);
         nxdomain = dns_view_rcode(&r.view) == DNS_RCODE_NXDOMAIN;
         return (struct dns_answer){ .kind = FINDING_NEGATIVE,
                                     .reason = nxdomain ? KHS_REASON_NXDOMAIN : KHS_REASON_NODATA };

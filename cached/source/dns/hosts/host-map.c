@@ -99,7 +99,7 @@ struct dns_host_map *dns_host_map_free(struct dns_host_map *map)
         return NULL;
 }
 
-static struct row *map_find_row(const struct dns_host_map *map, uint8_t family, const uint8_t *bytes)
+static struct row *host_map_find_row(const struct dns_host_map *map, uint8_t family, const uint8_t *bytes)
 {
         uint32_t low = family == AF_INET ? 0 : map->n4, high = family == AF_INET ? map->n4 : map->n_rows;
 
@@ -130,7 +130,7 @@ static void row_settle(struct dns_host_map *map, struct row *row)
 
 /* ---- links ---- */
 
-static int map_compare_links(const void *a, const void *b, void *userdata)
+static int host_map_compare_links(const void *a, const void *b, void *userdata)
 {
         const struct dns_host_map *map = userdata;
         const struct link *x = a, *y = b;
@@ -140,25 +140,25 @@ static int map_compare_links(const void *a, const void *b, void *userdata)
         return x->host == y->host ? 0 : strcmp(map->hosts[x->host].name, map->hosts[y->host].name);
 }
 
-static void map_order_links(struct dns_host_map *map)
+static void host_map_order_links(struct dns_host_map *map)
 {
         uint32_t n = 0;
 
         if (map->n_links > 0)
-                qsort_r(map->links, map->n_links, sizeof(*map->links), map_compare_links, map);
+                qsort_r(map->links, map->n_links, sizeof(*map->links), host_map_compare_links, map);
         for (uint32_t i = 0; i < map->n_links; i++)
-                if (n == 0 || map_compare_links(&map->links[i], &map->links[n - 1], map) != 0)
+                if (n == 0 || host_map_compare_links(&map->links[i], &map->links[n - 1], map) != 0)
                         map->links[n++] = map->links[i];
         map->n_links = n;
 }
 
 /* By taking duplicates out, or else by twice the room: each link is put in order a few times at most. */
-static int map_make_room(struct dns_host_map *map)
+static int host_map_make_room(struct dns_host_map *map)
 {
         uint32_t n_room = map->links_room ? 2 * map->links_room : LINKS_ROOM;
         struct link *links;
 
-        map_order_links(map);
+        host_map_order_links(map);
         if (map->links_room > 0 && map->n_links <= map->links_room / 2)
                 return 0;
         map->links_full = n_room > LINKS_MAX;
@@ -172,9 +172,9 @@ static int map_make_room(struct dns_host_map *map)
         return 0;
 }
 
-static int map_add_link(struct dns_host_map *map, struct row *row, uint32_t host)
+static int host_map_add_link(struct dns_host_map *map, struct row *row, uint32_t host)
 {
-        int r = map->links_full ? -E2BIG : map->n_links == map->links_room ? map_make_room(map) : 0;
+        int r = map->links_full ? -E2BIG : map->n_links == map->links_room ? host_map_make_room(map) : 0;
 
         if (r < 0)
                 return r;
@@ -187,7 +187,7 @@ static int map_add_link(struct dns_host_map *map, struct row *row, uint32_t host
 /* ---- hosts ---- */
 
 /* Return: whether there is such a host; *ret_place is where it stands in the order, or would stand. */
-static bool map_find_place(const struct dns_host_map *map, const char *name, uint32_t *ret_place)
+static bool host_map_find_place(const struct dns_host_map *map, const char *name, uint32_t *ret_place)
 {
         uint32_t low = 0, high = map->n_hosts;
 
@@ -204,7 +204,7 @@ static bool map_find_place(const struct dns_host_map *map, const char *name, uin
 }
 
 /* Twice the room. What is there stays good when some of the arrays can't grow. */
-static int map_grow(struct dns_host_map *map)
+static int host_map_grow(struct dns_host_map *map)
 {
         uint32_t n_room = map->n_room ? 2 * map->n_room : HOSTS_ROOM, *order;
         struct host *hosts = reallocarray(map->hosts, n_room, sizeof(*hosts));
@@ -221,24 +221,24 @@ static int map_grow(struct dns_host_map *map)
         return 0;
 }
 
-static uint32_t map_find_host(const struct dns_host_map *map, const char *name)
+static uint32_t host_map_find_host(const struct dns_host_map *map, const char *name)
 {
         uint32_t place;
 
-        return map_find_place(map, name, &place) ? map->order[place] : NO_HOST;
+        return host_map_find_place(map, name, &place) ? map->order[place] : NO_HOST;
 }
 
-static int map_add_host(struct dns_host_map *map, const char *name, uint32_t *ret)
+static int host_map_add_host(struct dns_host_map *map, const char *name, uint32_t *ret)
 {
         uint32_t place, host = map->n_hosts;
 
-        if (map_find_place(map, name, &place)) {
+        if (host_map_find_place(map, name, &place)) {
                 *ret = map->order[place];
                 return 0;
         }
         if (host == DNS_HOST_MAP_MAX)
                 return -E2BIG;
-        if (host == map->n_room && map_grow(map) < 0)
+        if (host == map->n_room && host_map_grow(map) < 0)
                 return -ENOMEM;
         map->hosts[host] = (struct host){ .has = { false, false } };
         strcpy(map->hosts[host].name, name);
@@ -259,17 +259,17 @@ const char *dns_host_map_name(const struct dns_host_map *map, uint32_t host)
 
 int dns_host_map_take_addr(struct dns_host_map *map, uint32_t host, uint8_t family, const uint8_t *bytes)
 {
-        struct row *row = map_find_row(map, family, bytes);
+        struct row *row = host_map_find_row(map, family, bytes);
 
         map->hosts[host].has[family == AF_INET6] = true;
-        return row ? map_add_link(map, row, host) : 0;
+        return row ? host_map_add_link(map, row, host) : 0;
 }
 
 int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, uint32_t port)
 {
         for (uint32_t i = 0; i < srv->n_targets; i++) {
                 uint32_t host;
-                int r = map_add_host(map, srv->targets[i].host, &host);
+                int r = host_map_add_host(map, srv->targets[i].host, &host);
 
                 if (r < 0)
                         return r;
@@ -278,7 +278,7 @@ int dns_host_map_take_srv(struct dns_host_map *map, const struct dns_srv *srv, u
         }
         for (uint32_t i = 0; i < srv->n_addrs; i++) {
                 const struct dns_srv_addr *addr = &srv->addrs[i];
-                uint32_t host = map_find_host(map, srv->targets[addr->target].host);
+                uint32_t host = host_map_find_host(map, srv->targets[addr->target].host);
                 int r = dns_host_map_take_addr(map, host, addr->family, addr->bytes);
 
                 if (r < 0)
@@ -292,7 +292,7 @@ int dns_host_map_take_ptr(struct dns_host_map *map, uint32_t row, const struct d
 {
         for (uint32_t i = 0; i < srv->n_targets; i++) {
                 uint32_t host;
-                int r = map_add_host(map, srv->targets[i].host, &host);
+                int r = host_map_add_host(map, srv->targets[i].host, &host);
 
                 if (r == 0)
                         r = dns_host_map_take_addr(map, host, map->rows[row].family, map->rows[row].bytes);
@@ -311,8 +311,8 @@ static bool host_was_brought(const struct host *host)
 }
 
 /* The old hosts of one row, but for those that are known to be elsewhere now; its links are next in the old order. */
-static int map_take_row(struct dns_host_map *map, struct row *row, const struct dns_host_map *old,
-                        const struct row *was, uint32_t *cursor, bool any_host)
+static int host_map_take_row(struct dns_host_map *map, struct row *row, const struct dns_host_map *old,
+                             const struct row *was, uint32_t *cursor, bool any_host)
 {
         uint32_t number = (uint32_t)(was - old->rows);
         bool open = row_is_open(row), six = row->family == AF_INET6;
@@ -322,8 +322,8 @@ static int map_take_row(struct dns_host_map *map, struct row *row, const struct 
                 (*cursor)++;
         for (; *cursor < old->n_links && old->links[*cursor].row == number; (*cursor)++) {
                 const char *name = old->hosts[old->links[*cursor].host].name;
-                uint32_t host = map_find_host(map, name);
-                int r = host == NO_HOST && any_host ? map_add_host(map, name, &host) : 0;
+                uint32_t host = host_map_find_host(map, name);
+                int r = host == NO_HOST && any_host ? host_map_add_host(map, name, &host) : 0;
 
                 if (r == 0 && host != NO_HOST &&
                     (open ? !map->hosts[host].brought[six] : !host_was_brought(&map->hosts[host])))
@@ -341,11 +341,11 @@ int dns_host_map_take_map(struct dns_host_map *map, struct dns_host_map *old, bo
 {
         uint32_t cursor = 0;
 
-        map_order_links(old);
+        host_map_order_links(old);
         for (uint32_t i = 0; i < map->n_rows; i++) {
                 struct row *row = &map->rows[i];
-                const struct row *was = map_find_row(old, row->family, row->bytes);
-                int r = was ? map_take_row(map, row, old, was, &cursor, any_host) : 0;
+                const struct row *was = host_map_find_row(old, row->family, row->bytes);
+                int r = was ? host_map_take_row(map, row, old, was, &cursor, any_host) : 0;
 
                 if (r < 0)
                         return r;
@@ -404,8 +404,8 @@ void dns_host_findings_deinit(struct dns_host_findings *findings)
 }
 
 /* The ports of one host. Return: how many. */
-static uint32_t map_report_ports(const struct dns_host_map *map, uint32_t host, const struct khs_port *ports,
-                                 struct khs_row_port *ret)
+static uint32_t host_map_report_ports(const struct dns_host_map *map, uint32_t host, const struct khs_port *ports,
+                                      struct khs_row_port *ret)
 {
         const uint16_t *numbers = map->numbers + (size_t)host * map->n_ports;
         uint32_t n = 0;
@@ -420,7 +420,7 @@ static uint32_t map_report_ports(const struct dns_host_map *map, uint32_t host, 
         return n;
 }
 
-static bool map_has_same_numbers(const struct dns_host_map *map, uint32_t a, uint32_t b)
+static bool host_map_has_same_numbers(const struct dns_host_map *map, uint32_t a, uint32_t b)
 {
         return memcmp(map->numbers + (size_t)a * map->n_ports, map->numbers + (size_t)b * map->n_ports,
                       map->n_ports * sizeof(*map->numbers)) == 0;
@@ -434,7 +434,7 @@ int dns_host_map_report(struct dns_host_map *map, const struct khs_port *ports, 
 
         for (uint32_t i = 0; i < map->n_hosts; i++) /* whose address could be any */
                 hosts_complete = hosts_complete && (map->hosts[i].has[0] || map->hosts[i].has[1]);
-        map_order_links(map);
+        host_map_order_links(map);
         findings.endpoints = calloc(map->n_links ? map->n_links : 1, sizeof(*findings.endpoints));
         findings.ports = calloc((size_t)(map->n_links ? map->n_links : 1) * (map->n_ports ? map->n_ports : 1),
                                 sizeof(*findings.ports));
@@ -452,12 +452,12 @@ int dns_host_map_report(struct dns_host_map *map, const struct khs_port *ports, 
                                                 .others_unknown = !hosts_complete && !row->whole,
                                                 .host = map->hosts[host].name };
                 memcpy(e->bytes, row->bytes, sizeof(e->bytes));
-                if (i > 0 && map_has_same_numbers(map, host, map->links[i - 1].host)) {
+                if (i > 0 && host_map_has_same_numbers(map, host, map->links[i - 1].host)) {
                         e->ports = e[-1].ports;
                         e->n_ports = e[-1].n_ports;
                 } else {
                         e->ports = findings.ports + n_ports;
-                        e->n_ports = map_report_ports(map, host, ports, findings.ports + n_ports);
+                        e->n_ports = host_map_report_ports(map, host, ports, findings.ports + n_ports);
                         n_ports += e->n_ports;
                 }
                 e->ports_unknown = !ports_complete && e->n_ports < map->n_ports;

@@ -27,7 +27,7 @@
 
 #define SOCKETS_MAX     4    /* one, two while a connection is replaced */
 #define ARES_TIMEOUT_MS 2500 /* above ours, so that ours decides */
-#define READS_MAX       512  /* then others have their turn */
+#define TCP_READS_MAX   512  /* then others have their turn */
 
 /*
  * 1.31 brought a query cache that is on unless it is turned off; a program built with older headers
@@ -70,7 +70,7 @@ static int tcp_socket_ready(sd_event_source *source, int fd, uint32_t revents, v
 
         (void)source;
         dns_flights_enter(flights);
-        for (unsigned int i = 0; readable && is_open && i < READS_MAX; i++) {
+        for (unsigned int i = 0; readable && is_open && i < TCP_READS_MAX; i++) {
                 int n_pending = 0;
 
                 ares_process_fd(tcp->ares, fd, ARES_SOCKET_BAD);

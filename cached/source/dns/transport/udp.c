@@ -20,8 +20,8 @@
 
 #include "source/dns/transport/udp.h"
 
-#define DATAGRAM_MAX 4096U /* more than DNS_EDNS_SIZE: some servers do not look at what they are offered */
-#define READS_MAX    512U  /* then others have their turn */
+#define DATAGRAM_MAX  4096U /* more than DNS_EDNS_SIZE: some servers do not look at what they are offered */
+#define UDP_READS_MAX 512U  /* then others have their turn */
 
 struct dns_udp {
         sd_event *event; /* borrowed, as are the next two */
@@ -81,7 +81,7 @@ static int udp_ready(sd_event_source *source, int fd, uint32_t revents, void *us
         (void)source;
         (void)revents;
         dns_flights_enter(flights);
-        for (unsigned int i = 0; i < READS_MAX && !flights->dead && udp->fd == fd; i++)
+        for (unsigned int i = 0; i < UDP_READS_MAX && !flights->dead && udp->fd == fd; i++)
                 if (!udp_read(udp))
                         break;
         dns_flights_leave(flights);
