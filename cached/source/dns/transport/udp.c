@@ -42,34 +42,43 @@ static void udp_close(struct dns_udp *udp)
         udp->fd = -1;
 }
 
-/* One answer, or the network's word that there will be none. Return: whether there may be more. */
-static bool udp_read(struct dns_udp *udp)
+/* The network's word that there will be no answer. */
+static void udp_fail(struct dns_udp *udp, int error)
 {
         struct dns_flights *flights = udp->flights;
         struct dns_flight *flight;
+
+        udp_close(udp);
+        /* Those that are there now: their owners may send others at once. */
+        for (size_t n = flights->n; n > 0 && (flight = TAILQ_FIRST(&flights->flying)); n--)
+                dns_flight_end(flight, error, NULL, 0);
+}
+
+static void udp_take(struct dns_udp *udp, const uint8_t *packet, size_t n_packet)
+{
+        struct dns_flight *flight = TAILQ_FIRST(&udp->flights->flying);
+
+        while (flight && !dns_question_is_answered(&flight->question, packet, n_packet))
+                flight = TAILQ_NEXT(flight, link);
+        if (flight)
+                dns_flight_end(flight, 0, packet, n_packet);
+}
+
+/* Return: whether there may be more. */
+static bool udp_read(struct dns_udp *udp)
+{
         uint8_t packet[DATAGRAM_MAX];
         ssize_t n = recv(udp->fd, packet, sizeof(packet), MSG_TRUNC);
+        bool is_cut = n > (ssize_t)sizeof(packet);
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM || errno == ENOBUFS))
-                return false;
         if (n < 0) {
-                int error = -errno;
-
-                /* Those that are there: their owners may send others at once. */
-                udp_close(udp);
-                for (size_t left = flights->n; left > 0 && (flight = TAILQ_FIRST(&flights->flying)); left--)
-                        dns_flight_end(flight, error, NULL, 0);
+                if (errno != EAGAIN && errno != EINTR && errno != ENOMEM && errno != ENOBUFS)
+                        udp_fail(udp, -errno);
                 return false;
         }
-        if (n > (ssize_t)sizeof(packet)) {
-                n = sizeof(packet);
+        if (is_cut)
                 dns_packet_cut(packet);
-        }
-        TAILQ_FOREACH(flight, &flights->flying, link)
-        if (dns_question_is_answered(&flight->question, packet, (size_t)n)) {
-                dns_flight_end(flight, 0, packet, (size_t)n);
-                break;
-        }
+        udp_take(udp, packet, is_cut ? sizeof(packet) : (size_t)n);
         return true;
 }
 
