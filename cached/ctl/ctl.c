@@ -14,14 +14,15 @@ int ctl_try_table(struct ctl *ctl)
         if (r < 0)
                 return r;
         ctl->has_table = true;
-        if (!ctl->table.believed)
+        if (!ctl->table.believed && !ctl->warned)
                 ctl_warn(ctl, "%s: programs do not believe this table, since others may have written it",
                          K8SHSVC_RUNDIR);
         r = view_catalog_read(&ctl->table, &ctl->catalog);
         if (r < 0)
                 ctl_close_table(ctl);
-        else if (ctl->catalog.n_damaged > 0)
+        else if (ctl->catalog.n_damaged > 0 && !ctl->warned)
                 ctl_warn(ctl, "%s/%s: %u damaged records", K8SHSVC_RUNDIR, KHS_TABLE_NAME, ctl->catalog.n_damaged);
+        ctl->warned = true;
         return r;
 }
 

@@ -35,7 +35,7 @@ struct ctl {
         struct output out;
         struct json_writer json;
 
-        bool has_table;
+        bool has_table, warned; /* of what is wrong with it, once */
         struct view_table table;
         struct view_catalog catalog;
 };

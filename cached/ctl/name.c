@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "answer/lookup.h"
 #include "base/file.h"
@@ -121,13 +122,44 @@ static int name_lookup(struct ctl *ctl, const char *name, size_t n_name, char re
         return 0;
 }
 
+/* Leaves the service with the endpoints of one host, IPv4 first. */
+static int service_narrow(struct view_service *s, const char *host)
+{
+        struct view_endpoint *kept = calloc((size_t)s->n_endpoints + 1, sizeof(*kept));
+        uint32_t n[2] = { 0 };
+
+        if (!kept)
+                return -ENOMEM;
+        for (int six = 0; six < 2; six++) {
+                for (uint32_t i = 0; i < s->n_endpoints; i++) {
+                        const char *text = view_service_text(s, s->endpoints[i].host);
+
+                        if (text && strcmp(text, host) == 0 && (s->endpoints[i].family == AF_INET6) == six)
+                                kept[n[0] + n[1]++] = s->endpoints[i];
+                }
+                n[0] = six ? n[0] : n[1];
+                n[1] = six ? n[1] : 0;
+        }
+        free(s->endpoints);
+        s->endpoints = kept;
+        s->n4 = n[0];
+        s->n6 = n[1];
+        s->n_endpoints = n[0] + n[1];
+        return 0;
+}
+
 static int find_text(struct ctl *ctl, const char *name, size_t n_name, struct ctl_found *ret)
 {
-        char key[256];
-        int r = name_lookup(ctl, name, n_name, key, ret->pod);
+        char key[256], pod[KHS_LABEL_MAX + 1];
+        int r = name_lookup(ctl, name, n_name, key, pod);
 
         if (r == 0)
                 r = view_catalog_whole(&ctl->catalog, &ctl->table, key, &ret->service);
+        if (r == 0 && pod[0]) {
+                r = service_narrow(&ret->service, pod);
+                if (r < 0)
+                        view_service_deinit(&ret->service);
+        }
         return r < 0 ? name_error(ctl, name, r) : 0;
 }
 
@@ -152,11 +184,4 @@ int ctl_find_target(struct ctl *ctl, const char *target, struct ctl_found *ret)
                 return ctl_no(ctl, "%s", strerror(ENOMEM));
         }
         return find_text(ctl, name, strlen(name), ret);
-}
-
-bool ctl_found_has(const struct ctl_found *found, const struct view_endpoint *endpoint)
-{
-        const char *host = view_service_text(&found->service, endpoint->host);
-
-        return !found->pod[0] || (host && strcmp(host, found->pod) == 0);
 }

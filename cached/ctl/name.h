@@ -8,9 +8,9 @@
 #include "ctl/ctl.h"
 
 struct ctl_found {
-        struct view_service service; /* whole; free it with view_service_deinit() */
-        struct khs_target target;    /* of ctl_find_target() */
-        char pod[KHS_LABEL_MAX + 1]; /* host of a pod's name; empty: the service's */
+        struct view_service
+                service;          /* whole, of a pod's name with that pod alone; free it with view_service_deinit() */
+        struct khs_target target; /* of ctl_find_target() */
 };
 
 /*
@@ -19,6 +19,3 @@ struct ctl_found {
  */
 int ctl_find_name(struct ctl *ctl, const char *name, struct ctl_found *ret);
 int ctl_find_target(struct ctl *ctl, const char *target, struct ctl_found *ret);
-
-/* Whether an endpoint is one that the name means. */
-bool ctl_found_has(const struct ctl_found *found, const struct view_endpoint *endpoint);

@@ -15,16 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/hint.h"
 #include "base/util.h"
-#include "config/loader.h"
 #include "config/merge/name.h"
+#include "ctl/configuration.h"
 #include "ctl/ctl.h"
-
-#define ACCOUNT_NAMESPACE "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 struct registration {
         struct config *config;
@@ -32,34 +29,6 @@ struct registration {
         const char *dir; /* of its file */
         char path[512];
 };
-
-static void registration_ignore(void *userdata, int priority, const char *message)
-{
-        (void)userdata;
-        (void)priority;
-        (void)message;
-}
-
-/* What is registered now, and what completes a name. */
-static int registration_load(struct registration *r)
-{
-        static const struct config_origin origin = {
-                .main_file = K8SHSVC_CONFDIR "/k8shsvc.conf",
-                .conf_dir = K8SHSVC_CONFDIR "/conf.d",
-                .run_dir = K8SHSVC_RUNDIR "/conf.d",
-                .resolv_conf = "/etc/resolv.conf",
-                .service_account_namespace = ACCOUNT_NAMESPACE,
-        };
-        struct config_loader *loader;
-        size_t n_errors;
-        int error = config_loader_new(&loader, &origin, registration_ignore, NULL);
-
-        if (error < 0)
-                return error;
-        error = config_load(loader, &r->config, &n_errors);
-        (void)config_loader_free(loader);
-        return error;
-}
 
 static int registration_name(struct ctl *ctl, struct registration *r, const char *text)
 {
@@ -79,7 +48,7 @@ static int registration_name(struct ctl *ctl, struct registration *r, const char
 /* Return: 0, or the exit status after a line. Free the configuration in any case. */
 static int registration_begin(struct ctl *ctl, struct registration *r, const char *text)
 {
-        int error = registration_load(r);
+        int error = ctl_load_configuration(&r->config, NULL, NULL);
 
         return error < 0 ? ctl_no(ctl, "the configuration can't be read: %s", strerror(-error))
                          : registration_name(ctl, r, text);

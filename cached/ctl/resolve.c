@@ -77,8 +77,7 @@ static void resolve_select(struct ctl_found *found)
         for (uint32_t i = 0; i < s->n_endpoints; i++)
                 s->endpoints[i].port = resolve_port(found, &s->endpoints[i]);
         for (uint32_t i = 0; i < s->n_endpoints; i++) {
-                if (!ctl_found_has(found, &s->endpoints[i]) || resolve_is_repeated(s, i) ||
-                    (near_only && s->endpoints[i].near != VIEW_YES))
+                if (resolve_is_repeated(s, i) || (near_only && s->endpoints[i].near != VIEW_YES))
                         s->endpoints[i].family = 0;
         }
         for (uint32_t i = 0; i < s->n_endpoints; i++) {

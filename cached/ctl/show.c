@@ -102,19 +102,16 @@ static void show_add_endpoint(struct output_table *table, const struct view_serv
         show_add_condition(table, e);
 }
 
-static int show_endpoints(struct ctl *ctl, const struct ctl_found *found)
+static int show_endpoints(struct ctl *ctl, const struct view_service *s)
 {
         static const char *const titles[] = { "ADDRESS", "PORT", "HOST",      "ORDINAL", "NODE",
                                               "ZONE",    "NEAR", "CONDITION", NULL };
-        const struct view_service *s = &found->service;
         struct output_table table;
         int r;
 
         output_table_init(&table, titles);
-        for (uint32_t i = 0; i < s->n_endpoints; i++) {
-                if (ctl_found_has(found, &s->endpoints[i]))
-                        show_add_endpoint(&table, s, &s->endpoints[i]);
-        }
+        for (uint32_t i = 0; i < s->n_endpoints; i++)
+                show_add_endpoint(&table, s, &s->endpoints[i]);
         if (table.n_cells > 0)
                 (void)fputc('\n', ctl->out.to);
         r = output_table_print(&table, &ctl->out);
@@ -133,7 +130,7 @@ int ctl_show(struct ctl *ctl)
                 json_put_end(&ctl->json);
         } else {
                 show_service(ctl, &found.service);
-                r = show_endpoints(ctl, &found);
+                r = show_endpoints(ctl, &found.service);
         }
         view_service_deinit(&found.service);
         return r;
