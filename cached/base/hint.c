@@ -16,12 +16,12 @@
 #define LENGTH_MAX   253U /* of a name in DNS */
 #define DISTANCE_MAX 2U
 
-static unsigned int least(unsigned int a, unsigned int b)
+static unsigned int hint_least(unsigned int a, unsigned int b)
 {
         return a < b ? a : b;
 }
 
-static bool same_letter(char a, char b)
+static bool hint_same_letter(char a, char b)
 {
         return strncasecmp(&a, &b, 1) == 0;
 }
@@ -38,10 +38,11 @@ static unsigned int hint_distance(const char *a, size_t n_a, const char *b, size
 
                 row[0] = i;
                 for (size_t j = 1; j <= n_b; j++) {
-                        row[j] =
-                                least(above[j - 1] + !same_letter(a[i - 1], b[j - 1]), least(above[j], row[j - 1]) + 1);
-                        if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
-                                row[j] = least(row[j], before[j - 2] + 1);
+                        row[j] = hint_least(above[j - 1] + !hint_same_letter(a[i - 1], b[j - 1]),
+                                            hint_least(above[j], row[j - 1]) + 1);
+                        if (i > 1 && j > 1 && hint_same_letter(a[i - 1], b[j - 2]) &&
+                            hint_same_letter(a[i - 2], b[j - 1]))
+                                row[j] = hint_least(row[j], before[j - 2] + 1);
                 }
         }
         return rows[n_a % 3][n_b];

@@ -6,7 +6,7 @@
 
 #define ACCOUNT_NAMESPACE "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-static void ignore(void *userdata, int priority, const char *message)
+static void configuration_ignore(void *userdata, int priority, const char *message)
 {
         (void)userdata;
         (void)priority;
@@ -24,7 +24,7 @@ int ctl_load_configuration(struct config **ret, config_report_fn report, void *u
         };
         struct config_loader *loader;
         size_t n_errors;
-        int r = config_loader_new(&loader, &origin, report ? report : ignore, userdata);
+        int r = config_loader_new(&loader, &origin, report ? report : configuration_ignore, userdata);
 
         if (r < 0)
                 return r;

@@ -31,7 +31,7 @@ static const char *const names[N_FIELDS] = {
 };
 
 /* @text: behind "{". Return: the field, and its name's length; N_FIELDS: it is none. */
-static enum field field_at(const char *text, size_t *ret_n)
+static enum field format_field_at(const char *text, size_t *ret_n)
 {
         *ret_n = strcspn(text, "{}");
         if (text[*ret_n] != '}')
@@ -64,7 +64,7 @@ int format_check(const char *format, struct format_error *error)
                         continue;
                 if (p[1] == *p) {
                         p++;
-                } else if (*p == '}' || field_at(p + 1, &n) == N_FIELDS) {
+                } else if (*p == '}' || format_field_at(p + 1, &n) == N_FIELDS) {
                         return format_refuse(p + 1, *p == '}' ? 0 : strcspn(p + 1, "{}"), error);
                 } else {
                         p += n + 1;
@@ -74,8 +74,8 @@ int format_check(const char *format, struct format_error *error)
 }
 
 /* The text of a field; NULL: nothing is known. */
-static const char *field_text(enum field field, const struct view_service *s, const struct view_endpoint *e,
-                              char number[static 46])
+static const char *format_field_text(enum field field, const struct view_service *s, const struct view_endpoint *e,
+                                     char number[static 46])
 {
         switch (field) {
         case FIELD_ADDR:
@@ -99,7 +99,7 @@ static const char *field_text(enum field field, const struct view_service *s, co
         }
 }
 
-static void field_write(FILE *to, enum field field, const char *text, bool brackets)
+static void format_write_field(FILE *to, enum field field, const char *text, bool brackets)
 {
         brackets = brackets && field == FIELD_ADDR;
         (void)fprintf(to, "%s", brackets ? "[" : "");
@@ -124,8 +124,8 @@ static int format_walk(FILE *to, const char *format, const struct view_service *
                         p += (*p == '{' || *p == '}');
                         continue;
                 }
-                field = field_at(p + 1, &n);
-                text = field_text(field, s, e, number);
+                field = format_field_at(p + 1, &n);
+                text = format_field_text(field, s, e, number);
                 if (!text) {
                         (void)snprintf(error->field, sizeof(error->field), "%s", names[field]);
                         (void)view_endpoint_address(e, error->address);
@@ -133,7 +133,7 @@ static int format_walk(FILE *to, const char *format, const struct view_service *
                 }
                 p += n + 1;
                 if (to)
-                        field_write(to, field, text, e->family == AF_INET6 && p[1] == ':');
+                        format_write_field(to, field, text, e->family == AF_INET6 && p[1] == ':');
         }
         if (to)
                 (void)fputc('\n', to);

@@ -72,7 +72,7 @@ static void hook_fail(struct hook *hook, uint64_t now_usec)
         hook->retry_usec = now_usec + pause;
 }
 
-static int input_new(const char *input, size_t n_input)
+static int hook_input_new(const char *input, size_t n_input)
 {
         int fd = memfd_create("k8shsvcctl", MFD_CLOEXEC);
 
@@ -93,7 +93,7 @@ static int input_new(const char *input, size_t n_input)
 
 int hook_run(struct hook *hook, const char *input, size_t n_input, uint64_t now_usec)
 {
-        int fd = input_new(input, n_input), r = 0;
+        int fd = hook_input_new(input, n_input), r = 0;
         pid_t pid = fd < 0 ? -1 : fork();
 
         if (pid < 0)

@@ -37,7 +37,7 @@ struct live {
 
 /* ---- what is reported ---- */
 
-static int compare_keys(const void *a, const void *b)
+static int live_compare_keys(const void *a, const void *b)
 {
         const struct live_service *x = a, *y = b;
 
@@ -51,11 +51,11 @@ static struct live_service *live_find(struct live *l, const char *key)
         if (strlen(key) >= sizeof(wanted.key))
                 return NULL;
         strcpy(wanted.key, key);
-        return bsearch(&wanted, l->services, l->n_services, sizeof(wanted), compare_keys);
+        return bsearch(&wanted, l->services, l->n_services, sizeof(wanted), live_compare_keys);
 }
 
 /* A failure does not take back what is known. */
-static void family_fail(struct live_family *f, uint8_t reason)
+static void live_family_fail(struct live_family *f, uint8_t reason)
 {
         if (f->state == LIVE_KNOWN)
                 return;
@@ -64,7 +64,7 @@ static void family_fail(struct live_family *f, uint8_t reason)
 }
 
 /* @addresses: sorted, no duplicates. */
-static void family_take(struct live *l, struct live_service *s, int family, const uint8_t *addresses, uint32_t n)
+static void live_family_take(struct live *l, struct live_service *s, int family, const uint8_t *addresses, uint32_t n)
 {
         struct live_family *f = family == AF_INET ? &s->v4 : &s->v6;
         uint8_t *copy = malloc((size_t)n * address_size(family) + 1);
@@ -97,7 +97,7 @@ static void live_take_whole(struct live *l, struct live_service *s, const struct
                 if (finding->endpoints[i].family == family)
                         memcpy(addresses + n++ * size, finding->endpoints[i].bytes, size);
         }
-        family_take(l, s, family, addresses, addresses_sort(family, addresses, n));
+        live_family_take(l, s, family, addresses, addresses_sort(family, addresses, n));
         free(addresses);
 }
 
@@ -111,10 +111,10 @@ static void live_on_report(void *userdata, const char *key, const struct finding
                 return;
         switch (finding->kind) {
         case FINDING_ANSWER:
-                family_take(l, s, finding->family, finding->addrs, finding->n_addrs);
+                live_family_take(l, s, finding->family, finding->addrs, finding->n_addrs);
                 break;
         case FINDING_NEGATIVE:
-                family_take(l, s, finding->family, NULL, 0);
+                live_family_take(l, s, finding->family, NULL, 0);
                 break;
         case FINDING_WHOLE:
                 live_take_whole(l, s, finding, AF_INET);
@@ -122,9 +122,9 @@ static void live_on_report(void *userdata, const char *key, const struct finding
                 break;
         case FINDING_FAILURE:
                 if (four)
-                        family_fail(&s->v4, finding->reason);
+                        live_family_fail(&s->v4, finding->reason);
                 if (six)
-                        family_fail(&s->v6, finding->reason);
+                        live_family_fail(&s->v6, finding->reason);
                 break;
         default:
                 break;

@@ -92,7 +92,7 @@ static bool ctl_has_flag(const struct ctl_command *command, size_t flag)
         return (command->flags | FLAG(JSON)) & 1U << flag;
 }
 
-static void usage(FILE *to)
+static void ctl_usage(FILE *to)
 {
         (void)fputs("Usage: k8shsvcctl COMMAND [ARGUMENT] [OPTION...]\n"
                     "Look at the headless services that k8shsvcd keeps resolved, and register them.\n\n",
@@ -222,12 +222,12 @@ int main(int argc, char **argv)
         output_init(&ctl.out, stdout);
         for (int i = 1; i < argc && i <= 2; i++) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-                        usage(stdout);
+                        ctl_usage(stdout);
                         return CTL_YES;
                 }
         }
         if (argc < 2) {
-                usage(stderr);
+                ctl_usage(stderr);
                 return CTL_MISUSE;
         }
         ctl.command = ctl_find_command(&ctl, strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);

@@ -26,7 +26,7 @@ struct search {
 };
 
 /* As glibc: of several such lines the last one counts. */
-static void search_read(struct search *ret)
+static void name_read_search(struct search *ret)
 {
         char *lines = NULL, *words = NULL, *line;
         size_t n;
@@ -48,7 +48,7 @@ static void search_read(struct search *ret)
 
 /* ---- what is not there ---- */
 
-static void offer_service(struct hint *hint, const char *name, const struct view_service *service)
+static void name_offer(struct hint *hint, const char *name, const struct view_service *service)
 {
         size_t n_first = strcspn(service->key, ".");
         char first[256];
@@ -72,7 +72,7 @@ static int name_unknown(struct ctl *ctl, const char *name)
         struct hint hint = { 0 };
 
         for (size_t i = 0; i < ctl->catalog.n_services; i++)
-                offer_service(&hint, name, &ctl->catalog.services[i]);
+                name_offer(&hint, name, &ctl->catalog.services[i]);
         for (size_t i = 0; i < ctl->catalog.n_aliases; i++)
                 hint_offer(&hint, name, ctl->catalog.aliases[i].name);
         return ctl_no(ctl, "%s: no registered service has this name%s", name, hint.text);
@@ -105,7 +105,7 @@ static int name_lookup(struct ctl *ctl, const char *name, size_t n_name, char re
         struct search search;
         int r;
 
-        search_read(&search);
+        name_read_search(&search);
         r = khs_lookup_begin(&lookup, &pin, name, n_name, search.domains);
         if (r == 0)
                 r = khs_lookup_find(&lookup);
@@ -123,7 +123,7 @@ static int name_lookup(struct ctl *ctl, const char *name, size_t n_name, char re
 }
 
 /* Leaves the service with the endpoints of one host, IPv4 first. */
-static int service_narrow(struct view_service *s, const char *host)
+static int name_narrow(struct view_service *s, const char *host)
 {
         struct view_endpoint *kept = calloc((size_t)s->n_endpoints + 1, sizeof(*kept));
         uint32_t n[2] = { 0 };
@@ -148,7 +148,7 @@ static int service_narrow(struct view_service *s, const char *host)
         return 0;
 }
 
-static int find_text(struct ctl *ctl, const char *name, size_t n_name, struct ctl_found *ret)
+static int name_find(struct ctl *ctl, const char *name, size_t n_name, struct ctl_found *ret)
 {
         char key[256], pod[KHS_LABEL_MAX + 1];
         int r = name_lookup(ctl, name, n_name, key, pod);
@@ -156,7 +156,7 @@ static int find_text(struct ctl *ctl, const char *name, size_t n_name, struct ct
         if (r == 0)
                 r = view_catalog_whole(&ctl->catalog, &ctl->table, key, &ret->service);
         if (r == 0 && pod[0]) {
-                r = service_narrow(&ret->service, pod);
+                r = name_narrow(&ret->service, pod);
                 if (r < 0)
                         view_service_deinit(&ret->service);
         }
@@ -169,7 +169,7 @@ int ctl_find_name(struct ctl *ctl, const char *name, struct ctl_found *ret)
         if (strpbrk(name, ":/"))
                 return ctl_misuse(ctl, "%s: found %s, expected the name of a service, without a port",
                                   ctl->command->name, name);
-        return find_text(ctl, name, strlen(name), ret);
+        return name_find(ctl, name, strlen(name), ret);
 }
 
 int ctl_find_target(struct ctl *ctl, const char *target, struct ctl_found *ret)
@@ -183,5 +183,5 @@ int ctl_find_target(struct ctl *ctl, const char *target, struct ctl_found *ret)
                 name = NULL;
                 return ctl_no(ctl, "%s", strerror(ENOMEM));
         }
-        return find_text(ctl, name, strlen(name), ret);
+        return name_find(ctl, name, strlen(name), ret);
 }

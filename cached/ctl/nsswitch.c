@@ -17,7 +17,7 @@
 #define FILE_MAX (64U << 10)
 
 /* "NOTFOUND=return", "!UNAVAIL=return"; others say nothing about where a lookup ends. */
-static void service_take_action(struct nsswitch_service *service, const char *word, size_t n)
+static void nsswitch_take_action(struct nsswitch_service *service, const char *word, size_t n)
 {
         static const char *const statuses[] = { "SUCCESS", "NOTFOUND", "UNAVAIL", "TRYAGAIN" };
         const char *equals = memchr(word, '=', n);
@@ -42,7 +42,7 @@ static const char *nsswitch_take_actions(struct nsswitch *nsswitch, const char *
                 size_t n = strcspn(at, " \t]");
 
                 if (nsswitch->n_services > 0)
-                        service_take_action(&nsswitch->services[nsswitch->n_services - 1], at, n);
+                        nsswitch_take_action(&nsswitch->services[nsswitch->n_services - 1], at, n);
                 at += n;
                 at += strspn(at, " \t");
         }

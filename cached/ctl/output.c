@@ -52,7 +52,7 @@ void output_table_init(struct output_table *table, const char *const *titles)
                 table->n_columns++;
 }
 
-static void table_take(struct output_table *table, enum style style, char *text)
+static void output_take(struct output_table *table, enum style style, char *text)
 {
         if (text && table->n_cells == table->n_allocated) {
                 size_t n = table->n_allocated * 2 + 64;
@@ -73,7 +73,7 @@ static void table_take(struct output_table *table, enum style style, char *text)
 
 void output_table_add(struct output_table *table, enum style style, const char *text)
 {
-        table_take(table, style, strdup(text ? text : ""));
+        output_take(table, style, strdup(text ? text : ""));
 }
 
 void output_table_addf(struct output_table *table, const char *format, ...)
@@ -85,10 +85,10 @@ void output_table_addf(struct output_table *table, const char *format, ...)
         if (vasprintf(&text, format, arguments) < 0)
                 text = NULL;
         va_end(arguments);
-        table_take(table, STYLE_PLAIN, text);
+        output_take(table, STYLE_PLAIN, text);
 }
 
-static size_t text_width(const char *text)
+static size_t output_width(const char *text)
 {
         size_t n = 0;
 
@@ -100,19 +100,19 @@ static size_t text_width(const char *text)
         return n;
 }
 
-static void table_measure(const struct output_table *table, size_t *widths)
+static void output_measure(const struct output_table *table, size_t *widths)
 {
         for (size_t c = 0; c < table->n_columns; c++)
-                widths[c] = text_width(table->titles[c]);
+                widths[c] = output_width(table->titles[c]);
         for (size_t i = 0; i < table->n_cells; i++) {
-                size_t width = text_width(table->cells[i].text), *widest = &widths[i % table->n_columns];
+                size_t width = output_width(table->cells[i].text), *widest = &widths[i % table->n_columns];
 
                 *widest = width > *widest ? width : *widest;
         }
 }
 
 /* The last column is not filled up. */
-static void table_put(const struct output *out, enum style style, const char *text, size_t width, bool last)
+static void output_put(const struct output *out, enum style style, const char *text, size_t width, bool last)
 {
         size_t n = output_text(out, style, text);
 
@@ -124,17 +124,17 @@ static void table_put(const struct output *out, enum style style, const char *te
                 (void)fputc('\t', out->to);
 }
 
-static void table_write(const struct output_table *table, const struct output *out)
+static void output_write_table(const struct output_table *table, const struct output *out)
 {
         size_t widths[TABLE_COLUMNS_MAX] = { 0 }, n = table->n_columns;
 
         if (out->terminal) {
-                table_measure(table, widths);
+                output_measure(table, widths);
                 for (size_t c = 0; c < n; c++)
-                        table_put(out, STYLE_BOLD, table->titles[c], widths[c], c + 1 == n);
+                        output_put(out, STYLE_BOLD, table->titles[c], widths[c], c + 1 == n);
         }
         for (size_t i = 0; i < table->n_cells; i++)
-                table_put(out, table->cells[i].style, table->cells[i].text, widths[i % n], (i + 1) % n == 0);
+                output_put(out, table->cells[i].style, table->cells[i].text, widths[i % n], (i + 1) % n == 0);
 }
 
 int output_table_print(struct output_table *table, const struct output *out)
@@ -142,7 +142,7 @@ int output_table_print(struct output_table *table, const struct output *out)
         bool failed = table->failed;
 
         if (!failed)
-                table_write(table, out);
+                output_write_table(table, out);
         for (size_t i = 0; i < table->n_cells; i++)
                 free(table->cells[i].text);
         free(table->cells);

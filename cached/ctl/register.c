@@ -23,14 +23,14 @@
 #include "ctl/configuration.h"
 #include "ctl/ctl.h"
 
-struct registration {
+struct registering {
         struct config *config;
         struct config_name name;
         const char *dir; /* of its file */
         char path[512];
 };
 
-static int registration_name(struct ctl *ctl, struct registration *r, const char *text)
+static int register_name(struct ctl *ctl, struct registering *r, const char *text)
 {
         int error = config_name_parse(&r->name, text, r->config->cluster_domain, r->config->namespace);
 
@@ -46,15 +46,15 @@ static int registration_name(struct ctl *ctl, struct registration *r, const char
 }
 
 /* Return: 0, or the exit status after a line. Free the configuration in any case. */
-static int registration_begin(struct ctl *ctl, struct registration *r, const char *text)
+static int register_begin(struct ctl *ctl, struct registering *r, const char *text)
 {
         int error = ctl_load_configuration(&r->config, NULL, NULL);
 
         return error < 0 ? ctl_no(ctl, "the configuration can't be read: %s", strerror(-error))
-                         : registration_name(ctl, r, text);
+                         : register_name(ctl, r, text);
 }
 
-static int registration_done(struct ctl *ctl, const struct registration *r)
+static int register_done(struct ctl *ctl, const struct registering *r)
 {
         if (ctl->flags[CTL_JSON]) {
                 json_put_open(&ctl->json, NULL, '{');
@@ -70,7 +70,7 @@ static int registration_done(struct ctl *ctl, const struct registration *r)
 
 /* ---- add ---- */
 
-static int write_all(int fd, const char *text)
+static int register_write_all(int fd, const char *text)
 {
         for (size_t n = strlen(text); n > 0;) {
                 ssize_t written = write(fd, text, n);
@@ -86,7 +86,7 @@ static int write_all(int fd, const char *text)
 }
 
 /* A hidden file is no configuration until it gets its name. */
-static int file_replace(const char *dir, const char *path, const char *text)
+static int register_replace_file(const char *dir, const char *path, const char *text)
 {
         char temporary[512];
         int fd, r;
@@ -97,7 +97,7 @@ static int file_replace(const char *dir, const char *path, const char *text)
         fd = mkostemp(temporary, O_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        r = write_all(fd, text);
+        r = register_write_all(fd, text);
         if (r == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
                 r = -errno;
         (void)close(fd);
@@ -108,21 +108,21 @@ static int file_replace(const char *dir, const char *path, const char *text)
         return r;
 }
 
-static int add_write(struct ctl *ctl, const struct registration *r, const char *port)
+static int register_write(struct ctl *ctl, const struct registering *r, const char *port)
 {
         char text[512];
         int error;
 
         (void)snprintf(text, sizeof(text), "# k8shsvcctl add\n[service %s]\n%s%s%s", r->name.key, port ? "port = " : "",
                        port ? port : "", port ? "\n" : "");
-        error = file_replace(r->dir, r->path, text);
-        return error < 0 ? ctl_no(ctl, "%s: %s", r->path, strerror(-error)) : registration_done(ctl, r);
+        error = register_replace_file(r->dir, r->path, text);
+        return error < 0 ? ctl_no(ctl, "%s: %s", r->path, strerror(-error)) : register_done(ctl, r);
 }
 
 int ctl_add(struct ctl *ctl)
 {
         _cleanup_(cleanup_free) char *name = NULL;
-        struct registration registration = { 0 };
+        struct registering registering = { 0 };
         struct khs_target target;
         int r;
 
@@ -135,17 +135,17 @@ int ctl_add(struct ctl *ctl)
         if (asprintf(&name, "%.*s%s%.*s", (int)target.n_name, target.name, target.n_namespace > 0 ? "." : "",
                      (int)target.n_namespace, target.namespace) < 0)
                 name = NULL;
-        r = name ? registration_begin(ctl, &registration, name) : ctl_no(ctl, "%s", strerror(ENOMEM));
+        r = name ? register_begin(ctl, &registering, name) : ctl_no(ctl, "%s", strerror(ENOMEM));
         if (r == 0)
-                r = add_write(ctl, &registration,
-                              target.port.kind == KHS_PORT_NONE ? NULL : strrchr(ctl->argument, ':') + 1);
-        (void)config_free(registration.config);
+                r = register_write(ctl, &registering,
+                                   target.port.kind == KHS_PORT_NONE ? NULL : strrchr(ctl->argument, ':') + 1);
+        (void)config_free(registering.config);
         return r;
 }
 
 /* ---- remove ---- */
 
-static int remove_refuse(struct ctl *ctl, const struct registration *r)
+static int register_refuse(struct ctl *ctl, const struct registering *r)
 {
         const struct config_service *registered = config_find(r->config, r->name.key);
         struct hint hint = { 0 };
@@ -164,17 +164,17 @@ static int remove_refuse(struct ctl *ctl, const struct registration *r)
 
 int ctl_remove(struct ctl *ctl)
 {
-        struct registration registration = { 0 };
-        int r = registration_begin(ctl, &registration, ctl->argument);
+        struct registering registering = { 0 };
+        int r = register_begin(ctl, &registering, ctl->argument);
 
         if (r == 0) {
-                if (unlink(registration.path) == 0)
-                        r = registration_done(ctl, &registration);
+                if (unlink(registering.path) == 0)
+                        r = register_done(ctl, &registering);
                 else if (errno == ENOENT)
-                        r = remove_refuse(ctl, &registration);
+                        r = register_refuse(ctl, &registering);
                 else
-                        r = ctl_no(ctl, "%s: %s", registration.path, strerror(errno));
+                        r = ctl_no(ctl, "%s: %s", registering.path, strerror(errno));
         }
-        (void)config_free(registration.config);
+        (void)config_free(registering.config);
         return r;
 }

@@ -41,7 +41,7 @@ struct spread {
 
 /* ---- the lookups ---- */
 
-static bool tally_is(const struct tally *t, int family, const void *bytes)
+static bool spread_tally_is(const struct tally *t, int family, const void *bytes)
 {
         return t->endpoint.family == family && memcmp(t->endpoint.address, bytes, family == AF_INET ? 4 : 16) == 0;
 }
@@ -51,7 +51,7 @@ static struct tally *spread_tally(struct spread *s, int family, const void *byte
         struct tally *larger;
 
         for (size_t i = 0; i < s->n_tallies; i++) {
-                if (tally_is(&s->tallies[i], family, bytes))
+                if (spread_tally_is(&s->tallies[i], family, bytes))
                         return &s->tallies[i];
         }
         larger = reallocarray(s->tallies, s->n_tallies + 1, sizeof(*larger));

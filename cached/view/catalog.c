@@ -89,14 +89,14 @@ static int catalog_walk(struct view_catalog *c, const struct view_table *table)
 
 /* ---- order ---- */
 
-static int compare_services(const void *a, const void *b)
+static int catalog_compare_services(const void *a, const void *b)
 {
         const struct view_service *x = a, *y = b;
 
         return strcmp(x->key, y->key);
 }
 
-static int compare_aliases(const void *a, const void *b)
+static int catalog_compare_aliases(const void *a, const void *b)
 {
         const struct view_alias *x = a, *y = b;
         int r = strcmp(x->target, y->target);
@@ -146,9 +146,9 @@ int view_catalog_read(const struct view_table *table, struct view_catalog *ret)
 
         if (r == 0) {
                 if (c.n_services > 0)
-                        qsort(c.services, c.n_services, sizeof(*c.services), compare_services);
+                        qsort(c.services, c.n_services, sizeof(*c.services), catalog_compare_services);
                 if (c.n_aliases > 0)
-                        qsort(c.aliases, c.n_aliases, sizeof(*c.aliases), compare_aliases);
+                        qsort(c.aliases, c.n_aliases, sizeof(*c.aliases), catalog_compare_aliases);
                 catalog_drop_duplicates(&c);
                 r = catalog_join(&c);
         }
@@ -173,7 +173,7 @@ const struct view_service *view_catalog_find(const struct view_catalog *catalog,
         if (catalog->n_services == 0 || strlen(key) >= sizeof(wanted.key))
                 return NULL;
         strcpy(wanted.key, key);
-        return bsearch(&wanted, catalog->services, catalog->n_services, sizeof(wanted), compare_services);
+        return bsearch(&wanted, catalog->services, catalog->n_services, sizeof(wanted), catalog_compare_services);
 }
 
 int view_catalog_whole(const struct view_catalog *catalog, const struct view_table *table, const char *key,

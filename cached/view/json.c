@@ -13,7 +13,7 @@
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-static bool is_plain(unsigned char c)
+static bool json_is_plain(unsigned char c)
 {
         return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
@@ -26,7 +26,7 @@ static void json_string(FILE *to, const char *text)
         while (*s) {
                 size_t n = 0;
 
-                while (is_plain(s[n]))
+                while (json_is_plain(s[n]))
                         n++;
                 if (n > 0) {
                         (void)fwrite_unlocked(s, 1, n, to);

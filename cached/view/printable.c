@@ -33,7 +33,7 @@ size_t utf8_length(const char *text)
         return n;
 }
 
-static bool is_control(const char *text, size_t n)
+static bool printable_is_control(const char *text, size_t n)
 {
         const unsigned char *s = (const unsigned char *)text;
 
@@ -47,7 +47,7 @@ size_t printable_write(FILE *to, const char *text)
         for (; *text; n_columns++) {
                 size_t n = utf8_length(text);
 
-                if (is_control(text, n))
+                if (printable_is_control(text, n))
                         (void)fputc('?', to);
                 else
                         (void)fwrite(text, 1, n, to);

@@ -32,17 +32,17 @@ static void json_port(struct json_writer *w, const struct view_service *s, const
         json_put_close(w, '}');
 }
 
-static bool port_equal(const struct view_service *s, const struct view_port *a, const struct view_port *b)
+static bool json_port_equal(const struct view_service *s, const struct view_port *a, const struct view_port *b)
 {
         const char *x = view_service_text(s, a->name), *y = view_service_text(s, b->name);
 
         return a->number == b->number && a->protocol == b->protocol && strcmp(x ? x : "", y ? y : "") == 0;
 }
 
-static bool port_is_first(const struct view_service *s, const uint32_t *earlier, uint32_t n, uint32_t i)
+static bool json_port_is_first(const struct view_service *s, const uint32_t *earlier, uint32_t n, uint32_t i)
 {
         for (uint32_t e = 0; e < n; e++) {
-                if (port_equal(s, &s->ports[earlier[e]], &s->ports[i]))
+                if (json_port_equal(s, &s->ports[earlier[e]], &s->ports[i]))
                         return false;
         }
         return true;
@@ -59,7 +59,7 @@ static void json_service_ports(struct json_writer *w, const struct view_service 
         }
         json_put_open(w, "ports", '[');
         for (uint32_t i = 0; i < s->n_ports && n < PORTS_MAX; i++) {
-                if (!port_is_first(s, listed, n, i))
+                if (!json_port_is_first(s, listed, n, i))
                         continue;
                 listed[n++] = i;
                 json_port(w, s, &s->ports[i]);

@@ -43,7 +43,7 @@ struct reading {
 
 /* ---- what grows ---- */
 
-static int reading_add_text(struct reading *r, const char *text, size_t n, uint32_t *ret)
+static int service_add_text(struct reading *r, const char *text, size_t n, uint32_t *ret)
 {
         struct view_service *s = r->service;
 
@@ -69,7 +69,7 @@ static int reading_add_text(struct reading *r, const char *text, size_t n, uint3
         return 0;
 }
 
-static int reading_add_port(struct reading *r, const struct khs_attr_port *port)
+static int service_add_port(struct reading *r, const struct khs_attr_port *port)
 {
         struct view_service *s = r->service;
         char name[STRING_MAX];
@@ -85,7 +85,7 @@ static int reading_add_port(struct reading *r, const struct khs_attr_port *port)
                 s->ports = larger;
                 r->ports_room = room;
         }
-        error = reading_add_text(r, name, khs_attrs_string(&r->table->file.view, &r->attrs, port->name, name), &offset);
+        error = service_add_text(r, name, khs_attrs_string(&r->table->file.view, &r->attrs, port->name, name), &offset);
         if (error < 0)
                 return error;
         s->ports[s->n_ports++] =
@@ -95,7 +95,7 @@ static int reading_add_port(struct reading *r, const struct khs_attr_port *port)
 
 /* ---- endpoints ---- */
 
-static int reading_ports(struct reading *r, const struct khs_attr_row *row, struct view_endpoint *ret)
+static int service_read_ports(struct reading *r, const struct khs_attr_row *row, struct view_endpoint *ret)
 {
         typeof(&r->sets[0]) set = &r->sets[row->port_set];
         struct khs_attr_port port;
@@ -106,7 +106,7 @@ static int reading_ports(struct reading *r, const struct khs_attr_row *row, stru
                 for (uint32_t i = 0; r->service->n_ports < MAX_PORTS &&
                                      khs_attrs_port_at(&r->table->file.view, &r->attrs, row, i, &port);
                      i++) {
-                        error = reading_add_port(r, &port);
+                        error = service_add_port(r, &port);
                         if (error < 0)
                                 return error;
                 }
@@ -118,18 +118,18 @@ static int reading_ports(struct reading *r, const struct khs_attr_row *row, stru
         return 0;
 }
 
-static int reading_place(struct reading *r, const struct khs_attr_row *row, struct view_endpoint *ret)
+static int service_read_place(struct reading *r, const struct khs_attr_row *row, struct view_endpoint *ret)
 {
         const struct khs_view *view = &r->table->file.view;
         char text[STRING_MAX];
         int error = 0;
 
         if (row->node != r->node_number) {
-                error = reading_add_text(r, text, khs_attrs_node(view, &r->attrs, row->node, text), &r->node);
+                error = service_add_text(r, text, khs_attrs_node(view, &r->attrs, row->node, text), &r->node);
                 r->node_number = row->node;
         }
         if (error == 0 && row->zone > 0 && r->zones[row->zone] == 0)
-                error = reading_add_text(r, text, khs_attrs_zone(view, &r->attrs, row->zone, text),
+                error = service_add_text(r, text, khs_attrs_zone(view, &r->attrs, row->zone, text),
                                          &r->zones[row->zone]);
         ret->node = r->node;
         ret->zone = r->zones[row->zone];
@@ -137,7 +137,7 @@ static int reading_place(struct reading *r, const struct khs_attr_row *row, stru
 }
 
 /* The port that a program gets which asks for none. */
-static uint16_t reading_default_port(const struct view_service *s, const struct view_endpoint *e)
+static uint16_t service_read_default_port(const struct view_service *s, const struct view_endpoint *e)
 {
         if (s->port > 0)
                 return s->port;
@@ -148,7 +148,7 @@ static uint16_t reading_default_port(const struct view_service *s, const struct 
         return e->n_ports > 0 ? s->ports[e->first_port].number : 0;
 }
 
-static int reading_row(struct reading *r, uint32_t i)
+static int service_read_row(struct reading *r, uint32_t i)
 {
         const struct khs_view *view = &r->table->file.view;
         struct view_endpoint *e = &r->service->endpoints[i];
@@ -168,15 +168,15 @@ static int reading_row(struct reading *r, uint32_t i)
         e->ordinal = khs_attr_ordinal(&row);
         e->flags = khs_attr_flags(&row);
         e->is_condition_known = e->flags != 0 || r->service->source == KHS_SOURCE_KUBERNETES;
-        error = reading_add_text(r, host, khs_attrs_string(view, &r->attrs, row.host, host), &e->host);
+        error = service_add_text(r, host, khs_attrs_string(view, &r->attrs, row.host, host), &e->host);
         if (error == 0)
-                error = reading_place(r, &row, e);
+                error = service_read_place(r, &row, e);
         if (error == 0)
-                error = reading_ports(r, &row, e);
+                error = service_read_ports(r, &row, e);
         return error;
 }
 
-static void reading_addresses(struct reading *r)
+static void service_read_addresses(struct reading *r)
 {
         struct view_service *s = r->service;
         const struct khs_view *view = &r->table->file.view;
@@ -194,7 +194,7 @@ static void reading_addresses(struct reading *r)
         s->n_endpoints = s->n4 + s->n6;
 }
 
-static int reading_endpoints(struct reading *r)
+static int service_read_endpoints(struct reading *r)
 {
         struct view_service *s = r->service;
         int error = khs_attrs_open(&r->table->file.view, r->found, &r->attrs);
@@ -208,15 +208,15 @@ static int reading_endpoints(struct reading *r)
         s->endpoints = calloc((size_t)s->n4 + s->n6 + r->attrs.n_rows + 1, sizeof(*s->endpoints));
         if (!s->endpoints)
                 return -ENOMEM;
-        reading_addresses(r);
+        service_read_addresses(r);
         for (uint32_t i = 0; i < r->attrs.n_rows; i++) {
-                error = reading_row(r, i);
+                error = service_read_row(r, i);
                 if (error < 0)
                         return error;
                 s->n_endpoints = i < s->n_endpoints ? s->n_endpoints : i + 1;
         }
         for (uint32_t i = 0; i < s->n_endpoints; i++)
-                s->endpoints[i].port = reading_default_port(s, &s->endpoints[i]);
+                s->endpoints[i].port = service_read_default_port(s, &s->endpoints[i]);
         return 0;
 }
 
@@ -251,7 +251,7 @@ int view_service_read(const struct view_table *table, const struct khs_found *fo
 
         strcpy(service.key, key);
         service_fill(&service, table, &found->record);
-        error = depth == VIEW_WHOLE ? reading_endpoints(&r) : 0;
+        error = depth == VIEW_WHOLE ? service_read_endpoints(&r) : 0;
         if (!khs_found_valid(&table->file.view, found))
                 error = -EAGAIN;
         if (error < 0)

@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import subprocess
 import sys
+import threading
 import time
+import urllib.request
 
-from harness import ctl, daemon, lab, sandbox, tap
+from harness import ctl, daemon, lab, lookup, pods, sandbox, tap
 from harness.ctl import on_terminal, refused, rows, run, value
 
 suite = tap.Suite()
@@ -31,7 +34,8 @@ answers = all
 order = random
 [service {FIXED}]
 source = static
-endpoints = 10.9.0.2:81 10.9.0.1:80 [fd00::9]:82
+port = 80
+endpoints = 10.9.0.2 10.9.0.1 fd00::9
 answers = single
 order = sticky
 """
@@ -100,7 +104,7 @@ def list_json():
     assert (user["answers"], user["order"], user["family"]) == ("auto", "rotate", "any"), user
     assert (dual["answers"], dual["order"], dual["ports"]) == ("all", "random", None), dual
     assert (fixed["answers"], fixed["order"], fixed["source"], fixed["ttl_s"]) == ("single", "sticky", "static", None)
-    assert {e["address"]: e["port"] for e in fixed["endpoints"]} == {"10.9.0.1": 80, "10.9.0.2": 81, "fd00::9": 82}, fixed
+    assert {e["address"]: e["port"] for e in fixed["endpoints"]} == {"10.9.0.1": 80, "10.9.0.2": 80, "fd00::9": 80}, fixed
 
 
 @suite.test("list: in a pipe a line for each service with tabs, no title, no colour")
@@ -161,7 +165,7 @@ def resolve():
     assert run("resolve", DUAL).out.splitlines() == OTHERS + PODS6
     assert run("resolve", f"{DUAL}:80").out.splitlines() == [f"{a}:80" for a in OTHERS] + [f"[{a}]:80" for a in PODS6]
     assert run("resolve", "kubernetes://shop/dual:80").out.splitlines()[0] == f"{OTHERS[0]}:80"
-    assert run("resolve", FIXED).out.splitlines() == ["10.9.0.1:80", "10.9.0.2:81", "[fd00::9]:82"]
+    assert run("resolve", FIXED).out.splitlines() == ["10.9.0.1:80", "10.9.0.2:80", "[fd00::9]:80"]
     assert addresses(value("resolve", DUAL)) == OTHERS + PODS6
 
 
@@ -274,7 +278,6 @@ def explain_foresees():
 
 
 def sandbox_answers(name, count):
-    from harness import lookup
     return [a.addresses for a in lookup.resolve_many([name], family="ipv4", count=count)]
 
 
@@ -326,10 +329,15 @@ def change(service, pods):
     server.set_service(service, pods)
 
 
+def as_before():
+    change(USER, PODS)
+    sandbox.wait_until(lambda: value("status")["services"] == 3, 10, "the services of the beginning")
+    sandbox.wait_until(lambda: addresses(value("show", USER)) == sorted(PODS), 10, "their addresses")
+
+
 @suite.test("watch: every change with what came and went, of one service or of all")
 def watch():
-    change(USER, PODS)
-    sandbox.wait_until(lambda: addresses(value("show", USER)) == sorted(PODS), 10, "as before")
+    as_before()
     with ctl.Watch("watch", USER) as one, ctl.Watch("watch", "--json") as every:
         first = one.line()
         assert USER in first and "fresh" in first and all(f"+{pod}" in first for pod in PODS), first
@@ -365,7 +373,7 @@ def watch_restart():
 @suite.test("watch --exec: once at the start, after each change, joined by --wait, with the JSON of show")
 def watch_exec():
     log = f"{sandbox.HOME}/exec.log"
-    sandbox.wait_until(lambda: addresses(value("show", USER)) == sorted(PODS), 10, "as before")
+    as_before()
     with ctl.Watch("watch", USER, "--exec", f"cat >>{log}", "--wait", "500ms:3s"):
         sandbox.wait_until(lambda: os.path.exists(log) and open(log).read().count("\n") == 1, 10, "the first run")
         for i in range(4):
@@ -377,13 +385,12 @@ def watch_exec():
     assert len(runs) <= 4, runs  # joined
     assert addresses(runs[0]) == sorted(PODS) and addresses(runs[-1]) == OTHERS[3:4], runs
     assert list(runs[0]) == SERVICE_KEYS, runs
-    change(USER, PODS)
 
 
 @suite.test("watch --exec without NAME gets an array: all services at the start, then those that changed")
 def watch_exec_all():
     log = f"{sandbox.HOME}/exec-all.log"
-    sandbox.wait_until(lambda: addresses(value("show", USER)) == sorted(PODS), 10, "as before")
+    as_before()
     with ctl.Watch("watch", "--exec", f"cat >>{log}"):
         sandbox.wait_until(lambda: os.path.exists(log) and open(log).read().count("\n") == 1, 10, "the first run")
         change(DUAL, OTHERS[:1])
@@ -409,10 +416,149 @@ def watch_exec_fails():
     change(USER, PODS)
 
 
+NGINX = """
+daemon off;
+user root;
+pid {home}/pid;
+error_log {home}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {home}/client;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    upstream web {{ include {home}/web; }}
+    server {{
+        listen 127.0.0.1:8081;
+        location / {{ proxy_pass http://web; proxy_next_upstream off; proxy_connect_timeout 2s; }}
+    }}
+}}
+"""
+
+
+class Requests(threading.Thread):
+    """One after the other, until it is stopped: who answered, and what failed."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.bodies, self.failures, self.going = [], [], True
+        self.start()
+
+    def run(self):
+        while self.going:
+            try:
+                with urllib.request.urlopen("http://127.0.0.1:8081/", timeout=10) as answer:
+                    self.bodies.append(answer.read().decode().strip())
+            except OSError as error:
+                self.failures.append(str(error))
+
+    def wait_for(self, pod):
+        n = len(self.bodies)
+        sandbox.wait_until(lambda: pod in self.bodies[n:], 20, f"{pod} answers: {self.failures}")
+
+
+@suite.test("watch --exec: nginx follows its upstreams, and no request fails while all pods are replaced")
+def watch_nginx():
+    if not sandbox.have("nginx"):
+        raise tap.Skip("nginx is not installed")
+    home = f"{sandbox.HOME}/nginx"
+    os.makedirs(home)
+    sandbox.write(f"{home}/nginx.conf", NGINX.format(home=home))
+    nginx = ["nginx", "-p", home, "-e", f"{home}/error.log", "-c", f"{home}/nginx.conf"]
+    generations = [lab.pods(60 + 2 * i, 2) for i in range(4)]
+    sandbox.add_pod_addresses(sum(generations, []))
+    pods.start()
+    change(USER, generations[0])
+    sandbox.wait_until(lambda: addresses(value("show", USER)) == generations[0], 10, "the first pods")
+    reload = f"{sandbox.CTL} resolve {USER}:8080 --format 'server {{addr}}:{{port}};' >{home}/new && mv {home}/new {home}/web"
+    assert subprocess.run(["sh", "-c", reload]).returncode == 0
+    with subprocess.Popen(nginx) as server_process:
+        sandbox.wait_until(lambda: sandbox.run("curl", "-sf", "http://127.0.0.1:8081/", check=False).returncode == 0, 20, "nginx")
+        with ctl.Watch("watch", USER, "--wait", "100ms:1s", "--exec", f"{reload} && {' '.join(nginx)} -s reload"):
+            requests = Requests()
+            for old, new in zip(generations, generations[1:]):
+                change(USER, new)
+                for pod in new:
+                    requests.wait_for(pod)
+                time.sleep(1)  # what a pod has for its last requests
+                for pod in old:
+                    sandbox.ip("address", "del", f"{pod}/32", "dev", "eth0")
+            requests.going = False
+            requests.join()
+        server_process.terminate()
+    assert not requests.failures and set(requests.bodies) == set(sum(generations, [])), requests.failures
+    as_before()
+
+
+# ---- what stands in other files ----
+
+SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+
+
+def commands():
+    return re.findall(r"^  ([a-z]+)", run("--help").out, re.MULTILINE)
+
+
+@suite.test("bash completes commands, options and the services of the table")
+def completion_bash():
+    def complete(*words):
+        script = (f". {SOURCES}/packaging/completion/k8shsvcctl.bash; PATH={sandbox.BIN}:$PATH; COMP_WORDS=(k8shsvcctl "
+                  f"{' '.join(repr(w) for w in words)}); COMP_CWORD={len(words)}; _k8shsvcctl; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+        return sandbox.run("bash", "-c", script).stdout.split()
+    assert sorted(complete("")) == sorted([*commands(), "--help"])
+    assert complete("res") == ["resolve"]
+    for command in "show", "resolve", "watch", "remove", "explain", "spread", "diff":
+        assert complete(command, "user") == [USER], command
+    for line in run("--help").out.splitlines():
+        match = re.match(r"  ([a-z]+)", line)
+        if match:
+            flags = {"--json", *re.findall(r"\[(--[a-z]+)", line)}
+            assert set(complete(match[1], "-")) == flags, line
+    assert str(os.getpid()) in complete("doctor", "--pid", "")
+
+
+@suite.each("{0} completes all commands and options", [("_k8shsvcctl",), ("k8shsvcctl.fish",)])
+def completion_others(name):
+    with open(f"{SOURCES}/packaging/completion/{name}") as file:
+        text = file.read()
+    known = re.findall(r"^ +'([a-z]+):" if name.startswith("_") else r"needs_command -a ([a-z]+)", text, re.MULTILINE)
+    assert sorted(known) == sorted(commands()), known
+    options = set(re.findall(r"--([a-z]+)\[" if name.startswith("_") else r" -l ([a-z]+)", text))
+    assert options == set(re.findall(r"--([a-z]+)", run("--help").out)) - {"help"}, options
+    shell = "zsh" if name.startswith("_") else "fish"
+    if sandbox.have(shell):
+        assert sandbox.run(shell, "-n", f"{SOURCES}/packaging/completion/{name}").returncode == 0
+
+
+def examples(path):
+    """The commands of a manual page's or a README's examples."""
+    with open(f"{SOURCES}/{path}") as file:
+        return re.findall(r"^\$ (k8shsvcctl .*)$", file.read(), re.MULTILINE)
+
+
+@suite.test("every example of the manual page does what it says")
+def manual():
+    tried = 0
+    for example in examples("packaging/man/k8shsvcctl.8"):
+        if " watch " in example or "pgrep" in example:
+            continue  # tried above, and by test-doctor
+        if " remove " in example:
+            example = "k8shsvcctl add user-svc.default >/dev/null; " + example
+        result = subprocess.run(["sh", "-c", f"PATH={sandbox.BIN}:$PATH; {example}"], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        allowed = (0, 1) if example.split()[1] == "doctor" else (0,)
+        assert result.returncode in allowed and result.stdout, (example, result)
+        tried += 1
+    assert tried >= 10, tried
+    run("remove", "user-svc.default")
+
+
 # ---- what is refused ----
 
 @suite.each("`{0}` is refused in one line that says what was expected", [
-    ("", "Usage"), ("lits", "did you mean list?"), ("list --jsno", "did you mean --json?"), ("list --ready", "expected --json"),
+    ("", "Usage"), ("listt", "did you mean list?"), ("list --jsno", "did you mean --json?"), ("list --ready", "expected --json"),
     ("list more", "expected none"), ("show", "expected NAME"), ("show a b", "expected one"), ("list -x", "expected --json"),
     ("status --ready=yes", "takes no value"), ("resolve x --format", "expects FORMAT"), ("resolve :80", "expected NAME"),
     ("resolve user-svc.default:", "expected NAME"), ("show user-svc.default:80", "without a port"),
@@ -430,7 +576,7 @@ def misuse(line, expected):
 @suite.each("{0}: a name that nobody has registered is a no, with the nearest one that is", [
     ("show",), ("resolve",), ("explain",), ("spread",), ("watch",)])
 def unknown(command):
-    assert refused(command, "user-svc.defualt", status=1).endswith("; did you mean user-svc.default?")
+    assert refused(command, "user-scv.default", status=1).endswith("; did you mean user-svc.default?")
     assert refused(command, "usr-svc", status=1).endswith("; did you mean user-svc.default?")
     assert "did you mean" not in refused(command, "something.else", status=1)
 
@@ -447,7 +593,6 @@ def usage():
 @suite.test("an output that can't be written is a failure")
 def full():
     with open("/dev/full", "w") as out:
-        import subprocess
         result = subprocess.run([sandbox.CTL, "list"], stdout=out, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 1 and "can't be written" in result.stderr, result
 
@@ -508,7 +653,8 @@ def missing():
         assert f"{sandbox.TABLE}: there is none" in refused(*arguments, status=1)
     said = value("status", status=1)
     assert said["ready"] is False and said["daemon"] is None and said["table"] is None, said
-    assert run("add", "x.y").status == 0 and run("remove", "x.y").status == 0
+    assert "No such file or directory" in refused("add", "x.y", status=1)  # the daemon's own directory
+    assert run("add", "x.y", "--persist").status == 0 and run("remove", "x.y", "--persist").status == 0
 
 
 def set_up():

@@ -22,7 +22,7 @@
 /* ---- how many ---- */
 
 /* Whether a process has the table's directory open. */
-static bool process_has_directory(const char *pid, const struct stat *dir)
+static bool daemon_has_directory(const char *pid, const struct stat *dir)
 {
         char path[300];
         struct dirent *entry;
@@ -42,7 +42,7 @@ static bool process_has_directory(const char *pid, const struct stat *dir)
         return found;
 }
 
-static bool process_is_daemon(const char *pid)
+static bool daemon_is_process(const char *pid)
 {
         _cleanup_(cleanup_free) char *comm = NULL;
         char path[300];
@@ -53,7 +53,7 @@ static bool process_is_daemon(const char *pid)
 }
 
 /* The pids as text. Return: how many. */
-static size_t daemons_find(char *ret, size_t size)
+static size_t daemon_find_all(char *ret, size_t size)
 {
         size_t n_found = 0, n = 0;
         struct dirent *entry;
@@ -62,8 +62,8 @@ static size_t daemons_find(char *ret, size_t size)
 
         ret[0] = '\0';
         while (proc && stat(K8SHSVC_RUNDIR, &dir) == 0 && (entry = readdir(proc))) {
-                if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || !process_is_daemon(entry->d_name) ||
-                    !process_has_directory(entry->d_name, &dir))
+                if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || !daemon_is_process(entry->d_name) ||
+                    !daemon_has_directory(entry->d_name, &dir))
                         continue;
                 if (n < size)
                         n += (size_t)snprintf(ret + n, size - n, "%s%s", n_found > 0 ? ", " : "", entry->d_name);
@@ -83,7 +83,7 @@ void doctor_check_daemon(struct doctor *d)
         struct view_header header;
         char pids[128];
 
-        if (!d->eyes && daemons_find(pids, sizeof(pids)) > 1)
+        if (!d->eyes && daemon_find_all(pids, sizeof(pids)) > 1)
                 doctor_sayf(d, CHECK, VERDICT_BAD, "stop all but one, or give each a directory of its own",
                             "several daemons share %s: pids %s", K8SHSVC_RUNDIR, pids);
         if (!ctl->has_table)
@@ -104,7 +104,7 @@ void doctor_check_daemon(struct doctor *d)
                            "mount the directory " K8SHSVC_RUNDIR " instead of the file");
 }
 
-static bool is_in_range(int32_t age_ds)
+static bool daemon_is_in_range(int32_t age_ds)
 {
         return age_ds >= -KHS_BEAT_DS && age_ds <= KHS_SILENT_DS;
 }
@@ -128,11 +128,11 @@ void doctor_check_clock(struct doctor *d)
                 doctor_say(d, "clock", VERDICT_BAD,
                            "the process is in another time namespace: its boot clock is not the daemon's",
                            "run both in one time namespace; until then lookups depend on the wall clock alone");
-        else if (!is_in_range(boot))
+        else if (!daemon_is_in_range(boot))
                 doctor_sayf(d, "clock", VERDICT_BAD,
                             "run both in one time namespace; until then lookups depend on the wall clock alone",
                             "the boot clock is %ld s off the daemon's: another time namespace", (long)boot / 10);
-        else if (!is_in_range(real))
+        else if (!daemon_is_in_range(real))
                 doctor_sayf(d, "clock", VERDICT_BAD, "let the wall clock rest",
                             "the wall clock is %ld s off the daemon's", (long)real / 10);
         else

@@ -22,7 +22,7 @@
 
 #define PROC_FILE_MAX (16U << 20)
 
-static int proc_read(pid_t pid, const char *name, char **ret)
+static int eyes_read_file(pid_t pid, const char *name, char **ret)
 {
         char path[64];
         size_t n;
@@ -37,7 +37,7 @@ static void eyes_read_program(struct eyes *e)
         char path[64];
         struct elf_kind kind;
 
-        if (proc_read(e->pid, "comm", &comm) == 0)
+        if (eyes_read_file(e->pid, "comm", &comm) == 0)
                 (void)snprintf(e->program, sizeof(e->program), "%.*s", (int)strcspn(comm, "\n"), comm);
         (void)snprintf(path, sizeof(path), "/proc/%d/exe", e->pid);
         if (elf_read_kind(path, &kind) == 0) {
@@ -47,25 +47,31 @@ static void eyes_read_program(struct eyes *e)
 }
 
 /* The file that a line of /proc/PID/maps ends with. */
-static const char *maps_path(const char *line)
+static const char *eyes_maps_path(const char *line)
 {
         return strchr(line, '/');
 }
 
-/* ".../libc.so.6", ".../ld-musl-x86_64.so.1"; a program with neither is static, or has another libc. */
+/* musl is "ld-musl-ARCH.so.1", or "libc.so" in a directory of its own. */
+static bool eyes_is_musl(const char *path, const char *name)
+{
+        return strstr(path, "musl") && (strncmp(name, "ld-musl-", 8) == 0 || strncmp(name, "libc.", 5) == 0);
+}
+
+/* A program with neither glibc nor musl is static, or has a libc of which we know nothing. */
 static void eyes_read_libc(struct eyes *e)
 {
         _cleanup_(cleanup_free) char *maps = NULL;
         char *save = NULL;
 
         e->libc = EYES_STATIC;
-        if (proc_read(e->pid, "maps", &maps) < 0) {
+        if (eyes_read_file(e->pid, "maps", &maps) < 0) {
                 e->libc = EYES_OTHER;
                 return;
         }
         for (char *line = strtok_r(maps, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-                const char *path = maps_path(line), *name = path ? strrchr(path, '/') + 1 : "";
-                bool musl = strncmp(name, "ld-musl-", 8) == 0 || strncmp(name, "libc.musl-", 10) == 0;
+                const char *path = eyes_maps_path(line), *name = path ? strrchr(path, '/') + 1 : "";
+                bool musl = path && eyes_is_musl(path, name);
 
                 if (strcmp(name, "libc.so.6") != 0 && strncmp(name, "libc-2.", 7) != 0 && !musl)
                         continue;
@@ -81,7 +87,7 @@ static void eyes_read_mounts(struct eyes *e)
         _cleanup_(cleanup_free) char *mounts = NULL;
         char *save = NULL;
 
-        if (proc_read(e->pid, "mountinfo", &mounts) < 0)
+        if (eyes_read_file(e->pid, "mountinfo", &mounts) < 0)
                 return;
         for (char *line = strtok_r(mounts, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
                 char point[512];

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "ctl/doctor/check.h"
+#include "ctl/doctor/child.h"
 #include "ctl/doctor/elf.h"
 #include "ctl/doctor/eyes.h"
 
@@ -42,7 +43,7 @@ static const char *const library_dirs[] = {
 typedef bool (*library_fn)(void *user, const char *path, const struct elf_kind *kind);
 
 /* Calls for each ELF file that @pattern means. */
-static bool libraries_in(const char *pattern, library_fn fn, void *user)
+static bool module_libraries_in(const char *pattern, library_fn fn, void *user)
 {
         bool found = false;
         glob_t paths;
@@ -60,7 +61,7 @@ static bool libraries_in(const char *pattern, library_fn fn, void *user)
 }
 
 /* The directories that a file of ld.so.conf names, one in a line. */
-static bool libraries_of_conf(const char *conf, const char *name, library_fn fn, void *user)
+static bool module_libraries_of_conf(const char *conf, const char *name, library_fn fn, void *user)
 {
         _cleanup_(cleanup_free) char *text = NULL;
         char *save = NULL, path[512];
@@ -70,14 +71,14 @@ static bool libraries_of_conf(const char *conf, const char *name, library_fn fn,
                 return false;
         for (char *line = strtok_r(text, " \t\n", &save); line; line = strtok_r(NULL, " \t\n", &save)) {
                 (void)snprintf(path, sizeof(path), "%s/%s", line, name);
-                if (line[0] == '/' && libraries_in(path, fn, user))
+                if (line[0] == '/' && module_libraries_in(path, fn, user))
                         return true;
         }
         return false;
 }
 
 /* All libraries of this name that ld.so may find. Return: whether one call has returned true. */
-static bool libraries_any(const char *name, library_fn fn, void *user)
+static bool module_libraries_any(const char *name, library_fn fn, void *user)
 {
         bool found = false;
         char pattern[256];
@@ -85,17 +86,17 @@ static bool libraries_any(const char *name, library_fn fn, void *user)
 
         for (size_t i = 0; i < sizeof(library_dirs) / sizeof(library_dirs[0]) && !found; i++) {
                 (void)snprintf(pattern, sizeof(pattern), "%s/%s", library_dirs[i], name);
-                found = libraries_in(pattern, fn, user);
+                found = module_libraries_in(pattern, fn, user);
         }
         if (found || glob("/etc/ld.so.conf.d/*.conf", 0, NULL, &confs) != 0)
-                return found || libraries_of_conf("/etc/ld.so.conf", name, fn, user);
+                return found || module_libraries_of_conf("/etc/ld.so.conf", name, fn, user);
         for (size_t i = 0; i < confs.gl_pathc && !found; i++)
-                found = libraries_of_conf(confs.gl_pathv[i], name, fn, user);
+                found = module_libraries_of_conf(confs.gl_pathv[i], name, fn, user);
         globfree(&confs);
-        return found || libraries_of_conf("/etc/ld.so.conf", name, fn, user);
+        return found || module_libraries_of_conf("/etc/ld.so.conf", name, fn, user);
 }
 
-static bool is_of_kind(void *user, const char *path, const struct elf_kind *kind)
+static bool module_is_of_kind(void *user, const char *path, const struct elf_kind *kind)
 {
         (void)path;
         return elf_kind_equal(user, kind);
@@ -107,7 +108,7 @@ struct seen {
         struct elf_kind kind;
 };
 
-static bool see(void *user, const char *path, const struct elf_kind *kind)
+static bool module_see(void *user, const char *path, const struct elf_kind *kind)
 {
         struct seen *seen = user;
 
@@ -118,26 +119,39 @@ static bool see(void *user, const char *path, const struct elf_kind *kind)
 
 /* ---- of our own process ---- */
 
-static void check_own(struct doctor *d, const struct elf_kind *own)
+/* In a child, which a damaged module may kill. Writes nothing where all is well. */
+static void module_load(FILE *to, void *user)
 {
         void *module = dlopen(MODULE, RTLD_NOW | RTLD_LOCAL);
-        const char *why = module ? NULL : dlerror();
-        char theirs[32], ours[32];
+
+        (void)user;
+        if (!module)
+                (void)fputs(dlerror(), to);
+        else if (!dlsym(module, ENTRY))
+                (void)fputs("it is not ours, since it lacks " ENTRY, to);
+}
+
+static void module_check_own(struct doctor *d, const struct elf_kind *own)
+{
+        char why[512], theirs[32], ours[32];
+        int r = child_run(module_load, NULL, why, sizeof(why));
         struct seen seen = { 0 };
 
-        if (module && dlsym(module, ENTRY)) {
+        if (r == 0 && !why[0])
                 doctor_sayf(d, CHECK, VERDICT_OK, NULL, "%s can be loaded (%s)", MODULE, elf_kind_name(own, ours));
-        } else if (module) {
-                doctor_say(d, CHECK, VERDICT_BAD, MODULE " is not ours: it lacks " ENTRY, "reinstall libnss-k8shsvc");
-        } else if (libraries_any(MODULE, see, &seen) && !libraries_any(MODULE, is_of_kind, (void *)own)) {
+        else if (r > 0)
+                doctor_sayf(d, CHECK, VERDICT_BAD,
+                            "reinstall libnss-k8shsvc at once: every lookup may kill its program",
+                            "%s is damaged: loading it ends a program by signal %d", MODULE, r);
+        else if (r < 0)
+                doctor_sayf(d, CHECK, VERDICT_UNKNOWN, NULL, "it can't be tried: %s", strerror(-r));
+        else if (module_libraries_any(MODULE, module_see, &seen) &&
+                 !module_libraries_any(MODULE, module_is_of_kind, (void *)own))
                 doctor_sayf(d, CHECK, VERDICT_BAD, MEND, "%s is of the wrong architecture: %s, programs are %s",
                             seen.path, elf_kind_name(&seen.kind, theirs), elf_kind_name(own, ours));
-        } else {
+        else
                 doctor_sayf(d, CHECK, VERDICT_BAD, seen.path[0] ? "reinstall libnss-k8shsvc" : "install libnss-k8shsvc",
-                            "%s can't be loaded: %s", MODULE, why ? why : "unknown");
-        }
-        if (module)
-                (void)dlclose(module);
+                            "%s can't be loaded: %s", MODULE, why);
 }
 
 /* ---- of other architectures ---- */
@@ -149,7 +163,7 @@ struct others {
 };
 
 /* A C library; its programs need a module. */
-static bool check_libc(void *user, const char *path, const struct elf_kind *kind)
+static bool module_check_libc(void *user, const char *path, const struct elf_kind *kind)
 {
         struct others *o = user;
         char name[32];
@@ -160,7 +174,7 @@ static bool check_libc(void *user, const char *path, const struct elf_kind *kind
         }
         if (o->n_said < sizeof(o->said) / sizeof(o->said[0]))
                 o->said[o->n_said++] = *kind;
-        if (libraries_any(MODULE, is_of_kind, (void *)kind))
+        if (module_libraries_any(MODULE, module_is_of_kind, (void *)kind))
                 doctor_sayf(o->doctor, CHECK, VERDICT_OK, NULL, "there is one for %s", elf_kind_name(kind, name));
         else
                 doctor_sayf(o->doctor, CHECK, VERDICT_UNKNOWN, MEND ", if there are such programs",
@@ -168,16 +182,16 @@ static bool check_libc(void *user, const char *path, const struct elf_kind *kind
         return false;
 }
 
-static void check_other_architectures(struct doctor *d, const struct elf_kind *own)
+static void module_check_others(struct doctor *d, const struct elf_kind *own)
 {
         struct others others = { .doctor = d, .said = { *own }, .n_said = 1 };
 
-        (void)libraries_any("libc.so.6", check_libc, &others);
+        (void)module_libraries_any("libc.so.6", module_check_libc, &others);
 }
 
 /* ---- of another process ---- */
 
-static void check_theirs(struct doctor *d, const struct eyes *e)
+static void module_check_theirs(struct doctor *d, const struct eyes *e)
 {
         struct elf_kind theirs = { e->elf_class, e->elf_machine };
         char path[1024], name[32], other[32];
@@ -190,10 +204,10 @@ static void check_theirs(struct doctor *d, const struct eyes *e)
         (void)snprintf(path, sizeof(path), "%.*s/%s", slash ? (int)(slash - e->libc_path) : 0, e->libc_path, MODULE);
         if (elf_read_kind(path, &kind) == 0 && elf_kind_equal(&kind, &theirs))
                 doctor_sayf(d, CHECK, VERDICT_OK, NULL, "%s (%s)", path, elf_kind_name(&kind, name));
-        else if (libraries_any(MODULE, is_of_kind, &theirs))
+        else if (module_libraries_any(MODULE, module_is_of_kind, &theirs))
                 doctor_sayf(d, CHECK, VERDICT_OK, NULL, "%s for %s is where ld.so looks", MODULE,
                             elf_kind_name(&theirs, name));
-        else if (libraries_any(MODULE, see, &seen))
+        else if (module_libraries_any(MODULE, module_see, &seen))
                 doctor_sayf(d, CHECK, VERDICT_BAD, MEND " in its image",
                             "%s is of the wrong architecture: %s, the program is %s", seen.path,
                             elf_kind_name(&seen.kind, other), elf_kind_name(&theirs, name));
@@ -207,10 +221,10 @@ void doctor_check_module(struct doctor *d)
         struct elf_kind own;
 
         if (d->eyes) {
-                check_theirs(d, d->eyes);
+                module_check_theirs(d, d->eyes);
         } else if (elf_read_kind("/proc/self/exe", &own) == 0) {
-                check_own(d, &own);
-                check_other_architectures(d, &own);
+                module_check_own(d, &own);
+                module_check_others(d, &own);
         } else {
                 doctor_say(d, CHECK, VERDICT_UNKNOWN, "/proc/self/exe can't be read", NULL);
         }

@@ -11,14 +11,14 @@
 #define CHECK "nsswitch"
 
 /* Whether a word of the line is one before which k8shsvc must stand. */
-static bool is_before(const char *word, size_t n)
+static bool nsswitch_is_before(const char *word, size_t n)
 {
         return (n == 3 && memcmp(word, "dns", 3) == 0) || (n == 7 && memcmp(word, "resolve", 7) == 0) ||
                (n >= 4 && memcmp(word, "mdns", 4) == 0);
 }
 
 /* The line without k8shsvc and its action, and with it before the first such word, else at the end. */
-static void suggest(const struct nsswitch *nsswitch, char *ret, size_t size)
+static void nsswitch_suggest(const struct nsswitch *nsswitch, char *ret, size_t size)
 {
         const char *at = nsswitch->line;
         bool placed = false, dropping = false;
@@ -28,7 +28,7 @@ static void suggest(const struct nsswitch *nsswitch, char *ret, size_t size)
                 size_t n_word = *at == '[' ? strcspn(at, "]") + (strchr(at, ']') != NULL) : strcspn(at, " \t[");
 
                 dropping = (n_word == 7 && memcmp(at, "k8shsvc", 7) == 0) || (dropping && *at == '[');
-                if (!placed && is_before(at, n_word)) {
+                if (!placed && nsswitch_is_before(at, n_word)) {
                         n += (size_t)snprintf(ret + n, size - n, " k8shsvc");
                         placed = true;
                 }
@@ -56,7 +56,7 @@ void doctor_check_nsswitch(struct doctor *d)
                             r < 0 ? NSSWITCH_CONF " can't be read" : NSSWITCH_CONF " has no hosts line");
                 return;
         }
-        suggest(&nsswitch, mend, sizeof(mend));
+        nsswitch_suggest(&nsswitch, mend, sizeof(mend));
         if (at == nsswitch.n_services)
                 doctor_sayf(d, CHECK, VERDICT_BAD, mend, "k8shsvc is missing: hosts: %s", nsswitch.line);
         else if (front)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "ctl/doctor/check.h"
+#include "ctl/doctor/child.h"
 #include "ctl/state.h"
 #include "view/words.h"
 
@@ -19,7 +20,7 @@ struct tally {
         const struct view_service *first;
 };
 
-static void say_state(struct doctor *d, const struct tally *t, const char *what, const char *mend)
+static void services_say(struct doctor *d, const struct tally *t, const char *what, const char *mend)
 {
         const char *reason = t->n > 0 ? state_reason_text(t->first->reason) : NULL;
 
@@ -48,17 +49,17 @@ void doctor_check_services(struct doctor *d)
                         tallies[t]->first = tallies[t]->n++ == 0 ? s : tallies[t]->first;
                 }
         }
-        say_state(d, &pending, "never resolved", "look at the name and its namespace, and at the sources above");
-        say_state(d, &stale, "not confirmed any more",
-                  "look at the sources above; addresses are served until max-stale");
-        say_state(d, &expired, "older than max-stale", "look at the sources above; programs ask the next source");
+        services_say(d, &pending, "never resolved", "look at the name and its namespace, and at the sources above");
+        services_say(d, &stale, "not confirmed any more",
+                     "look at the sources above; addresses are served until max-stale");
+        services_say(d, &expired, "older than max-stale", "look at the sources above; programs ask the next source");
         if (pending.n + stale.n + expired.n == 0)
                 doctor_sayf(d, "services", VERDICT_OK, NULL, "%zu, none waits for an answer", catalog->n_services);
 }
 
 /* ---- a real lookup ---- */
 
-static bool service_has(const struct view_service *s, const struct addrinfo *ai)
+static bool services_has(const struct view_service *s, const struct addrinfo *ai)
 {
         const void *bytes = ai->ai_family == AF_INET
                                     ? (const void *)&((const struct sockaddr_in *)(const void *)ai->ai_addr)->sin_addr
@@ -73,7 +74,7 @@ static bool service_has(const struct view_service *s, const struct addrinfo *ai)
 }
 
 /* One that programs are answered for from the table; NULL: none. */
-static const struct view_service *lookup_candidate(const struct ctl *ctl)
+static const struct view_service *services_candidate(const struct ctl *ctl)
 {
         for (size_t i = 0; i < ctl->catalog.n_services; i++) {
                 const struct view_service *s = &ctl->catalog.services[i];
@@ -84,33 +85,42 @@ static const struct view_service *lookup_candidate(const struct ctl *ctl)
         return NULL;
 }
 
-static void check_answer(struct doctor *d, const struct view_service *s, int error, const struct addrinfo *list)
+/* In a child: the module is called. Writes what is wrong. */
+static void services_look_up(FILE *to, void *user)
 {
-        if (error != 0)
-                doctor_sayf(d, "lookup", VERDICT_BAD, "mend what stands above", "getaddrinfo(%s) fails: %s", s->key,
-                            gai_strerror(error));
-        else if (!service_has(s, list))
-                doctor_sayf(d, "lookup", VERDICT_BAD,
-                            "mend what stands above; a cache in front answers with what it has",
-                            "getaddrinfo(%s) returns an address that the table lacks", s->key);
-        else
-                doctor_sayf(d, "lookup", VERDICT_OK, NULL, "getaddrinfo(%s) returns an address of the table", s->key);
+        const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+        const struct view_service *s = user;
+        struct addrinfo *list = NULL;
+        int r = getaddrinfo(s->key, NULL, &hints, &list);
+
+        if (r != 0)
+                (void)fprintf(to, "fails: %s", gai_strerror(r));
+        else if (!services_has(s, list))
+                (void)fputs("returns an address that the table lacks", to);
 }
 
 void doctor_check_lookup(struct doctor *d)
 {
-        const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-        const struct view_service *candidate = lookup_candidate(d->ctl);
-        struct addrinfo *list = NULL;
+        const struct view_service *candidate = services_candidate(d->ctl);
         struct view_service whole;
-        int error;
+        char wrong[256];
+        int r;
 
         if (!candidate || d->ctl->table.alive == KHS_DEAD ||
             view_catalog_whole(&d->ctl->catalog, &d->ctl->table, candidate->key, &whole) < 0)
                 return;
-        error = getaddrinfo(candidate->key, NULL, &hints, &list);
-        check_answer(d, &whole, error, list);
-        if (list)
-                freeaddrinfo(list);
+        r = child_run(services_look_up, &whole, wrong, sizeof(wrong));
+        if (r == 0 && !wrong[0])
+                doctor_sayf(d, "lookup", VERDICT_OK, NULL, "getaddrinfo(%s) returns an address of the table",
+                            whole.key);
+        else if (r == 0)
+                doctor_sayf(d, "lookup", VERDICT_BAD,
+                            "mend what stands above; a cache in front answers with what it has", "getaddrinfo(%s) %s",
+                            whole.key, wrong);
+        else if (r > 0)
+                doctor_sayf(d, "lookup", VERDICT_BAD, "mend what stands above",
+                            "getaddrinfo(%s) ends the program by signal %d", whole.key, r);
+        else
+                doctor_sayf(d, "lookup", VERDICT_UNKNOWN, NULL, "it can't be tried: %s", strerror(-r));
         view_service_deinit(&whole);
 }

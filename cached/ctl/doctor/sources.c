@@ -29,7 +29,7 @@ struct problems {
         char first[512];
 };
 
-static void problems_take(void *userdata, int priority, const char *message)
+static void sources_take_problem(void *userdata, int priority, const char *message)
 {
         struct problems *p = userdata;
 
@@ -41,7 +41,7 @@ static void problems_take(void *userdata, int priority, const char *message)
 
 /* ---- DNS ---- */
 
-static socklen_t server_sockaddr(const struct address *server, struct sockaddr_storage *ret)
+static socklen_t sources_sockaddr(const struct address *server, struct sockaddr_storage *ret)
 {
         struct sockaddr_in *four = (struct sockaddr_in *)(void *)ret;
         struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)ret;
@@ -59,7 +59,7 @@ static socklen_t server_sockaddr(const struct address *server, struct sockaddr_s
 }
 
 /* Return: 0: it has answered, whatever it says; -ETIMEDOUT; -ECONNREFUSED and others. */
-static int server_ask_once(int fd, const struct dns_question *question)
+static int sources_ask_once(int fd, const struct dns_question *question)
 {
         struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
         uint8_t reply[4096];
@@ -76,10 +76,10 @@ static int server_ask_once(int fd, const struct dns_question *question)
         return dns_reply_matches(question, reply, (size_t)n, &same_case) ? 0 : -EBADMSG;
 }
 
-static int server_ask(const struct address *server, const char *domain)
+static int sources_ask(const struct address *server, const char *domain)
 {
         struct sockaddr_storage address;
-        socklen_t n_address = server_sockaddr(server, &address);
+        socklen_t n_address = sources_sockaddr(server, &address);
         struct dns_question question;
         struct dns_name name;
         uint8_t random[34];
@@ -96,14 +96,14 @@ static int server_ask(const struct address *server, const char *domain)
         if (connect(fd, (const struct sockaddr *)&address, n_address) < 0)
                 r = -errno;
         for (int i = 0; i < DNS_TRIES && r == -ETIMEDOUT; i++)
-                r = server_ask_once(fd, &question);
+                r = sources_ask_once(fd, &question);
         (void)close(fd);
         return r;
 }
 
-static void check_server(struct doctor *d, const struct address *server, const char *domain)
+static void sources_check_server(struct doctor *d, const struct address *server, const char *domain)
 {
-        int r = server_ask(server, domain);
+        int r = sources_ask(server, domain);
         char text[INET6_ADDRSTRLEN];
 
         if (!inet_ntop(server->family, server->bytes, text, sizeof(text)))
@@ -116,7 +116,7 @@ static void check_server(struct doctor *d, const struct address *server, const c
                 doctor_sayf(d, "dns", VERDICT_OK, NULL, "the DNS server %s, port %u, answers", text, server->port);
 }
 
-static bool config_asks(const struct config *config, enum khs_source source)
+static bool sources_are_asked(const struct config *config, enum khs_source source)
 {
         if (source == KHS_SOURCE_KUBERNETES && (config->n_pods > 0 || config->n_namespaces > 0))
                 return true;
@@ -127,19 +127,19 @@ static bool config_asks(const struct config *config, enum khs_source source)
         return false;
 }
 
-static void check_dns(struct doctor *d, const struct config *config)
+static void sources_check_dns(struct doctor *d, const struct config *config)
 {
         struct resolv_conf resolv = { 0 };
 
-        if (!config_asks(config, KHS_SOURCE_DNS))
+        if (!sources_are_asked(config, KHS_SOURCE_DNS))
                 return;
         for (size_t i = 0; i < config->n_dns_servers; i++)
-                check_server(d, &config->dns_servers[i], config->cluster_domain);
+                sources_check_server(d, &config->dns_servers[i], config->cluster_domain);
         if (config->n_dns_servers > 0)
                 return;
         (void)resolv_conf_read(&resolv, RESOLV_CONF);
         for (size_t i = 0; i < resolv.n_servers; i++)
-                check_server(d, &resolv.servers[i], config->cluster_domain);
+                sources_check_server(d, &resolv.servers[i], config->cluster_domain);
         if (resolv.n_servers == 0)
                 doctor_say(d, "dns", VERDICT_BAD, RESOLV_CONF " names no server, and dns-servers is not set",
                            "set dns-servers in [daemon]");
@@ -148,7 +148,7 @@ static void check_dns(struct doctor *d, const struct config *config)
 /* ---- the API ---- */
 
 /* The first right that is missing, out of the comments of the check. */
-static void first_missing(const char *text, char *ret, size_t size)
+static void sources_first_missing(const char *text, char *ret, size_t size)
 {
         const char *missing = strstr(text, ": MISSING\n"), *line = missing;
 
@@ -157,7 +157,7 @@ static void first_missing(const char *text, char *ret, size_t size)
         (void)snprintf(ret, size, "%.*s", missing ? (int)(missing - line) : 0, missing ? line : "");
 }
 
-static void check_api(struct doctor *d, const struct config *config)
+static void sources_check_api(struct doctor *d, const struct config *config)
 {
         _cleanup_(cleanup_free) char *text = NULL;
         size_t n = 0;
@@ -165,7 +165,7 @@ static void check_api(struct doctor *d, const struct config *config)
         char missing[256];
         int r;
 
-        if (!config_asks(config, KHS_SOURCE_KUBERNETES))
+        if (!sources_are_asked(config, KHS_SOURCE_KUBERNETES))
                 return;
         to = open_memstream(&text, &n);
         if (!to)
@@ -173,7 +173,7 @@ static void check_api(struct doctor *d, const struct config *config)
         log_set_level(LOG_EMERG);
         r = cluster_check_access(config, to);
         (void)fclose(to);
-        first_missing(text ? text : "", missing, sizeof(missing));
+        sources_first_missing(text ? text : "", missing, sizeof(missing));
         if (r < 0)
                 doctor_sayf(d, "api", VERDICT_UNKNOWN, "k8shsvcd --check-config --live, with the daemon's credentials",
                             "the API server can't be asked from here: %s", strerror(-r));
@@ -189,7 +189,7 @@ void doctor_check_configuration(struct doctor *d)
 {
         struct problems problems = { 0 };
         struct config *config = NULL;
-        int r = ctl_load_configuration(&config, problems_take, &problems);
+        int r = ctl_load_configuration(&config, sources_take_problem, &problems);
 
         if (r < 0)
                 doctor_sayf(d, "configuration", VERDICT_UNKNOWN, NULL, "it can't be read: %s", strerror(-r));
@@ -199,8 +199,8 @@ void doctor_check_configuration(struct doctor *d)
         else
                 doctor_say(d, "configuration", VERDICT_OK, "no errors", NULL);
         if (config) {
-                check_dns(d, config);
-                check_api(d, config);
+                sources_check_dns(d, config);
+                sources_check_api(d, config);
         }
         (void)config_free(config);
 }

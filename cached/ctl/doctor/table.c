@@ -17,7 +17,7 @@
 #define PATH  K8SHSVC_RUNDIR "/" KHS_TABLE_NAME
 
 /* The file that has the name now is another than the one that is mounted. */
-static void check_mount(struct doctor *d)
+static void table_check_mount(struct doctor *d)
 {
         struct eyes own;
         const struct eyes *e = d->eyes;
@@ -32,7 +32,7 @@ static void check_mount(struct doctor *d)
                            "mount the directory " K8SHSVC_RUNDIR " instead of the file");
 }
 
-static void check_directory(struct doctor *d)
+static void table_check_directory(struct doctor *d)
 {
         struct stat st;
         struct statvfs fs;
@@ -52,7 +52,7 @@ static void check_directory(struct doctor *d)
 }
 
 /* Of another boot: on a disk, it outlives what it says. */
-static void check_boot(struct doctor *d, const struct view_header *header)
+static void table_check_boot(struct doctor *d, const struct view_header *header)
 {
         uint8_t boot_id[16];
 
@@ -81,10 +81,10 @@ void doctor_check_table(struct doctor *d)
         struct view_header header;
         int r = ctl_try_table(ctl);
 
-        check_directory(d);
+        table_check_directory(d);
         if (r < 0) {
                 doctor_sayf(d, CHECK, VERDICT_BAD, table_mend(r), "%s: %s", PATH, view_table_error(r));
-                check_mount(d);
+                table_check_mount(d);
                 return;
         }
         view_table_header(&ctl->table, &header);
@@ -100,6 +100,6 @@ void doctor_check_table(struct doctor *d)
         if (header.n_refused > 0)
                 doctor_sayf(d, CHECK, VERDICT_BAD, "raise max-table-size", "%u registrations have no room in it",
                             header.n_refused);
-        check_mount(d);
-        check_boot(d, &header);
+        table_check_mount(d);
+        table_check_boot(d, &header);
 }
