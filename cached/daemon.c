@@ -10,16 +10,13 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-event.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/notify.h"
@@ -28,6 +25,7 @@
 #include "cluster.h"
 #include "config/follow/live.h"
 #include "daemon.h"
+#include "publish/directory.h"
 #include "publish/predecessor.h"
 #include "publish/publisher.h"
 #include "registry.h"
@@ -45,7 +43,7 @@ struct daemon {
         struct timer beat_timer;
         struct notify *notify;
         struct config_live *config;
-        int dir_fd, lock_fd;
+        struct directory *directory;
         struct publisher *publisher;
         struct source_dns *dns;
         struct cluster *cluster;
@@ -96,19 +94,25 @@ static struct source_dns_options daemon_dns_options(const struct config *config)
 static bool config_has_dns_services(const struct config *config)
 {
         for (size_t i = 0; i < config->n_services; i++) {
-                if (config->services[i].source != KHS_SOURCE_STATIC)
+                if (config->services[i].source == KHS_SOURCE_DNS)
                         return true;
         }
         return false;
 }
 
-/* Whether there is a server for every service that needs one. */
-static bool daemon_has_servers(const struct daemon *d, const struct config *config)
+/* A server may come later. Until then there is what is known, or nothing. Return: whether anything is. */
+static bool daemon_check_servers(const struct daemon *d, const struct config *config)
 {
+        struct registry_counts c;
+        bool known;
+
         if (source_dns_n_servers(d->dns) > 0 || !config_has_dns_services(config))
                 return true;
-        log_message(LOG_ERR, "no DNS server: %s names none, and dns-servers is not set", RESOLV_CONF);
-        return false;
+        registry_count(d->registry, &c);
+        known = c.n_stale + c.n_empty > 0;
+        log_message(LOG_ERR, "no DNS server: %s cannot be used, and dns-servers is not set%s", RESOLV_CONF,
+                    known ? "; what is known is served for max-stale" : "");
+        return known;
 }
 
 /* ---- the service manager ---- */
@@ -138,11 +142,11 @@ static void daemon_on_beat(void *userdata)
 {
         struct daemon *d = userdata;
 
-        if (publisher_beat(d->publisher) == -ENOTDIR) {
-                log_message(LOG_ERR, "%s was removed: nobody could find a table in it; exiting", K8SHSVC_RUNDIR);
+        if (directory_check(d->directory) < 0) {
                 (void)sd_event_exit(d->event, EXIT_FAILURE);
                 return;
         }
+        publisher_beat(d->publisher);
         source_dns_check_resolv_conf(d->dns);
         registry_tick(d->registry);
         daemon_update_status(d);
@@ -183,35 +187,32 @@ static void daemon_apply_config(struct daemon *d)
         r = source_dns_reconfigure(d->dns, &options);
         if (r < 0)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
-        (void)daemon_has_servers(d, config);
         cluster_reconfigure(d->cluster, config);
         registry_apply(d->registry, config, NULL);
+        (void)daemon_check_servers(d, config);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
                     config_live_n_errors(d->config));
 }
 
 /*
  * Reports a reload to the service manager if it has asked for it, or if anything changes. Before READY it knows
- * that we are busy.
+ * that we are busy. A reading that is put off reports nothing: each RELOADING has its READY.
  */
 static void daemon_on_config(void *userdata)
 {
         struct daemon *d = userdata;
-        bool asked = d->asked;
-        int r;
+        int r = config_live_load(d->config, d->asked);
+        bool reload = r > 0 || d->asked;
 
-        if (asked && d->ready)
-                notify_reloading(d->notify);
-        r = config_live_load(d->config, asked);
         if (r == -EAGAIN)
                 return;
-        d->asked = false;
-        if (r > 0 && !asked && d->ready)
+        if (reload && d->ready)
                 notify_reloading(d->notify);
-        if (r > 0 || (r == 0 && asked))
+        if (reload && r >= 0)
                 daemon_apply_config(d);
-        if ((r > 0 || asked) && d->ready)
+        if (reload && d->ready)
                 notify_ready(d->notify);
+        d->asked = false;
         daemon_update_status(d);
 }
 
@@ -262,30 +263,6 @@ static int daemon_add_signals(struct daemon *d)
         return r;
 }
 
-/* These are errors that people make, so each has a line of its own. */
-static int daemon_take_directory(struct daemon *d)
-{
-        bool made = mkdir(K8SHSVC_RUNDIR, 0755) == 0;
-
-        if (!made && errno != EEXIST) {
-                log_message(LOG_ERR, "%s can't be made: %s", K8SHSVC_RUNDIR, strerror(errno));
-                return -errno;
-        }
-        d->dir_fd = open(K8SHSVC_RUNDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (d->dir_fd >= 0 && made)
-                (void)fchmod(d->dir_fd, 0755); /* whatever the umask: every program must get in */
-        if (d->dir_fd < 0) {
-                log_message(LOG_ERR, "%s can't be opened: %s", K8SHSVC_RUNDIR, strerror(errno));
-                return -errno;
-        }
-        d->lock_fd = khs_writer_lock(d->dir_fd);
-        if (d->lock_fd == -EAGAIN)
-                log_message(LOG_ERR, "%s belongs to another k8shsvcd that is running", K8SHSVC_RUNDIR);
-        else if (d->lock_fd < 0)
-                log_message(LOG_ERR, "%s can't be written: %s", K8SHSVC_RUNDIR, strerror(-d->lock_fd));
-        return d->lock_fd < 0 ? d->lock_fd : 0;
-}
-
 static int daemon_start_sources(struct daemon *d)
 {
         const struct config *config = config_live_get(d->config);
@@ -296,11 +273,9 @@ static int daemon_start_sources(struct daemon *d)
                 r = source_static_new(&d->fixed);
         if (r == 0)
                 r = cluster_new(&d->cluster, d->event, source_dns_source(d->dns), config);
-        if (r < 0) {
+        if (r < 0)
                 log_message(LOG_ERR, "the sources can't be started: %s", strerror(-r));
-                return r;
-        }
-        return daemon_has_servers(d, config) ? 0 : -EDESTADDRREQ;
+        return r;
 }
 
 /*
@@ -321,7 +296,7 @@ static int daemon_start_table(struct daemon *d)
 
         r = predecessor_open(&predecessor, K8SHSVC_RUNDIR, config->cluster_domain);
         if (r == 0)
-                r = publisher_new(&d->publisher, d->event, d->dir_fd, &params, predecessor_generation(predecessor) + 1);
+                r = publisher_new(&d->publisher, d->event, directory_fd(d->directory), &params, predecessor);
         if (r == 0)
                 r = registry_new(&d->registry, d->publisher, sources);
         if (r == 0) {
@@ -358,12 +333,16 @@ static int daemon_start(struct daemon *d)
         int r;
 
         log_set_level(config_live_get(d->config)->log_level);
-        r = daemon_take_directory(d);
+        r = directory_new(&d->directory, K8SHSVC_RUNDIR);
+        if (r == -ENOMEM)
+                log_message(LOG_ERR, "out of memory");
         notify_status(d->notify, "filling the table");
         if (r == 0)
                 r = daemon_start_sources(d);
         if (r == 0)
                 r = daemon_start_table(d);
+        if (r == 0 && !daemon_check_servers(d, config_live_get(d->config)))
+                r = -EDESTADDRREQ;
         if (r == 0)
                 r = daemon_start_loop(d);
         return r;
@@ -397,10 +376,11 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
                 return EXIT_USAGE;
         /* Every error in the files has been logged. */
         log_limit();
-        if (r == 0)
-                r = daemon_start(d);
-        if (r >= 0)
-                r = sd_event_loop(d->event);
+        if (r < 0 || daemon_start(d) < 0)
+                return EXIT_FAILURE;
+        r = sd_event_loop(d->event);
+        if (r < 0)
+                log_message(LOG_ERR, "the event loop ended: %s", strerror(-r));
         return r < 0 ? EXIT_FAILURE : r;
 }
 
@@ -416,15 +396,12 @@ static void daemon_deinit(struct daemon *d)
         notify_free(d->notify);
         timer_deinit(&d->beat_timer);
         sd_event_unref(d->event);
-        if (d->lock_fd >= 0)
-                (void)close(d->lock_fd);
-        if (d->dir_fd >= 0)
-                (void)close(d->dir_fd);
+        directory_free(d->directory);
 }
 
 int daemon_run(const struct daemon_options *options)
 {
-        struct daemon d = { .dir_fd = -1, .lock_fd = -1 };
+        struct daemon d = { 0 };
         int status = daemon_run_loop(&d, options);
 
         daemon_deinit(&d);

@@ -1,8 +1,12 @@
 /*
- * The C API, see k8shsvc.h: answer/lookup.h with public types around it.
+ * The C API: answer/lookup.h behind public types.
  *
- * A handle holds only the caller's search list, since the namespace depends on the table's cluster
- * domain, which is known at lookup time. Everything else is the process's (read/process.h, read/map.h).
+ * A handle holds nothing but the caller's search list: which namespace that means depends on the table's cluster
+ * domain, which is known only during a lookup. Everything else belongs to the process (read/process.h, read/map.h), so
+ * handles are cheap, and closing one leaves the map to the others.
+ *
+ * Ports are what getaddrinfo() lacks. Where all endpoints have the same one, it stands in the record; otherwise each
+ * endpoint's is looked up in the attributes, by name or by ordinal.
  */
 
 #include <errno.h>
@@ -35,7 +39,7 @@ struct k8shsvc {
 };
 
 /* The words behind "search" or "domain"; the last such line counts, as in glibc. */
-static void take_search(k8shsvc *h, const char *line)
+static void search_take(k8shsvc *h, const char *line)
 {
         size_t n_key = strcspn(line, " \t\n"), n = 0;
         char *save = NULL;
@@ -49,7 +53,7 @@ static void take_search(k8shsvc *h, const char *line)
                 h->search[n++] = word;
 }
 
-static void read_search(k8shsvc *h)
+static void search_read(k8shsvc *h)
 {
         char line[MAX_LINE];
         FILE *file = fopen(RESOLV_CONF, "re");
@@ -57,7 +61,7 @@ static void read_search(k8shsvc *h)
         if (!file)
                 return;
         while (fgets(line, sizeof(line), file))
-                take_search(h, line);
+                search_take(h, line);
         (void)fclose(file);
 }
 
@@ -70,7 +74,7 @@ PUBLIC int k8shsvc_open(k8shsvc **ret)
                 return -EINVAL;
         h = calloc(1, sizeof(*h));
         if (h) {
-                read_search(h);
+                search_read(h);
                 *ret = h;
         }
         errno = saved_errno;
@@ -104,13 +108,12 @@ struct ports {
         const struct khs_port *wanted;
         const struct khs_attrs_at *attrs; /* NULL: the number is the same for all */
         uint16_t number;
-        bool shared; /* endpoints that share an address are one result each */
         uint8_t set; /* the port set that was looked at last, and the port that was found there */
         uint16_t in_set;
 };
 
 /* Whether endpoints may have ports of their own, as far as can be said without a look at them. */
-static bool may_differ(const struct khs_lookup *l, const struct khs_port *wanted)
+static bool ports_may_differ(const struct khs_lookup *l, const struct khs_port *wanted)
 {
         const struct khs_record *record = &l->found.record;
 
@@ -118,7 +121,7 @@ static bool may_differ(const struct khs_lookup *l, const struct khs_port *wanted
                (wanted->kind != KHS_PORT_NONE || (uint16_t)record->port == 0);
 }
 
-static uint16_t same_port(const struct khs_lookup *l, const struct khs_port *wanted)
+static uint16_t port_of_all(const struct khs_lookup *l, const struct khs_port *wanted)
 {
         if (wanted->kind == KHS_PORT_NONE)
                 return (uint16_t)l->found.record.port;
@@ -129,7 +132,7 @@ static uint16_t same_port(const struct khs_lookup *l, const struct khs_port *wan
  * Ports out of the attributes, if these can say one of any endpoint. They may be gone, then so is the
  * record. A pod's are open, and stay what it was found by.
  */
-static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
+static bool ports_open(struct khs_lookup *l, const struct khs_port *wanted)
 {
         const struct khs_attrs *head = &l->attrs.head;
 
@@ -139,7 +142,7 @@ static bool open_ports(struct khs_lookup *l, const struct khs_port *wanted)
                (wanted->kind == KHS_PORT_NONE && head->port_base > 0);
 }
 
-static uint16_t based(uint32_t base, int32_t ordinal)
+static uint16_t port_from_base(uint32_t base, int32_t ordinal)
 {
         return base > 0 && ordinal >= 0 && (uint32_t)ordinal <= UINT16_MAX - base ? (uint16_t)(base + (uint32_t)ordinal)
                                                                                   : 0;
@@ -160,7 +163,7 @@ static uint16_t port_in_set(const struct khs_lookup *l, struct ports *ports, con
         return ports->in_set;
 }
 
-static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int family, uint32_t i)
+static uint16_t port_of_endpoint(const struct khs_lookup *l, struct ports *ports, int family, uint32_t i)
 {
         uint32_t number = khs_lookup_row(l, family, i), base = ports->attrs->head.port_base;
         struct khs_attr_row row;
@@ -172,129 +175,82 @@ static uint16_t port_of(const struct khs_lookup *l, struct ports *ports, int fam
                 base = ports->wanted->number;
         else if (ports->wanted->kind == KHS_PORT_NAME || base == 0)
                 return port_in_set(l, ports, &row);
-        return based(base, khs_attr_ordinal(&row));
+        return port_from_base(base, khs_attr_ordinal(&row));
 }
 
-static __attribute__((noinline)) void fill_ports(const struct khs_lookup *l, struct ports *ports, int family,
-                                                 uint32_t n, struct k8shsvc_addr *ret)
+/* What one k8shsvc_lookup() wants, and where its answer goes. */
+struct request {
+        const struct khs_port *port;
+        struct k8shsvc_addr *ret;
+        size_t n_max, n;
+        struct ports ports;
+};
+
+static int request_plan(struct khs_lookup *l, void *user)
 {
-        for (uint32_t i = 0; i < n; i++)
-                ret[i].port = port_of(l, ports, family, i);
+        struct request *q = user;
+
+        q->ports.attrs = NULL;
+        q->ports.number = port_of_all(l, q->port);
+        if (ports_may_differ(l, q->port) && ports_open(l, q->port)) {
+                q->ports = (struct ports){ .wanted = q->port, .attrs = &l->attrs };
+                khs_lookup_shared(l);
+        }
+        q->n = (size_t)l->v4.count + l->v6.count;
+        return q->n <= q->n_max ? 0 : -ENOBUFS;
 }
 
-KHS_INLINE void fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
-                            struct k8shsvc_addr *ret)
+KHS_INLINE void request_fill_family(const struct khs_lookup *l, struct ports *ports, int family, uint32_t n,
+                                    struct k8shsvc_addr *ret)
 {
-        if (n == 0)
-                return;
         for (uint32_t i = 0; i < n; i++)
                 ret[i] = (struct k8shsvc_addr){ .family = (uint8_t)family, .port = ports->number };
-        if (ports->shared)
-                khs_lookup_copy_endpoints(l, family, ret[0].addr, sizeof(*ret));
-        else
-                khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
-        if (ports->attrs)
-                fill_ports(l, ports, family, n, ret);
+        khs_lookup_copy(l, family, ret[0].addr, sizeof(*ret));
+        for (uint32_t i = 0; ports->attrs && i < n; i++)
+                ret[i].port = port_of_endpoint(l, ports, family, i);
 }
 
-/* Return: 0 or -ENOBUFS, unless khs_lookup_done() says otherwise. */
-KHS_INLINE int serve(struct khs_lookup *l, struct ports *ports, struct k8shsvc_addr *ret, size_t n_max)
+static void request_fill(const struct khs_lookup *l, void *user)
 {
-        if ((size_t)l->v4.count + l->v6.count > n_max)
-                return -ENOBUFS;
-        khs_lookup_rotate(l);
-        fill_family(l, ports, AF_INET6, l->v6.count, ret);
-        fill_family(l, ports, AF_INET, l->v4.count, ret + l->v6.count);
-        return 0;
+        struct request *q = user;
+
+        if (l->v6.count > 0)
+                request_fill_family(l, &q->ports, AF_INET6, l->v6.count, q->ret);
+        if (l->v4.count > 0)
+                request_fill_family(l, &q->ports, AF_INET, l->v4.count, q->ret + l->v6.count);
 }
 
-/* Apart from the common case, in which the port is the same for all. */
-static __attribute__((noinline)) int serve_endpoints(struct khs_lookup *l, const struct khs_port *wanted,
-                                                     struct k8shsvc_addr *ret, size_t n_max)
+/* To a program, damage and endless change are the same: this table is of no use now. */
+static int error_of(int r)
 {
-        struct ports ports = { .wanted = wanted };
-
-        if (open_ports(l, wanted)) {
-                ports.attrs = &l->attrs;
-                ports.shared = khs_lookup_shared(l);
-        }
-        return serve(l, &ports, ret, n_max);
-}
-
-/* Damage and endless change mean the same to a program: this table is of no use now. */
-static int public_error(int r)
-{
+        if (r == -EADDRNOTAVAIL)
+                return -ENODATA;
         return r == -EBADMSG || r == -EBUSY ? -ENOTCONN : r;
 }
 
-KHS_INLINE int lookup(struct khs_lookup *l, const struct khs_port *port, int family, struct k8shsvc_addr *ret,
-                      size_t n_max, size_t *n_ret)
-{
-        for (;;) {
-                struct ports same;
-                int r;
-
-                r = khs_lookup_find(l);
-                if (r == 0)
-                        r = khs_lookup_choose(l, family, true);
-                if (r < 0)
-                        return r;
-                same = (struct ports){ .number = same_port(l, port) };
-                r = may_differ(l, port) ? serve_endpoints(l, port, ret, n_max) : serve(l, &same, ret, n_max);
-                if (khs_lookup_done(l)) {
-                        *n_ret = (size_t)l->v4.count + l->v6.count;
-                        return r;
-                }
-        }
-}
-
-/* Begins a lookup; only after success the pin is to be given back. */
-static inline int begin(struct khs_lookup *l, struct khs_pin *pin, struct khs_view *own, const char *name,
-                        size_t n_name, const char *const *search)
-{
-        int r;
-
-        r = khs_map_enter(pin, own);
-        if (r < 0)
-                return r;
-        r = khs_lookup_begin(l, pin, name, n_name, search);
-        if (r < 0)
-                khs_map_leave(pin);
-        return r;
-}
-
-/* With a port or a scheme: the name is a part of the text, and perhaps to be put together. */
-static __attribute__((noinline)) int lookup_target(k8shsvc *h, const char *text, int family, struct k8shsvc_addr *ret,
-                                                   size_t n_max, size_t *n_ret)
+/* A name with a port or a scheme is a part of the text, and perhaps to be put together. */
+static int request_look_up_target(const char *text, struct khs_query *query, struct request *q)
 {
         char name[KHS_NAME_MAX + 2];
         struct khs_target target;
-        struct khs_view own;
-        struct khs_pin pin;
-        struct khs_lookup l;
-        size_t n_name;
         int r;
 
         if (khs_target_parse(text, &target) < 0)
                 return -EINVAL;
-        r = target_name(&target, name, &n_name);
+        r = target_name(&target, name, &query->n_name);
         if (r < 0)
                 return r;
-        r = begin(&l, &pin, &own, name, n_name, h->search);
-        if (r < 0)
-                return r;
-        r = lookup(&l, &target.port, family, ret, n_max, n_ret);
-        khs_map_leave(&pin);
-        return r;
+        query->name = name;
+        q->port = &target.port;
+        return khs_lookup(query, request_plan, request_fill, q);
 }
 
 PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shsvc_addr *ret, size_t n_max,
                           size_t *n_ret)
 {
         static const struct khs_port no_port;
-        struct khs_view own;
-        struct khs_pin pin;
-        struct khs_lookup l;
+        struct request q = { .port = &no_port, .ret = ret, .n_max = n_max };
+        struct khs_query query = { .name = name, .family = family, .all = true };
         int r;
 
         if (!h || !name || !n_ret || (!ret && n_max > 0))
@@ -303,14 +259,14 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
                 return -EINVAL;
 
         /* A plain name is the common case, and no name holds a colon or a slash. */
-        r = begin(&l, &pin, &own, name, strnlen(name, KHS_NAME_MAX + 2), h->search);
-        if (r == 0) {
-                r = lookup(&l, &no_port, family, ret, n_max, n_ret);
-                khs_map_leave(&pin);
-        }
+        query.n_name = strnlen(name, KHS_NAME_MAX + 2);
+        query.search = h->search;
+        r = khs_lookup(&query, request_plan, request_fill, &q);
         if (r == -ENOENT && strpbrk(name, ":/"))
-                r = lookup_target(h, name, family, ret, n_max, n_ret);
-        return public_error(r);
+                r = request_look_up_target(name, &query, &q);
+        if (r == 0 || r == -ENOBUFS)
+                *n_ret = q.n;
+        return error_of(r);
 }
 
 /* ---- reverse ---- */
@@ -325,15 +281,14 @@ PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, 
         r = khs_reverse_name(family, addr, name, n_max < sizeof(name) ? n_max : sizeof(name));
         if (r == 0)
                 memcpy(ret, name, strlen(name) + 1);
-        return public_error(r);
+        return error_of(r);
 }
 
 /* ---- waiting ---- */
 
-#define TOKEN_ABSENT  1ULL /* looked, and not registered */
-#define NO_TABLE_MSEC 200  /* between two looks for a table */
+#define TOKEN_ABSENT 1ULL /* looked, and not registered */
 
-static uint64_t now_usec(void)
+static uint64_t wait_now_usec(void)
 {
         struct timespec now = { 0 };
 
@@ -341,20 +296,25 @@ static uint64_t now_usec(void)
         return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* What the table says of the name now. Return: 0, or -EBUSY: it can't be told at this moment. */
-static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
+/* What the table says of all services now. */
+static uint64_t wait_token_of_table(const struct khs_view *view)
 {
-        const struct khs_view *view = l->view;
+        return ((uint64_t)khs_view_generation(view) << 32 | khs_wait_counter(view)) + 2;
+}
+
+/* What it says of a name. Return: 0; -EBUSY it can't be told at this moment; -ENOENT not a name of a service. */
+static int wait_token_of_name(const struct khs_query *query, const struct khs_pin *pin, uint64_t *ret)
+{
+        struct khs_lookup l;
         int r;
 
-        if (!name) {
-                *ret = ((uint64_t)khs_view_generation(view) << 32 | khs_wait_counter(view)) + 2;
-                return 0;
-        }
-        r = khs_lookup_find(l);
+        r = khs_lookup_begin(&l, query, pin);
+        if (r < 0 || !khs_name_valid(&l.name))
+                return -ENOENT;
+        r = khs_lookup_find(&l);
         if (r < 0 && r != -ENOENT && r != -ENODATA) /* the latter: a pod that is not there */
                 return -EBUSY;
-        *ret = r == 0 ? (uint64_t)l->found.record.version + 2 : TOKEN_ABSENT;
+        *ret = r == 0 ? (uint64_t)l.found.record.version + 2 : TOKEN_ABSENT;
         return 0;
 }
 
@@ -362,34 +322,32 @@ static int token_now(struct khs_lookup *l, const char *name, uint64_t *ret)
  * One look and at most one sleep. The counter is read before the record: a change in between ends
  * the sleep before it begins.
  *
- * Return: 0 changed; -EAGAIN look again; -ENOENT.
+ * Return: 0 changed; -EAGAIN look again; -EINTR; -ENOENT.
  */
-static int wait_once(const struct k8shsvc *h, const char *name, size_t n_name, uint64_t *token, uint64_t sleep_usec)
+static int wait_once(const struct khs_query *query, uint64_t *token, uint64_t sleep_usec)
 {
-        struct khs_view own;
         struct khs_pin pin;
-        struct khs_lookup l;
         uint64_t now = 0;
         uint32_t seen;
         int r;
 
-        r = begin(&l, &pin, &own, name ? name : "any", name ? n_name : 3, h->search);
+        r = khs_map_enter(&pin);
         if (r == 0) {
-                seen = khs_wait_counter(l.view);
-                r = token_now(&l, name, &now);
+                seen = khs_wait_counter(pin.view);
+                if (query->name)
+                        r = wait_token_of_name(query, &pin, &now);
+                else
+                        now = wait_token_of_table(pin.view);
                 if (r == 0 && now == *token) {
-                        khs_wait(l.view, seen, sleep_usec);
-                        r = -EAGAIN;
+                        r = khs_wait(pin.view, seen, sleep_usec);
+                        r = r < 0 ? r : -EAGAIN;
                 }
                 khs_map_leave(&pin);
         }
 
         if (r == -ENOTCONN || r == -EBUSY) {
-                int saved_errno = errno;
-
-                (void)usleep((useconds_t)(sleep_usec < NO_TABLE_MSEC * 1000 ? sleep_usec : NO_TABLE_MSEC * 1000));
-                errno = saved_errno;
-                return -EAGAIN;
+                r = khs_wait(NULL, 0, sleep_usec);
+                return r < 0 ? r : -EAGAIN;
         }
         if (r == 0)
                 *token = now;
@@ -398,23 +356,27 @@ static int wait_once(const struct k8shsvc *h, const char *name, size_t n_name, u
 
 PUBLIC int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeout_ms)
 {
-        uint64_t end = timeout_ms < 0 ? UINT64_MAX : now_usec() + (uint64_t)timeout_ms * 1000, now;
+        uint64_t end = timeout_ms < 0 ? UINT64_MAX : wait_now_usec() + (uint64_t)timeout_ms * 1000, now;
+        struct khs_query query = { 0 };
         char text[KHS_NAME_MAX + 2];
         struct khs_target target;
-        size_t n_text = 0;
         int r;
 
         if (!h || !token)
                 return -EINVAL;
-        if (name && khs_target_parse(name, &target) < 0)
-                return -EINVAL;
-        r = name ? target_name(&target, text, &n_text) : 0;
-        if (r < 0)
-                return r;
+        if (name) {
+                if (khs_target_parse(name, &target) < 0)
+                        return -EINVAL;
+                r = target_name(&target, text, &query.n_name);
+                if (r < 0)
+                        return r;
+                query.name = text;
+                query.search = h->search;
+        }
 
         do {
-                now = now_usec();
-                r = wait_once(h, name ? text : NULL, n_text, token, end > now ? end - now : 0);
+                now = wait_now_usec();
+                r = wait_once(&query, token, end > now ? end - now : 0);
         } while (r == -EAGAIN && now < end);
         return r == -EAGAIN ? -ETIMEDOUT : r;
 }

@@ -1,17 +1,17 @@
 /*
- * The NSS module: glibc's hosts lookups answered from the shared table.
+ * The NSS module: answers glibc's hosts lookups from the shared table.
  *
- * Runs inside every process of the machine, on any thread, on small stacks, in setuid programs and
- * forked children. So: libc only, no allocation, lock, thread-local storage, environment, stdio,
- * signal or descriptor kept; errno and h_errno only through the pointers that glibc passes (in a
- * static program they are not ours); the status is always one that lets the next source of
- * nsswitch.conf answer, unless the name is known to have no address.
+ * It runs inside every process of the machine, on any thread, on small stacks, in setuid programs and forked
+ * children. So it uses libc only, no allocation, lock, thread-local storage, environment, stdio or signal, and
+ * keeps no descriptor. It sets errno and h_errno only through the pointers that glibc passes (in a static program
+ * the variables are not ours). Its status always lets the next source of nsswitch.conf answer, unless the name is
+ * known to have no address.
  *
- * What glibc makes of each combination of status, errno and h_errno is not written down anywhere;
- * the combinations here are those under which getaddrinfo() behaves alike for every family, from
- * glibc 2.28 on. NETDB_INTERNAL would end a lookup without asking the next source: only with
- * ERANGE, where glibc comes back with a larger buffer. Entry points: nss(5), glibc's <nss.h>,
- * nss/function.def. There is no getcanonname_r (CVE-2023-4806 needed one), but a 3_r.
+ * No document says what glibc makes of each combination of status, errno and h_errno. With the combinations
+ * used here getaddrinfo() treats all families alike, from glibc 2.28 on. NETDB_INTERNAL ends a lookup without asking
+ * the next source, so it goes only with ERANGE, upon which glibc comes back with a larger buffer. Entry points: nss(5),
+ * glibc's <nss.h>, nss/function.def. There is a 3_r, and deliberately no getcanonname_r (CVE-2023-4806 needed
+ * one).
  */
 
 #include <errno.h>
@@ -28,7 +28,7 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-/* Not all of these are declared by the <nss.h> of every glibc. */
+/* Not every glibc declares all of these in <nss.h>. */
 enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
                                               size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp);
 enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int family, struct hostent *ret, char *buffer,
@@ -43,11 +43,9 @@ enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_a
 enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen_t n_address, int family, struct hostent *ret,
                                              char *buffer, size_t n_buffer, int *errnop, int *h_errnop);
 
-/* What one call wants and where its answer goes. */
+/* What one call asks for, and where its answer goes. */
 struct request {
-        const char *name;
-        int family;            /* AF_UNSPEC: tuples; else a hostent */
-        bool has_other_family; /* where there is no address of this one */
+        struct khs_query query; /* AF_UNSPEC: tuples; else a hostent */
         char *buffer;
         size_t n_buffer;
         union {
@@ -56,8 +54,8 @@ struct request {
         };
 };
 
-/* The search list that glibc has parsed for this very call: no system call, and it follows resolv.conf. */
-static const char *const *search_list(void)
+/* The search list that glibc has parsed for this very call: it follows resolv.conf, and costs no system call. */
+static const char *const *nss_search_list(void)
 {
         const struct __res_state *state = __res_state();
 
@@ -65,81 +63,59 @@ static const char *const *search_list(void)
 }
 
 /* Before anything is chosen: glibc comes back with more room for the same answer. */
-static KHS_NOINLINE int plan(struct request *q, const struct khs_lookup *l)
+static int nss_plan(struct khs_lookup *l, void *user)
 {
         size_t n = (size_t)l->v4.count + l->v6.count, n_key, n_name;
+        struct request *q = user;
 
         (void)khs_lookup_canonical(l, &n_key);
         n_name = nss_name_size(n_key, l->view->n_zone);
-        if (q->family == AF_UNSPEC)
+        if (q->query.family == AF_UNSPEC)
                 return nss_plan_tuples(q->buffer, q->n_buffer, n, n_name, &q->tuples);
-        return nss_plan_host(q->buffer, q->n_buffer, q->family, n, n_name, &q->host);
+        return nss_plan_host(q->buffer, q->n_buffer, q->query.family, n, n_name, &q->host);
 }
 
-/* In one place, for both families and both forms. */
-static KHS_NOINLINE void copy_addresses(const struct khs_lookup *l, int family, void *ret, size_t stride)
+static void nss_fill(const struct khs_lookup *l, void *user)
 {
-        khs_lookup_copy(l, family, ret, stride);
-}
-
-static KHS_NOINLINE void write_canonical(const struct khs_lookup *l, char *ret)
-{
-        size_t n_key;
+        size_t n_key, n4 = l->v4.count, n6 = l->v6.count, step4 = 4, step6 = 16;
+        const struct request *q = user;
+        void *addresses4, *addresses6;
         const char *key = khs_lookup_canonical(l, &n_key);
+        char *name;
 
-        ret = nss_name_write(key, n_key, ret);
-        ret[l->view->n_zone] = '\0';
-        khs_view_copy_bytes(l->view, KHS_ZONE_WORD, l->view->n_zone, ret);
-}
-
-static KHS_NOINLINE void fill(const struct request *q, const struct khs_lookup *l)
-{
-        if (q->family == AF_UNSPEC) {
-                write_canonical(l, q->tuples.name);
-                nss_fill_tuples(&q->tuples, l->v4.count, l->v6.count);
-                if (l->v6.count > 0)
-                        copy_addresses(l, AF_INET6, q->tuples.tuples[0].addr, sizeof(struct gaih_addrtuple));
-                if (l->v4.count > 0)
-                        copy_addresses(l, AF_INET, q->tuples.tuples[l->v6.count].addr, sizeof(struct gaih_addrtuple));
-                return;
+        if (q->query.family == AF_UNSPEC) {
+                nss_fill_tuples(&q->tuples, n4, n6);
+                name = q->tuples.name;
+                addresses4 = q->tuples.tuples[n6].addr;
+                addresses6 = q->tuples.tuples[0].addr;
+                step4 = step6 = sizeof(struct gaih_addrtuple);
+        } else {
+                nss_fill_host(&q->host, q->query.family, n4 + n6);
+                name = q->host.name;
+                addresses4 = addresses6 = q->host.addresses;
         }
-        write_canonical(l, q->host.name);
-        nss_fill_host(&q->host, q->family, (size_t)l->v4.count + l->v6.count);
-        copy_addresses(l, q->family, q->host.addresses, q->family == AF_INET ? 4 : 16);
-}
-
-static inline __attribute__((always_inline)) int begin(struct khs_lookup *l, const struct khs_pin *pin,
-                                                       const char *name)
-{
-        return khs_lookup_begin(l, pin, name, strnlen(name, KHS_NAME_MAX + 2), search_list());
-}
-
-static KHS_NOINLINE int choose(struct khs_lookup *l, struct request *q)
-{
-        int r = khs_lookup_choose(l, q->family, false);
-
-        if (r == -ENODATA)
-                q->has_other_family = l->v4.n > 0 || l->v6.n > 0;
-        return r == 0 ? plan(q, l) : r;
+        nss_name_write(key, n_key, l->view->zone, l->view->n_zone, name);
+        if (n4 > 0)
+                khs_lookup_copy(l, AF_INET, addresses4, step4);
+        if (n6 > 0)
+                khs_lookup_copy(l, AF_INET6, addresses6, step6);
 }
 
 /*
- * The meaning of a result for glibc. nss.texi: a module never sets *errnop to zero; ERANGE means
- * that the buffer is too small and nothing else.
+ * What an error means to glibc. nss.texi: a module never sets *errnop to zero; ERANGE means that the buffer
+ * is too small and nothing else.
  */
-static KHS_NOINLINE enum nss_status status(int r, bool has_other_family, int *errnop, int *h_errnop)
+static enum nss_status nss_failure(int r, int *errnop, int *h_errnop)
 {
         switch (r) {
-        case 0:
-                *h_errnop = NETDB_SUCCESS;
-                return NSS_STATUS_SUCCESS;
         case -ERANGE:
                 *errnop = ERANGE;
                 *h_errnop = NETDB_INTERNAL;
                 return NSS_STATUS_TRYAGAIN;
         case -ENODATA:
+        case -EADDRNOTAVAIL: /* of this family */
                 *errnop = ENOENT;
-                *h_errnop = has_other_family ? NO_DATA : HOST_NOT_FOUND;
+                *h_errnop = r == -ENODATA ? HOST_NOT_FOUND : NO_DATA;
                 return NSS_STATUS_NOTFOUND;
         case -ENOENT:
         case -EOPNOTSUPP: /* no reverse index */
@@ -153,70 +129,27 @@ static KHS_NOINLINE enum nss_status status(int r, bool has_other_family, int *er
         }
 }
 
-static inline __attribute__((always_inline)) int resolve(struct khs_lookup *l, struct request *q)
+static inline enum nss_status nss_status_of(int r, int *errnop, int *h_errnop)
 {
-        do {
-                int r = khs_lookup_find(l);
-
-                if (r == 0)
-                        r = choose(l, q);
-                if (r < 0)
-                        return r;
-                khs_lookup_rotate(l);
-                fill(q, l);
-        } while (!khs_lookup_done(l));
-        return 0;
+        if (r < 0)
+                return nss_failure(r, errnop, h_errnop);
+        *h_errnop = NETDB_SUCCESS;
+        return NSS_STATUS_SUCCESS;
 }
 
-static KHS_NOINLINE int look_up(const struct khs_pin *pin, struct request *q)
+/* Part of each entry point: 20 instructions less. */
+KHS_INLINE enum nss_status nss_answer(struct request *q, int *errnop, int *h_errnop)
 {
-        struct khs_lookup l;
-        int r = begin(&l, pin, q->name);
-
-        return r < 0 ? r : resolve(&l, q);
-}
-
-/* Not part of the next, where each word that outlives a call would be one more on the stack. */
-static __attribute__((noinline, cold)) int begin_by_file(struct khs_lookup *l, const struct khs_pin *pin,
-                                                         const char *name)
-{
-        return begin(l, pin, name);
-}
-
-/* With a view of its own on the stack. */
-static __attribute__((noinline, cold)) int look_up_by_file(struct khs_pin *pin, struct request *q)
-{
-        struct khs_lookup l;
-        struct khs_view own;
-        int r = khs_map_read(pin, &own);
-
-        if (r == 0)
-                r = begin_by_file(&l, pin, q->name);
-        return r < 0 ? r : resolve(&l, q);
-}
-
-/*
- * The table is pinned first, since looking for a file and mapping it need as much stack as the lookup
- * itself. Part of each entry point: one frame less.
- */
-static inline __attribute__((always_inline)) enum nss_status answer(struct request *q, int *errnop, int *h_errnop)
-{
-        struct khs_pin pin;
-        int r;
-
-        r = khs_map_enter(&pin, NULL);
-        if (r == 0 || r == -EXDEV) {
-                r = r == 0 ? look_up(&pin, q) : look_up_by_file(&pin, q);
-                khs_map_leave(&pin);
-        }
-        return status(r, q->has_other_family, errnop, h_errnop);
+        q->query.n_name = strnlen(q->query.name, KHS_NAME_MAX + 2);
+        q->query.search = nss_search_list();
+        return nss_status_of(khs_lookup(&q->query, nss_plan, nss_fill, q), errnop, h_errnop);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
                                                      size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp)
 {
-        struct request q = { .name = name, .family = AF_UNSPEC, .buffer = buffer, .n_buffer = n_buffer };
-        enum nss_status s = answer(&q, errnop, h_errnop);
+        struct request q = { .query = { .name = name, .family = AF_UNSPEC }, .buffer = buffer, .n_buffer = n_buffer };
+        enum nss_status s = nss_answer(&q, errnop, h_errnop);
 
         if (s != NSS_STATUS_SUCCESS)
                 return s;
@@ -231,12 +164,10 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct ga
         return s;
 }
 
-/* Inlined, since each call of one entry point by another would be one more frame on small stacks. */
-static inline __attribute__((always_inline)) enum nss_status by_name(const char *name, int family, struct hostent *ret,
-                                                                     char *buffer, size_t n_buffer, int *errnop,
-                                                                     int *h_errnop, char **canonp)
+static enum nss_status nss_by_name(const char *name, int family, struct hostent *ret, char *buffer, size_t n_buffer,
+                                   int *errnop, int *h_errnop, char **canonp)
 {
-        struct request q = { .name = name, .family = family, .buffer = buffer, .n_buffer = n_buffer };
+        struct request q = { .query = { .name = name, .family = family }, .buffer = buffer, .n_buffer = n_buffer };
         enum nss_status s;
 
         if (family != AF_INET && family != AF_INET6) {
@@ -244,10 +175,10 @@ static inline __attribute__((always_inline)) enum nss_status by_name(const char 
                 *h_errnop = NO_DATA;
                 return NSS_STATUS_UNAVAIL;
         }
-        s = answer(&q, errnop, h_errnop);
+        s = nss_answer(&q, errnop, h_errnop);
         if (s != NSS_STATUS_SUCCESS)
                 return s;
-        nss_describe_host(&q.host, q.family, ret); /* not what outlives the lookup in one word more */
+        nss_describe_host(&q.host, family, ret);
         if (canonp)
                 *canonp = q.host.name;
         return s;
@@ -257,7 +188,7 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int famil
                                                      size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp,
                                                      char **canonp)
 {
-        enum nss_status s = by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, canonp);
+        enum nss_status s = nss_by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, canonp);
 
         if (s == NSS_STATUS_SUCCESS && ttlp)
                 *ttlp = 0;
@@ -267,19 +198,19 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyname3_r(const char *name, int famil
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname2_r(const char *name, int family, struct hostent *ret, char *buffer,
                                                      size_t n_buffer, int *errnop, int *h_errnop)
 {
-        return by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
+        return nss_by_name(name, family, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname_r(const char *name, struct hostent *ret, char *buffer,
                                                     size_t n_buffer, int *errnop, int *h_errnop)
 {
-        return by_name(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL);
+        return nss_by_name(name, AF_INET, ret, buffer, n_buffer, errnop, h_errnop, NULL);
 }
 
 /* ---- from addresses to names ---- */
 
-/* A buffer that is too small for all the rest still shows whether there is a name: without one it is left as it was. */
-static KHS_NOINLINE int reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
+/* If the buffer is too small for everything else, find out all the same whether there is a name at all. */
+static int nss_reverse(const void *address, int family, char *buffer, size_t n_buffer, struct hostent *ret)
 {
         struct nss_host plan;
         int r, r_plan;
@@ -297,23 +228,22 @@ static KHS_NOINLINE int reverse(const void *address, int family, char *buffer, s
         return 0;
 }
 
-static inline __attribute__((always_inline)) enum nss_status by_address(const void *address, socklen_t n_address,
-                                                                        int family, struct hostent *ret, char *buffer,
-                                                                        size_t n_buffer, int *errnop, int *h_errnop)
+static enum nss_status nss_by_address(const void *address, socklen_t n_address, int family, struct hostent *ret,
+                                      char *buffer, size_t n_buffer, int *errnop, int *h_errnop)
 {
         if (!(family == AF_INET && n_address == 4) && !(family == AF_INET6 && n_address == 16)) {
                 *errnop = EAFNOSUPPORT;
                 *h_errnop = NO_DATA;
                 return NSS_STATUS_UNAVAIL;
         }
-        return status(reverse(address, family, buffer, n_buffer, ret), false, errnop, h_errnop);
+        return nss_status_of(nss_reverse(address, family, buffer, n_buffer, ret), errnop, h_errnop);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr2_r(const void *address, socklen_t n_address, int family,
                                                      struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
                                                      int *h_errnop, int32_t *ttlp)
 {
-        enum nss_status s = by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
+        enum nss_status s = nss_by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
 
         if (s == NSS_STATUS_SUCCESS && ttlp)
                 *ttlp = 0;
@@ -324,5 +254,5 @@ PUBLIC enum nss_status _nss_k8shsvc_gethostbyaddr_r(const void *address, socklen
                                                     struct hostent *ret, char *buffer, size_t n_buffer, int *errnop,
                                                     int *h_errnop)
 {
-        return by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
+        return nss_by_address(address, n_address, family, ret, buffer, n_buffer, errnop, h_errnop);
 }

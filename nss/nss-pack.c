@@ -1,10 +1,11 @@
 /*
- * Packing answers, see nss-pack.h.
+ * The layouts of answers, as glibc and its callers read them.
  *
- *     gethostbyname4_r:   pad | tuple, tuple, ...                        | canonical name
- *     the others:         pad | NULL (aliases) | pointers, NULL | addresses | canonical name
+ *     gethostbyname4_r:   padding | tuple, tuple, ...                        | canonical name
+ *     the others:         padding | NULL (aliases) | pointers, NULL | addresses | canonical name
  *
- * The name comes last, where a longer or shorter one moves nothing else.
+ * The name comes last, where its length moves nothing else. The same sums that decide whether there is room place the
+ * parts: a buffer that is one byte too small is not touched.
  */
 
 #include <errno.h>
@@ -13,72 +14,58 @@
 #include <sys/socket.h>
 
 #include "nss-pack.h"
+#include "table/bytes.h"
 
-/* What is left of the caller's buffer. */
-struct room {
-        char *next;
-        size_t left;
-};
-
-/* Takes n bytes; false when they do not fit. Sizes are bounded by the table's, far from overflow. */
-static bool room_take(struct room *room, size_t n, void *ret)
+/* Sizes are bounded by the table's, far from overflow. */
+static size_t nss_padding(const char *buffer, size_t alignment)
 {
-        if (n > room->left)
-                return false;
-        memcpy(ret, &room->next, sizeof(char *));
-        room->next += n;
-        room->left -= n;
-        return true;
+        return -(uintptr_t)buffer & (alignment - 1);
 }
 
-static bool room_align(struct room *room, size_t alignment)
+void nss_name_write(const char *key, size_t n_key, const char *zone, size_t n_zone, char *ret)
 {
-        char *skipped;
-
-        return room_take(room, -(uintptr_t)room->next & (alignment - 1), &skipped);
-}
-
-char *nss_name_write(const char *key, size_t n_key, char *ret)
-{
-        memcpy(ret, key, n_key);
+        khs_copy_bytes(ret, key, n_key);
         memcpy(ret + n_key, NSS_SVC, sizeof(NSS_SVC) - 1);
-        return ret + n_key + sizeof(NSS_SVC) - 1;
+        ret += n_key + sizeof(NSS_SVC) - 1;
+        khs_copy_bytes(ret, zone, n_zone);
+        ret[n_zone] = '\0';
 }
 
 int nss_plan_tuples(char *buffer, size_t n_buffer, size_t n, size_t n_name, struct nss_tuples *ret)
 {
-        struct room room = { buffer, n_buffer };
-        struct nss_tuples plan;
+        size_t pad = nss_padding(buffer, _Alignof(struct gaih_addrtuple)), n_tuples = n * sizeof(*ret->tuples);
 
-        if (!room_align(&room, _Alignof(struct gaih_addrtuple)) ||
-            !room_take(&room, n * sizeof(*plan.tuples), &plan.tuples) || !room_take(&room, n_name, &plan.name))
+        if (pad + n_tuples + n_name > n_buffer)
                 return -ERANGE;
-        *ret = plan;
+        buffer += pad;
+        ret->tuples = (struct gaih_addrtuple *)(void *)buffer;
+        ret->name = buffer + n_tuples;
         return 0;
 }
 
 void nss_fill_tuples(const struct nss_tuples *plan, size_t n4, size_t n6)
 {
-        size_t n = n4 + n6;
+        struct gaih_addrtuple *at = plan->tuples, *end = at + n4 + n6;
+        char *name = plan->name;
 
-        for (size_t i = 0; i < n; i++)
-                plan->tuples[i] = (struct gaih_addrtuple){
-                        .next = i + 1 < n ? &plan->tuples[i + 1] : NULL,
-                        .name = plan->name,
-                        .family = i < n6 ? AF_INET6 : AF_INET,
-                };
+        for (; at < end; at++)
+                *at = (struct gaih_addrtuple){ .next = at + 1, .name = name, .family = AF_INET };
+        end[-1].next = NULL;
+        for (at = plan->tuples; n6 > 0; at++, n6--)
+                at->family = AF_INET6;
 }
 
 int nss_plan_host(char *buffer, size_t n_buffer, int family, size_t n, size_t n_name, struct nss_host *ret)
 {
-        struct room room = { buffer, n_buffer };
-        struct nss_host plan;
+        size_t pad = nss_padding(buffer, _Alignof(char *)), n_pointers = (1 + n + 1) * sizeof(char *);
+        size_t n_addresses = n * (family == AF_INET ? 4 : 16);
 
-        if (!room_align(&room, _Alignof(char *)) || !room_take(&room, (1 + n + 1) * sizeof(char *), &plan.aliases) ||
-            !room_take(&room, n * (family == AF_INET ? 4 : 16), &plan.addresses) ||
-            !room_take(&room, n_name, &plan.name))
+        if (pad + n_pointers + n_addresses + n_name > n_buffer)
                 return -ERANGE;
-        *ret = plan;
+        buffer += pad;
+        ret->aliases = (char **)(void *)buffer;
+        ret->addresses = buffer + n_pointers;
+        ret->name = buffer + n_pointers + n_addresses;
         return 0;
 }
 

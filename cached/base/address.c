@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +83,23 @@ static int port_from_text(const char *text, uint16_t *ret)
         return 0;
 }
 
-/* inet_pton() takes neither names, nor scopes, nor short or octal forms. */
+bool address_scope_from_text(const char *text, struct address *address)
+{
+        unsigned int index = 0;
+        bool link_local =
+                address->family == AF_INET6 && address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
+
+        if (!link_local)
+                return false;
+        if (number_from_text(text, INT32_MAX, &index) < 0)
+                index = if_nametoindex(text);
+        if (index == 0)
+                return false;
+        address->scope = index;
+        return true;
+}
+
+/* inet_pton() takes neither names nor short or octal forms. */
 static int bytes_from_text(const char *text, size_t n_text, uint8_t *ret_family, uint8_t ret[static 16])
 {
         char copy[INET6_ADDRSTRLEN];
@@ -102,12 +119,29 @@ static int bytes_from_text(const char *text, size_t n_text, uint8_t *ret_family,
         return 0;
 }
 
+/* With a scope where it is link-local. */
+static int ip_from_text(const char *text, size_t n_text, struct address *ret)
+{
+        const char *percent = memchr(text, '%', n_text);
+        size_t n_ip = percent ? (size_t)(percent - text) : n_text;
+        char scope[IF_NAMESIZE] = "";
+
+        if (bytes_from_text(text, n_ip, &ret->family, ret->bytes) < 0)
+                return -EINVAL;
+        if (!percent)
+                return 0;
+        if (n_text - n_ip > sizeof(scope))
+                return -EINVAL;
+        memcpy(scope, percent + 1, n_text - n_ip - 1);
+        return address_scope_from_text(scope, ret) ? 0 : -EINVAL;
+}
+
 static int bracketed_from_text(const char *text, struct address *ret)
 {
         struct address address = { 0 };
         const char *end = strchr(text, ']');
 
-        if (!end || bytes_from_text(text + 1, (size_t)(end - text - 1), &address.family, address.bytes) < 0)
+        if (!end || ip_from_text(text + 1, (size_t)(end - text - 1), &address) < 0)
                 return -EINVAL;
         if (address.family != AF_INET6 || (end[1] != '\0' && end[1] != ':'))
                 return -EINVAL;
@@ -131,7 +165,7 @@ int address_from_text(const char *text, struct address *ret)
                         return -EINVAL;
                 n_text = (size_t)(colon - text);
         }
-        if (bytes_from_text(text, n_text, &address.family, address.bytes) < 0)
+        if (ip_from_text(text, n_text, &address) < 0)
                 return -EINVAL;
         *ret = address;
         return 0;

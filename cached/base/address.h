@@ -36,6 +36,12 @@ static inline int address_compare(int family, const void *a, const void *b)
         return memcmp(a, b, address_size(family));
 }
 
+static inline bool address_equal(const struct address *a, const struct address *b)
+{
+        return a->family == b->family && a->port == b->port && a->scope == b->scope &&
+               address_compare(a->family, a->bytes, b->bytes) == 0;
+}
+
 /* Whether @network, which is of the address's family, has @bytes in it. */
 bool network_contains(const struct network *network, const uint8_t *bytes);
 
@@ -43,11 +49,16 @@ bool network_contains(const struct network *network, const uint8_t *bytes);
 uint32_t addresses_sort(int family, void *addresses, uint32_t n);
 
 /*
- * From text, strictly: no names, scopes, short or octal forms. Both return 0, or -EINVAL with @ret
- * untouched.
+ * From text, strictly: no names, short or octal forms. Both return 0, or -EINVAL with @ret untouched.
  */
 
-/* ADDR, ADDR:PORT, [V6] or [V6]:PORT; without a port it is 0. */
+/* ADDR, ADDR:PORT, [V6] or [V6]:PORT; without a port it is 0. A link-local V6 may have a scope: "fe80::1%eth0". */
 int address_from_text(const char *text, struct address *ret);
 /* ADDR/PREFIX, or ADDR alone; bits beyond the prefix must be 0. */
 int network_from_text(const char *text, struct network *ret);
+
+/*
+ * Takes the part behind "%" of a link-local address: the name or index of an interface. Return: false if
+ * @address is no such address, or no interface has that name.
+ */
+bool address_scope_from_text(const char *text, struct address *address);

@@ -63,11 +63,12 @@ static void live_family_fail(struct live_family *f, uint8_t reason)
         f->reason = reason;
 }
 
-/* @addresses: sorted, no duplicates. */
+/* @addresses: sorted, no duplicates. What the daemon would not serve is left out. */
 static void live_family_take(struct live *l, struct live_service *s, int family, const uint8_t *addresses, uint32_t n)
 {
         struct live_family *f = family == AF_INET ? &s->v4 : &s->v6;
-        uint8_t *copy = malloc((size_t)n * address_size(family) + 1);
+        size_t size = address_size(family);
+        uint8_t *copy = malloc((size_t)n * size + 1);
 
         if (!copy) {
                 l->failed = true;
@@ -75,11 +76,12 @@ static void live_family_take(struct live *l, struct live_service *s, int family,
         }
         free(f->addresses);
         f->addresses = copy;
-        f->n = n;
-        if (s->source == KHS_SOURCE_STATIC)
-                memcpy(copy, addresses, (size_t)n * address_size(family));
-        else if (n > 0)
-                f->n = filter_addresses(&l->filter, (uint8_t)family, addresses, n, copy);
+        f->n = 0;
+        for (uint32_t i = 0; i < n; i++) {
+                if (filter_admits(s->source == KHS_SOURCE_STATIC ? NULL : &l->filter, (uint8_t)family,
+                                  addresses + i * size))
+                        memcpy(copy + f->n++ * size, addresses + i * size, size);
+        }
         f->state = LIVE_KNOWN;
 }
 

@@ -101,12 +101,14 @@ static int name_lookup(struct ctl *ctl, const char *name, size_t n_name, char re
                        char ret_pod[static KHS_LABEL_MAX + 1])
 {
         const struct khs_pin pin = { .view = &ctl->table.file.view, .now_ds = ctl->table.now_ds };
+        struct khs_query query = { .name = name, .n_name = n_name };
         struct khs_lookup lookup;
         struct search search;
         int r;
 
         name_read_search(&search);
-        r = khs_lookup_begin(&lookup, &pin, name, n_name, search.domains);
+        query.search = search.domains;
+        r = khs_lookup_begin(&lookup, &query, &pin);
         if (r == 0)
                 r = khs_lookup_find(&lookup);
         free(search.text);

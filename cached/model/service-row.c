@@ -16,11 +16,6 @@
 
 #define USEC_PER_DS 100000ULL
 
-static int64_t later(int64_t a, int64_t b)
-{
-        return a > b ? a : b;
-}
-
 /* What one family adds to a row. */
 static void row_add_family(struct khs_row *row, const struct service *s, int family, int64_t *fresh, int64_t *stale)
 {
@@ -31,8 +26,10 @@ static void row_add_family(struct khs_row *row, const struct service *s, int fam
                 return;
         if (!service_family_is_known(f))
                 row->flags |= family == AF_INET ? KHS_REC_V4_UNKNOWN : KHS_REC_V6_UNKNOWN;
-        *fresh = later(*fresh, f->standing ? until : (int64_t)f->fresh_until);
-        *stale = later(*stale, until);
+        if (f->standing && f->state != KHS_SERVICE_STALE && until > *fresh)
+                *fresh = until;
+        if (until > *stale)
+                *stale = until;
 }
 
 /* Whether a host that the row does not name is none of the service's. */
@@ -139,8 +136,7 @@ static void row_set_back(struct service_family *f, bool unknown, int64_t confirm
                 *f = (struct service_family){ .since = now };
         if (!service_family_is_known(f))
                 return;
-        f->confirmed = confirmed;
-        f->fresh_until = 0;
+        service_family_resume(f, confirmed);
         service_family_enter(f, f->n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
 }
 

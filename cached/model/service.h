@@ -74,11 +74,12 @@ int service_restrict(struct service *s, uint64_t now);
 /**
  * service_apply() - a source has reported a finding
  *
- * Return: what changed; -ENOMEM, or -ENODATA for a FINDING_CONFIRMED of what is not known here: nothing did,
- * and the source must report again.
+ * Return: what changed; -ENOMEM: nothing did, and the source must report again.
  */
 int service_apply(struct service *s, const struct finding *finding, uint64_t now);
 
+/* The process was stopped since @heard: nobody could ask. */
+void service_resume(struct service *s, uint64_t heard);
 /* Time has passed: confirms what stands, expires what is too old. */
 enum service_change service_tick(struct service *s, uint64_t now);
 

@@ -1,4 +1,8 @@
-/* The daemon before, see publish/predecessor.h. */
+/*
+ * The previous daemon is dead, and its file does not change any more, but nothing in it is believed before it
+ * is checked: the reader checks every offset, a record is taken only if its CRC is right, and one that is
+ * damaged costs only its own service. What a record's attributes say is taken as far as it is in order.
+ */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,15 +16,17 @@
 #include "read/crc.h"
 #include "read/map.h"
 #include "table/boot-id.h"
+#include "table/clock.h"
 
 #define MAX_ROWS      (2 * KHS_MAX_ADDRS)
-#define MAX_PORTS     4096 /* in all port sets of a record; what is beyond is learned anew */
+#define MAX_PORTS     4096 /* in all port sets of a record; further ones are learned anew */
 #define MAX_PORT_SETS 255
 #define MAX_STRING    256 /* with the NUL */
 
 struct predecessor {
         struct khs_table_file file;
         uint32_t version;
+        uint32_t ahead_ds; /* our CLOCK_BOOTTIME, of its writer's: they may be in two time namespaces */
         uint32_t v4[KHS_MAX_ADDRS];
         uint8_t v6[KHS_MAX_ADDRS][16];
 
@@ -37,7 +43,7 @@ struct predecessor {
         size_t n_strings;
 };
 
-static bool of_this_boot(const struct khs_view *view)
+static bool predecessor_is_of_this_boot(const struct khs_view *view)
 {
         uint32_t theirs[4];
         uint8_t boot_id[16];
@@ -46,15 +52,30 @@ static bool of_this_boot(const struct khs_view *view)
         return khs_boot_id(boot_id) && memcmp(boot_id, theirs, sizeof(boot_id)) == 0;
 }
 
-static bool is_zone(const struct khs_view *view, const char *zone)
+static bool predecessor_is_of_zone(const struct khs_view *view, const char *zone)
 {
-        char theirs[256];
-
-        khs_view_copy_bytes(view, KHS_ZONE_WORD, view->n_zone, theirs);
-        return strlen(zone) == view->n_zone && memcmp(theirs, zone, view->n_zone) == 0;
+        return strlen(zone) == view->n_zone && memcmp(view->zone, zone, view->n_zone) == 0;
 }
 
-static uint32_t highest_version(const struct khs_view *view)
+/*
+ * Either clock may be right, as for readers: a time namespace shifts the one, an administrator sets the other.
+ * Return: false if both say that the last heartbeat is still to come.
+ */
+static bool predecessor_set_clock(struct predecessor *p)
+{
+        const struct khs_view *view = &p->file.view;
+        uint32_t boot = khs_view_load(view, offsetof(struct khs_table_header, beat_boot_ds) / 4);
+        uint32_t real = khs_view_load(view, offsetof(struct khs_table_header, beat_real_ds) / 4);
+        uint32_t now = khs_clock_ds(CLOCK_BOOTTIME);
+        int32_t age = (int32_t)(now - boot), age_real = (int32_t)(khs_clock_ds(CLOCK_REALTIME) - real);
+
+        if (age < -KHS_BEAT_DS || (age_real >= -KHS_BEAT_DS && age_real < age - KHS_BEAT_DS))
+                age = age_real;
+        p->ahead_ds = now - boot - (uint32_t)age;
+        return age >= -KHS_BEAT_DS;
+}
+
+static uint32_t predecessor_highest_version(const struct khs_view *view)
 {
         struct khs_found found;
         uint32_t cursor = 0, version = 0;
@@ -78,18 +99,20 @@ int predecessor_open(struct predecessor **ret, const char *dir, const char *zone
         r = khs_table_open(dir, KHS_OPEN_MAP, NULL, &p->file);
         if (r < 0) {
                 if (r != -ENOENT)
-                        log_message(LOG_WARNING, "%s/" KHS_TABLE_NAME " can't be read back (%s); beginning anew", dir,
-                                    strerror(-r));
+                        log_message(LOG_WARNING, "%s/" KHS_TABLE_NAME " cannot be read back: %s; starting without it",
+                                    dir, strerror(-r));
                 free(p);
                 return 0;
         }
-        if (!of_this_boot(&p->file.view) || !is_zone(&p->file.view, zone)) {
-                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; beginning anew",
+        if (!predecessor_is_of_this_boot(&p->file.view) || !predecessor_is_of_zone(&p->file.view, zone) ||
+            !predecessor_set_clock(p)) {
+                log_message(LOG_INFO,
+                            "%s/" KHS_TABLE_NAME " is of another boot, cluster domain or time; starting without it",
                             dir);
                 predecessor_close(p);
                 return 0;
         }
-        p->version = highest_version(&p->file.view);
+        p->version = predecessor_highest_version(&p->file.view);
         *ret = p;
         return 0;
 }
@@ -101,6 +124,11 @@ struct predecessor *predecessor_close(struct predecessor *p)
                 free(p);
         }
         return NULL;
+}
+
+bool predecessor_shares_clock(const struct predecessor *p)
+{
+        return p && p->ahead_ds == 0;
 }
 
 uint32_t predecessor_generation(const struct predecessor *p)
@@ -124,7 +152,7 @@ bool predecessor_next(const struct predecessor *p, uint32_t *cursor, char ret[st
         return false;
 }
 
-static const char *load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
+static const char *predecessor_load_string(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t offset)
 {
         char *ret = p->strings + p->n_strings;
         size_t n = khs_attrs_string(&p->file.view, attrs, offset, ret);
@@ -133,8 +161,8 @@ static const char *load_string(struct predecessor *p, const struct khs_attrs_at 
         return n > 0 ? ret : NULL;
 }
 
-static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
-                       struct khs_row_endpoint *ret)
+static void predecessor_load_ports(struct predecessor *p, const struct khs_attrs_at *attrs,
+                                   const struct khs_attr_row *row, struct khs_row_endpoint *ret)
 {
         struct khs_attr_port port;
 
@@ -144,7 +172,7 @@ static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, 
 
                 while (p->n_ports < MAX_PORTS && khs_attrs_port_at(&p->file.view, attrs, row, n, &port)) {
                         p->ports[p->n_ports++] = (struct khs_row_port){
-                                .name = load_string(p, attrs, port.name),
+                                .name = predecessor_load_string(p, attrs, port.name),
                                 .number = port.number,
                                 .protocol = port.protocol,
                         };
@@ -158,7 +186,7 @@ static void load_ports(struct predecessor *p, const struct khs_attrs_at *attrs, 
 }
 
 /* Whose address each shared row has. Return: false if they are not in order. */
-static bool load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
+static bool predecessor_load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
 {
         uint32_t n_addrs = khs_attrs_n_addresses(attrs);
 
@@ -172,12 +200,12 @@ static bool load_shared(struct predecessor *p, const struct khs_attrs_at *attrs)
         return true;
 }
 
-/* Host names and ports. Where a pod runs is not what a daemon that speaks DNS could say again. */
-static void load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
+/* Host names and ports. A daemon that speaks DNS could not confirm the nodes and zones of pods. */
+static void predecessor_load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
 {
         struct khs_attrs_at attrs;
 
-        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !load_shared(p, &attrs))
+        if (khs_attrs_open(&p->file.view, found, &attrs) < 0 || !predecessor_load_shared(p, &attrs))
                 return;
         p->n_strings = 0;
         p->n_ports = 0;
@@ -187,19 +215,19 @@ static void load_endpoints(struct predecessor *p, const struct khs_found *found,
 
                 khs_attrs_row(&p->file.view, &attrs, i, &row);
                 p->endpoints[i] = (struct khs_row_endpoint){
-                        .host = load_string(p, &attrs, row.host),
+                        .host = predecessor_load_string(p, &attrs, row.host),
                         .flags = khs_attr_flags(&row),
                         .ordinal = khs_attr_ordinal(&row),
                 };
-                load_ports(p, &attrs, &row, &p->endpoints[i]);
+                predecessor_load_ports(p, &attrs, &row, &p->endpoints[i]);
         }
         ret->endpoints = p->endpoints;
         ret->n_shared = attrs.head.n_shared;
         ret->shared = p->shared;
 }
 
-/* A consistent copy of the key's record, or an error. Its daemon is dead: it does not change. */
-static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
+/* A consistent copy of the key's record. */
+static int predecessor_load_row(struct predecessor *p, const char *key, struct khs_row *ret)
 {
         const struct khs_view *view = &p->file.view;
         struct khs_found found;
@@ -223,12 +251,12 @@ static int load_row(struct predecessor *p, const char *key, struct khs_row *ret)
                 .n6 = found.record.n6,
                 .v4 = p->v4,
                 .v6 = p->v6,
-                .stale_until_ds = found.record.stale_until_ds,
+                .stale_until_ds = found.record.stale_until_ds + p->ahead_ds,
                 .version = found.record.version,
                 .status = found.record.status,
                 .ttl_s = found.record.ttl_s,
         };
-        load_endpoints(p, &found, ret);
+        predecessor_load_endpoints(p, &found, ret);
         return 0;
 }
 
@@ -239,11 +267,12 @@ int predecessor_seed(struct predecessor *p, struct service *service, uint64_t no
 
         if (!p)
                 return 0;
-        r = load_row(p, service->key, &row);
+        r = predecessor_load_row(p, service->key, &row);
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {
-                log_message(LOG_WARNING, "%s: damaged in the table of the daemon before; resolved anew", service->key);
+                log_message(LOG_WARNING, "%s is damaged in the previous daemon's table and is resolved anew",
+                            service->key);
                 return 0;
         }
         r = service_seed(service, &row, now);

@@ -1,30 +1,36 @@
 #pragma once
 
 /*
- * The bytes of DNS messages: numbers, names and records, read from a pointer and a length.
- *
- * Believes nothing else, and keeps these invariants:
- *
- *   - every read goes through struct dns_view, which knows where the message ends;
- *   - a compression pointer must point before the name it stands in, and a name has at most 128 of
- *     them: 64 KiB of pointers to pointers cost as much as an honest answer;
- *   - names come out in lower case, so that they compare by their bytes.
+ * The bytes of a DNS message: numbers, names and records, read from a pointer and a length that are all
+ * that is believed.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire/message.h" /* struct dns_name */
+#include "wire/name.h"
 
 #define DNS_HEADER_SIZE 12U
 #define DNS_CLASS_IN    1U
 
-enum dns_rcode { DNS_RCODE_NOERROR = 0, DNS_RCODE_SERVFAIL = 2, DNS_RCODE_NXDOMAIN = 3 };
+enum dns_type {
+        DNS_TYPE_A = 1,
+        DNS_TYPE_CNAME = 5,
+        DNS_TYPE_SOA = 6,
+        DNS_TYPE_PTR = 12,
+        DNS_TYPE_AAAA = 28,
+        DNS_TYPE_SRV = 33,
+        DNS_TYPE_DNAME = 39,
+        DNS_TYPE_OPT = 41,
+};
 
-/* Where in the header the number of records of a section stands. */
+enum dns_rcode { DNS_RCODE_NOERROR = 0, DNS_RCODE_FORMERR = 1, DNS_RCODE_SERVFAIL = 2, DNS_RCODE_NXDOMAIN = 3 };
+
+/* Where the header counts the records of a section. */
 enum dns_section { DNS_SECTION_ANSWER = 6, DNS_SECTION_AUTHORITY = 8, DNS_SECTION_ADDITIONAL = 10 };
 
+/* A message of at least a header, and what of it has been read. */
 struct dns_view {
         const uint8_t *packet;
         size_t n, at;
@@ -36,11 +42,6 @@ struct dns_record {
         size_t data; /* offset in the packet */
         struct dns_name owner;
 };
-
-static inline uint8_t dns_lower(uint8_t c)
-{
-        return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
-}
 
 static inline uint16_t dns_get16(const uint8_t *p)
 {
@@ -63,50 +64,23 @@ static inline size_t dns_view_count(const struct dns_view *view, enum dns_sectio
         return dns_get16(view->packet + section);
 }
 
-/* Each reads what comes next and leaves the view behind it; false where the message has no such thing. */
-bool dns_view_get_name(struct dns_view *view, struct dns_name *ret);
-bool dns_view_get_record(struct dns_view *view, struct dns_record *ret);
-
-/**
- * dns_reply_open() - judge what all replies have in common
- *
- * @ret_view:   stands at the answer section
- * @ret_answer: filled with why not
- *
- * A truncated reply is opened, too: look at dns_reply_is_cut().
- *
- * Return: whether it is a reply to @question that says something (NOERROR or NXDOMAIN).
- */
-bool dns_reply_open(const struct dns_question *question, const uint8_t *packet, size_t n_packet,
-                    struct dns_view *ret_view, struct dns_answer *ret_answer);
-
-static inline uint8_t dns_reply_rcode(const struct dns_view *view)
+static inline uint8_t dns_view_rcode(const struct dns_view *view)
 {
         return view->packet[3] & 0x0f;
 }
 
-/* TC: a part is never taken for the whole. */
-static inline bool dns_reply_is_cut(const struct dns_view *view)
+/* AA: not from a cache */
+static inline bool dns_view_is_authoritative(const struct dns_view *view)
+{
+        return view->packet[2] & 0x04;
+}
+
+/* TC: a part must never be taken for the whole. */
+static inline bool dns_view_is_cut(const struct dns_view *view)
 {
         return view->packet[2] & 0x02;
 }
 
-/* The name and type that were asked for, the name in lower case. */
-struct dns_name dns_question_name(const struct dns_question *question);
-uint16_t dns_question_type(const struct dns_question *question);
-
-/*
- * Whether a record of the answer section makes all of it worthless: the name asked for is an alias.
- * The records of a headless service are under its own name, and an alias leads out of the cluster.
- */
-bool dns_record_is_alias(const struct dns_record *record, const struct dns_name *name);
-
-bool dns_name_equal(const struct dns_name *a, const struct dns_name *b);
-
-/* Judges a reply without records of use; the view stands at its authority section. */
-struct dns_answer dns_read_negative(const struct dns_rules *rules, const struct dns_name *name, struct dns_view *view);
-
-static inline struct dns_answer dns_failure(enum khs_reason reason)
-{
-        return (struct dns_answer){ .kind = FINDING_FAILURE, .reason = (uint8_t)reason };
-}
+/* Each reads what comes next and moves the view past it; false where the message has no such thing. */
+bool dns_view_get_name(struct dns_view *view, struct dns_name *ret);
+bool dns_view_get_record(struct dns_view *view, struct dns_record *ret);

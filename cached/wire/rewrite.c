@@ -1,13 +1,11 @@
 /*
- * Replies from c-ares's records, see wire/rewrite.h.
+ * Why not ares_send(), whose callback gets bytes: from 1.28 on these are not the server's but what
+ * ares_dns_write() makes of the records, and that fails on large replies. It writes pointers to names
+ * beyond 16 KiB, where no pointer reaches; it compresses less than servers do, and refuses what then has
+ * more than 65,535 bytes; and it compares each name with every earlier one.
  *
- * Why not ares_send(), whose callback gets bytes: from 1.28 on these are not the server's but
- * what ares_dns_write() makes of the records, and that is not up to 64 KiB. It writes pointers
- * to names beyond 16 KiB, where no pointer reaches; it compresses less than servers do, and what
- * then has more than 65,535 bytes it refuses; and it compares each name with all names before.
- *
- * Here a name is written in full, but for that of the question, and length is no matter: it is read
- * by offsets that are wide enough.
+ * Here every name but the question's is written in full. The result may be longer than a message on the
+ * wire: readers use offsets that are wide enough.
  */
 
 #include "wire/rewrite.h"
@@ -23,37 +21,37 @@
 
 #define RECORD_MAX (10 + 6 + 2 * DNS_NAME_WIRE_MAX) /* at most: SRV, with both names in full */
 
-/* It has room for all there can be. */
+/* Has room for everything that there can be. */
 struct pen {
         uint8_t *bytes;
         size_t n;
 };
 
-static void put8(struct pen *pen, uint8_t value)
+static void pen_put8(struct pen *pen, uint8_t value)
 {
         pen->bytes[pen->n++] = value;
 }
 
-static void put16(struct pen *pen, uint16_t value)
+static void pen_put16(struct pen *pen, uint16_t value)
 {
         dns_put16(pen->bytes + pen->n, value);
         pen->n += 2;
 }
 
-static void put32(struct pen *pen, uint32_t value)
+static void pen_put32(struct pen *pen, uint32_t value)
 {
-        put16(pen, (uint16_t)(value >> 16));
-        put16(pen, (uint16_t)value);
+        pen_put16(pen, (uint16_t)(value >> 16));
+        pen_put16(pen, (uint16_t)value);
 }
 
-static void put_bytes(struct pen *pen, const void *bytes, size_t n)
+static void pen_put_bytes(struct pen *pen, const void *bytes, size_t n)
 {
         memcpy(pen->bytes + pen->n, bytes, n);
         pen->n += n;
 }
 
 /* The next byte of a name as RFC 1035 (5.1) writes it: "\." and "\046" are no ends of labels. */
-static bool next_byte(const char **text, uint8_t *ret, bool *ret_dot)
+static bool pen_next_byte(const char **text, uint8_t *ret, bool *ret_dot)
 {
         const char *p = *text;
         unsigned int value = (uint8_t)*p++;
@@ -72,7 +70,7 @@ static bool next_byte(const char **text, uint8_t *ret, bool *ret_dot)
         return value <= 255;
 }
 
-static bool put_name(struct pen *pen, const char *text)
+static bool pen_put_name(struct pen *pen, const char *text)
 {
         uint8_t *wire = pen->bytes + pen->n;
         size_t label = 0, n = 1;
@@ -81,7 +79,7 @@ static bool put_name(struct pen *pen, const char *text)
                 uint8_t byte;
                 bool dot;
 
-                if (!next_byte(&text, &byte, &dot) || n + 2 > DNS_NAME_WIRE_MAX)
+                if (!pen_next_byte(&text, &byte, &dot) || n + 2 > DNS_NAME_WIRE_MAX)
                         return false;
                 if (!dot) {
                         if (n - label > 63)
@@ -101,99 +99,100 @@ static bool put_name(struct pen *pen, const char *text)
         return true;
 }
 
-static bool put_owner(struct pen *pen, const char *owner, const char *asked)
+static bool pen_put_owner(struct pen *pen, const char *owner, const char *asked)
 {
         if (strcmp(owner, asked) != 0)
-                return put_name(pen, owner);
-        put16(pen, 0xc000 | DNS_HEADER_SIZE);
+                return pen_put_name(pen, owner);
+        pen_put16(pen, 0xc000 | DNS_HEADER_SIZE);
         return true;
 }
 
-static bool put_string(struct pen *pen, const ares_dns_rr_t *record, ares_dns_rr_key_t key)
+static bool pen_put_string(struct pen *pen, const ares_dns_rr_t *record, ares_dns_rr_key_t key)
 {
         const char *name = ares_dns_rr_get_str(record, key);
 
-        return name && put_name(pen, name);
+        return name && pen_put_name(pen, name);
 }
 
-static bool put_address(struct pen *pen, const void *address, size_t n)
+static bool pen_put_address(struct pen *pen, const void *address, size_t n)
 {
         if (address)
-                put_bytes(pen, address, n);
+                pen_put_bytes(pen, address, n);
         return address;
 }
 
 /* Of types that nobody reads, the type is all there is to say. */
-static bool put_data(struct pen *pen, const ares_dns_rr_t *record)
+static bool pen_put_data(struct pen *pen, const ares_dns_rr_t *record)
 {
         switch (ares_dns_rr_get_type(record)) {
         case ARES_REC_TYPE_A:
-                return put_address(pen, ares_dns_rr_get_addr(record, ARES_RR_A_ADDR), 4);
+                return pen_put_address(pen, ares_dns_rr_get_addr(record, ARES_RR_A_ADDR), 4);
         case ARES_REC_TYPE_AAAA:
-                return put_address(pen, ares_dns_rr_get_addr6(record, ARES_RR_AAAA_ADDR), 16);
+                return pen_put_address(pen, ares_dns_rr_get_addr6(record, ARES_RR_AAAA_ADDR), 16);
         case ARES_REC_TYPE_PTR:
-                return put_string(pen, record, ARES_RR_PTR_DNAME);
+                return pen_put_string(pen, record, ARES_RR_PTR_DNAME);
         case ARES_REC_TYPE_SRV:
-                put16(pen, ares_dns_rr_get_u16(record, ARES_RR_SRV_PRIORITY));
-                put16(pen, ares_dns_rr_get_u16(record, ARES_RR_SRV_WEIGHT));
-                put16(pen, ares_dns_rr_get_u16(record, ARES_RR_SRV_PORT));
-                return put_string(pen, record, ARES_RR_SRV_TARGET);
+                pen_put16(pen, ares_dns_rr_get_u16(record, ARES_RR_SRV_PRIORITY));
+                pen_put16(pen, ares_dns_rr_get_u16(record, ARES_RR_SRV_WEIGHT));
+                pen_put16(pen, ares_dns_rr_get_u16(record, ARES_RR_SRV_PORT));
+                return pen_put_string(pen, record, ARES_RR_SRV_TARGET);
         case ARES_REC_TYPE_SOA:
-                put16(pen, 0); /* two root names */
-                put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_SERIAL));
-                put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_REFRESH));
-                put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_RETRY));
-                put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_EXPIRE));
-                put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_MINIMUM));
+                pen_put16(pen, 0); /* two root names */
+                pen_put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_SERIAL));
+                pen_put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_REFRESH));
+                pen_put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_RETRY));
+                pen_put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_EXPIRE));
+                pen_put32(pen, ares_dns_rr_get_u32(record, ARES_RR_SOA_MINIMUM));
                 return true;
         default:
                 return true;
         }
 }
 
-static uint16_t type_of(const ares_dns_rr_t *record)
+static uint16_t pen_type(const ares_dns_rr_t *record)
 {
         ares_dns_rec_type_t type = ares_dns_rr_get_type(record);
 
         return type == ARES_REC_TYPE_RAW_RR ? ares_dns_rr_get_u16(record, ARES_RR_RAW_RR_TYPE) : (uint16_t)type;
 }
 
-static bool put_record(struct pen *pen, const ares_dns_rr_t *record, const char *asked)
+static bool pen_put_record(struct pen *pen, const ares_dns_rr_t *record, const char *asked)
 {
         size_t length;
 
-        if (!put_owner(pen, ares_dns_rr_get_name(record), asked))
+        if (!pen_put_owner(pen, ares_dns_rr_get_name(record), asked))
                 return false;
-        put16(pen, type_of(record));
-        put16(pen, (uint16_t)ares_dns_rr_get_class(record));
-        put32(pen, ares_dns_rr_get_ttl(record));
+        pen_put16(pen, pen_type(record));
+        pen_put16(pen, (uint16_t)ares_dns_rr_get_class(record));
+        pen_put32(pen, ares_dns_rr_get_ttl(record));
         length = pen->n;
-        put16(pen, 0);
-        if (!put_data(pen, record))
+        pen_put16(pen, 0);
+        if (!pen_put_data(pen, record))
                 return false;
         dns_put16(pen->bytes + length, (uint16_t)(pen->n - length - 2));
         return true;
 }
 
-/* Codes that need EDNS have no room in the header; they are failures, one like the other. */
-static void put_header(struct pen *pen, const ares_dns_record_t *reply)
+/* Codes that need EDNS do not fit into the header; all of them are failures. */
+static void pen_put_header(struct pen *pen, const ares_dns_record_t *reply)
 {
         unsigned int flags = ares_dns_record_get_flags(reply);
         unsigned int rcode = (unsigned int)ares_dns_record_get_rcode(reply);
 
-        put16(pen, ares_dns_record_get_id(reply));
-        put8(pen, (uint8_t)((flags & ARES_FLAG_QR ? 0x80 : 0) | (unsigned int)ares_dns_record_get_opcode(reply) << 3 |
-                            (flags & ARES_FLAG_TC ? 0x02 : 0)));
-        put8(pen, (uint8_t)(rcode > 15 ? 15 : rcode));
-        put16(pen, 1);
-        put16(pen, (uint16_t)ares_dns_record_rr_cnt(reply, ARES_SECTION_ANSWER));
-        put16(pen, (uint16_t)ares_dns_record_rr_cnt(reply, ARES_SECTION_AUTHORITY));
-        put16(pen, (uint16_t)ares_dns_record_rr_cnt(reply, ARES_SECTION_ADDITIONAL));
+        pen_put16(pen, ares_dns_record_get_id(reply));
+        pen_put8(pen,
+                 (uint8_t)((flags & ARES_FLAG_QR ? 0x80 : 0) | (unsigned int)ares_dns_record_get_opcode(reply) << 3 |
+                           (flags & ARES_FLAG_AA ? 0x04 : 0) | (flags & ARES_FLAG_TC ? 0x02 : 0)));
+        pen_put8(pen, (uint8_t)(rcode > 15 ? 15 : rcode));
+        pen_put16(pen, 1);
+        pen_put16(pen, (uint16_t)ares_dns_record_rr_cnt(reply, ARES_SECTION_ANSWER));
+        pen_put16(pen, (uint16_t)ares_dns_record_rr_cnt(reply, ARES_SECTION_AUTHORITY));
+        pen_put16(pen, (uint16_t)ares_dns_record_rr_cnt(reply, ARES_SECTION_ADDITIONAL));
 }
 
 static const ares_dns_section_t sections[] = { ARES_SECTION_ANSWER, ARES_SECTION_AUTHORITY, ARES_SECTION_ADDITIONAL };
 
-static bool put_reply(struct pen *pen, const ares_dns_record_t *reply)
+static bool pen_put_reply(struct pen *pen, const ares_dns_record_t *reply)
 {
         const char *asked = NULL;
         ares_dns_rec_type_t type;
@@ -201,14 +200,14 @@ static bool put_reply(struct pen *pen, const ares_dns_record_t *reply)
 
         if (ares_dns_record_query_get(reply, 0, &asked, &type, &class) != ARES_SUCCESS)
                 return false;
-        put_header(pen, reply);
-        if (!put_name(pen, asked))
+        pen_put_header(pen, reply);
+        if (!pen_put_name(pen, asked))
                 return false;
-        put16(pen, (uint16_t)type);
-        put16(pen, (uint16_t) class);
+        pen_put16(pen, (uint16_t)type);
+        pen_put16(pen, (uint16_t) class);
         for (size_t s = 0; s < 3; s++)
                 for (size_t i = 0; i < ares_dns_record_rr_cnt(reply, sections[s]); i++)
-                        if (!put_record(pen, ares_dns_record_rr_get_const(reply, sections[s], i), asked))
+                        if (!pen_put_record(pen, ares_dns_record_rr_get_const(reply, sections[s], i), asked))
                                 return false;
         return true;
 }
@@ -225,7 +224,7 @@ int dns_rewrite(const ares_dns_record_t *reply, uint8_t **ret, size_t *ret_n)
         pen.bytes = malloc(n_max);
         if (!pen.bytes)
                 return -ENOMEM;
-        if (!put_reply(&pen, reply)) {
+        if (!pen_put_reply(&pen, reply)) {
                 free(pen.bytes);
                 return -EBADMSG;
         }

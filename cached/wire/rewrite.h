@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * A reply as c-ares 1.28 and newer has read it, as bytes again.
+ * A reply that c-ares 1.28 or newer has parsed, turned back into bytes for the readers of this folder.
  */
 
 #include <stddef.h>
@@ -14,7 +14,7 @@
 
 #if DNS_HAVE_RECORDS
 /**
- * dns_rewrite() - the parts of a reply that wire/packet.h's readers look at
+ * dns_rewrite() - those parts of a reply that are looked at
  *
  * @ret: to be freed; may be longer than a message on the wire
  *

@@ -1,5 +1,5 @@
 /*
- * Own interface addresses, see answer/interfaces.h.
+ * The own interface addresses, in two slots that are written in turn.
  *
  *     writer (under the lock)                      reader
  *     fence                release  ----.          known               acquire
@@ -8,13 +8,12 @@
  *                                     '----------> (the acquire of known)
  *                                                  known again         relaxed, must be the same
  *
- * A slot is written again no sooner than its successor is known: a reader who has read a word of the
- * second use sees, behind its fence, that `known` has moved. That takes 10 s and another dump while
- * it reads.
+ * A slot is rewritten only after its successor is known: a reader that has read a word of the rewritten slot sees,
+ * behind its fence, that `known` has advanced. For that, 10 s and another dump must pass while it reads.
  *
- * Who sets the time of the last try makes the dump, so that threads seldom meet at the lock. They do
- * when its owner never came back (a longjmp out of a signal handler, or 10 s without a time slice):
- * then nothing is known until it does.
+ * The thread that sets the time of the last attempt makes the dump, so that threads seldom meet at the lock. They
+ * do if its owner never returns (a longjmp out of a signal handler, or 10 s without a time slice): then nothing is
+ * known until it does.
  */
 
 #include <arpa/inet.h>
@@ -53,7 +52,7 @@ struct slot {
 static struct slot slots[2];
 
 /* Milliseconds modulo 2^32, never 0. */
-static KHS_NOINLINE uint32_t clock_ms(void)
+static uint32_t interfaces_clock_ms(void)
 {
         struct timespec now = { 0 };
         uint32_t ms;
@@ -82,7 +81,7 @@ struct entry {
 };
 
 /* Whether the kernel takes the address as source, and may do so for destinations that are not on its link. */
-static bool is_source(const struct ifaddrmsg *head)
+static bool interfaces_is_source(const struct ifaddrmsg *head)
 {
         if (head->ifa_family == AF_INET)
                 return !(head->ifa_flags & IFA_F_SECONDARY);
@@ -91,14 +90,14 @@ static bool is_source(const struct ifaddrmsg *head)
 }
 
 /* IPv4 goes before IPv6, then the lower before the higher. */
-static bool goes_before(const struct khs_own *a, const struct khs_own *b)
+static bool interfaces_goes_before(const struct khs_own *a, const struct khs_own *b)
 {
         if (a->family != b->family)
                 return a->family == AF_INET;
         return memcmp(a->address, b->address, sizeof(a->address)) < 0;
 }
 
-static bool keep(struct answer *answer, const struct khs_own *own, uint8_t scope)
+static bool interfaces_keep(struct answer *answer, const struct khs_own *own, uint8_t scope)
 {
         uint32_t i = answer->n;
 
@@ -109,7 +108,7 @@ static bool keep(struct answer *answer, const struct khs_own *own, uint8_t scope
         khs_store_relaxed(&answer->slot->addresses[i].about, own->family | (uint32_t)own->prefix << 8);
         answer->n++;
 
-        if (scope < RT_SCOPE_LINK && (!answer->has_host || goes_before(own, &answer->host))) {
+        if (scope < RT_SCOPE_LINK && (!answer->has_host || interfaces_goes_before(own, &answer->host))) {
                 answer->host = *own;
                 answer->has_host = true;
         }
@@ -117,7 +116,7 @@ static bool keep(struct answer *answer, const struct khs_own *own, uint8_t scope
 }
 
 /* Return: false when there are too many. */
-static bool take_entry(struct answer *answer, const struct entry *entry)
+static bool interfaces_take_entry(struct answer *answer, const struct entry *entry)
 {
         static const uint8_t loopback[16] = { [15] = 1 };
         bool is_ipv6 = entry->head.ifa_family == AF_INET6;
@@ -127,17 +126,17 @@ static bool take_entry(struct answer *answer, const struct entry *entry)
         own = (struct khs_own){ .family = entry->head.ifa_family, .prefix = entry->head.ifa_prefixlen };
         if (is_ipv6 && memcmp(entry->address, loopback, sizeof(loopback)) != 0)
                 answer->has_ipv6 = true;
-        if (!is_source(&entry->head))
+        if (!interfaces_is_source(&entry->head))
                 return true;
         /* With a peer, IFA_ADDRESS is the peer's, and glibc does not find ours in any subnet. */
         if (entry->local && memcmp(entry->local, entry->address, size) != 0)
                 own.prefix = (uint8_t)(8 * size);
         memcpy(own.address, entry->local ? entry->local : entry->address, size);
-        return keep(answer, &own, entry->head.ifa_scope);
+        return interfaces_keep(answer, &own, entry->head.ifa_scope);
 }
 
 /* The addresses in the n bytes behind the head of an RTM_NEWADDR message. */
-static void find_addresses(struct entry *entry, const char *at, size_t n)
+static void interfaces_find_addresses(struct entry *entry, const char *at, size_t n)
 {
         size_t size = entry->head.ifa_family == AF_INET ? 4 : 16, step;
         struct rtattr attribute;
@@ -157,7 +156,7 @@ static void find_addresses(struct entry *entry, const char *at, size_t n)
         }
 }
 
-static bool take_message(struct answer *answer, const char *at, size_t n)
+static bool interfaces_take_message(struct answer *answer, const char *at, size_t n)
 {
         static struct entry entry;
 
@@ -167,14 +166,14 @@ static bool take_message(struct answer *answer, const char *at, size_t n)
         memcpy(&entry.head, at, sizeof(entry.head));
         if (entry.head.ifa_family != AF_INET && entry.head.ifa_family != AF_INET6)
                 return true;
-        find_addresses(&entry, at + NLMSG_ALIGN(sizeof(entry.head)), n - NLMSG_ALIGN(sizeof(entry.head)));
+        interfaces_find_addresses(&entry, at + NLMSG_ALIGN(sizeof(entry.head)), n - NLMSG_ALIGN(sizeof(entry.head)));
         if (!entry.address)
                 entry.address = entry.local;
-        return !entry.address || take_entry(answer, &entry);
+        return !entry.address || interfaces_take_entry(answer, &entry);
 }
 
 /* NLMSG_DONE, behind which the kernel says how the dump went. */
-static int end_of_dump(const char *body, size_t n)
+static int interfaces_end_of_dump(const char *body, size_t n)
 {
         int32_t error = 0;
 
@@ -184,7 +183,7 @@ static int end_of_dump(const char *body, size_t n)
 }
 
 /* Return: 1 that was the last datagram; 0 more to come; -EPROTO refused, or more than we want. */
-static int take_datagram(struct answer *answer, size_t n)
+static int interfaces_take_datagram(struct answer *answer, size_t n)
 {
         const char *at = (const char *)buffer;
         static struct nlmsghdr head;
@@ -195,9 +194,9 @@ static int take_datagram(struct answer *answer, size_t n)
                 if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > n || head.nlmsg_type == NLMSG_ERROR)
                         return -EPROTO;
                 if (head.nlmsg_type == NLMSG_DONE)
-                        return end_of_dump(at + sizeof(head), head.nlmsg_len - sizeof(head));
+                        return interfaces_end_of_dump(at + sizeof(head), head.nlmsg_len - sizeof(head));
                 if (head.nlmsg_type == RTM_NEWADDR &&
-                    !take_message(answer, at + sizeof(head), head.nlmsg_len - sizeof(head)))
+                    !interfaces_take_message(answer, at + sizeof(head), head.nlmsg_len - sizeof(head)))
                         return -EPROTO;
                 step = NLMSG_ALIGN((size_t)head.nlmsg_len);
                 step = step < n ? step : n;
@@ -209,7 +208,7 @@ static int take_datagram(struct answer *answer, size_t n)
  * Raw system calls: the functions of the C library are cancellation points. The dump is made while
  * it is asked for, and while its datagrams are taken: there is nothing to wait for.
  */
-static bool receive(struct answer *answer, int fd)
+static bool interfaces_receive(struct answer *answer, int fd)
 {
         static struct sockaddr_nl from;
 
@@ -223,14 +222,14 @@ static bool receive(struct answer *answer, int fd)
                         return false;
                 if (from.nl_pid != 0) /* not the kernel */
                         continue;
-                r = take_datagram(answer, (size_t)n);
+                r = interfaces_take_datagram(answer, (size_t)n);
                 if (r != 0)
                         return r > 0;
         }
         return false;
 }
 
-static bool ask_kernel(struct answer *answer)
+static bool interfaces_ask_kernel(struct answer *answer)
 {
         static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
         static const struct {
@@ -251,14 +250,14 @@ static bool ask_kernel(struct answer *answer)
                 return false;
         if (syscall(SYS_sendto, (int)fd, &request, sizeof(request), MSG_DONTWAIT, &kernel, sizeof(kernel)) ==
             (long)sizeof(request))
-                ok = receive(answer, (int)fd);
+                ok = interfaces_receive(answer, (int)fd);
         (void)syscall(SYS_close, (int)fd);
         return ok;
 }
 
 /* ---- keeping it ---- */
 
-static void store_host(struct slot *slot, const struct khs_own *host)
+static void interfaces_store_host(struct slot *slot, const struct khs_own *host)
 {
         const uint32_t mapped[HOST_WORDS] = { 0, 0, htonl(0xffff), host->address[0] };
         const uint32_t *words = host->family == AF_INET ? mapped : host->address;
@@ -267,7 +266,7 @@ static void store_host(struct slot *slot, const struct khs_own *host)
                 khs_store_relaxed(&slot->host[i], words[i]);
 }
 
-static void learn(void)
+static void interfaces_learn(void)
 {
         uint32_t next = __atomic_load_n(&khs_process.interfaces_known, __ATOMIC_RELAXED) + 1;
         static struct answer answer; /* not on the stack, which may be small */
@@ -275,23 +274,23 @@ static void learn(void)
 
         answer = (struct answer){ .slot = &slots[next & 1] };
         khs_fence_release();
-        known = ask_kernel(&answer);
+        known = interfaces_ask_kernel(&answer);
         khs_store_relaxed(&answer.slot->known, known);
         khs_store_relaxed(&answer.slot->n, answer.n);
         khs_store_relaxed(&answer.slot->has_ipv6, answer.has_ipv6);
         khs_store_relaxed(&answer.slot->has_host, answer.has_host);
-        store_host(answer.slot, &answer.host);
+        interfaces_store_host(answer.slot, &answer.host);
         khs_store_release(&khs_process.interfaces_known, next);
 }
 
 /* Under the lock; what it needs of the stack is not on top of what taking the lock does. */
-static __attribute__((noinline, cold)) void learn_and_unlock(void)
+static void interfaces_learn_and_unlock(void)
 {
-        learn();
+        interfaces_learn();
         khs_process_unlock(&khs_process.interfaces_owner);
 }
 
-static __attribute__((noinline, cold)) void refresh(uint32_t tried, uint32_t now)
+static void interfaces_refresh(uint32_t tried, uint32_t now)
 {
         int saved_errno = errno;
 
@@ -299,7 +298,7 @@ static __attribute__((noinline, cold)) void refresh(uint32_t tried, uint32_t now
                                          __ATOMIC_RELAXED))
                 return; /* another thread is at it: the old answer is as good as any */
         if (khs_process_trylock(&khs_process.interfaces_owner))
-                learn_and_unlock();
+                interfaces_learn_and_unlock();
         else
                 khs_store_relaxed(&khs_process.interfaces_known, 0);
         errno = saved_errno;
@@ -307,10 +306,10 @@ static __attribute__((noinline, cold)) void refresh(uint32_t tried, uint32_t now
 
 void khs_interfaces_refresh(void)
 {
-        uint32_t tried = khs_load_relaxed(&khs_process.interfaces_tried), now = clock_ms();
+        uint32_t tried = khs_load_relaxed(&khs_process.interfaces_tried), now = interfaces_clock_ms();
 
         if (!tried || now - tried >= KEEP_MS)
-                refresh(tried, now);
+                interfaces_refresh(tried, now);
 }
 
 bool khs_interfaces_look(struct khs_interfaces *ret)

@@ -1,9 +1,22 @@
-/* Lookups, see answer/lookup.h. The name's forms and their order are those of answer/name.h. */
+/*
+ * Lookups.
+ *
+ * Which keys a name is looked up under, and in which order, are the rules of answer/name.h. Keys are composed where
+ * the name lies, since the text of a name has room for it and for the caller's namespace behind it:
+ *
+ *     text      web-0.web  ->  web-0.web.default
+ *               key "web-0.web"; then key "web.default" and, in its attributes, host "web-0"
+ *
+ * A name of two labels that can be nothing but a service's, or an alias, is what nearly every program asks for: it
+ * takes one find. All that is read of a record counts only when its seq is still the same at the end; else the
+ * lookup finds it again, with the turn that it has taken, at most MAX_TRIES times.
+ */
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "answer/interfaces.h"
 #include "answer/lookup.h"
 #include "read/process.h"
 #include "table/bytes.h"
@@ -11,24 +24,29 @@
 #define MAX_TRIES 8 /* finds of one lookup; a second one is rare */
 
 /* Any record. */
-static int find(struct khs_lookup *l, size_t at, size_t n_key)
+static int lookup_key(struct khs_lookup *l, size_t at, size_t n_key)
 {
         l->key_at = (uint8_t)at;
         return khs_view_find(l->view, l->name.text + at, n_key, &l->found);
 }
 
-/* "S.N" is a service's only; an alias of the same spelling was asked for before, if the form allows one. */
-static int find_service(struct khs_lookup *l, size_t at, size_t n_key)
+static bool lookup_is_alias(const struct khs_lookup *l)
 {
-        int r = find(l, at, n_key);
+        return l->found.record.key & KHS_REC_ALIAS;
+}
 
-        return r == 0 && l->found.record.key & KHS_REC_ALIAS ? -ENOENT : r;
+/* "S.N" is a service's only; an alias of the same spelling was looked for before, if the form allows one. */
+static int lookup_service(struct khs_lookup *l, size_t at, size_t n_key)
+{
+        int r = lookup_key(l, at, n_key);
+
+        return r == 0 && lookup_is_alias(l) ? -ENOENT : r;
 }
 
 /* Whether the caller may have a namespace; that most have none is known at once. */
-static bool may_have_namespace(const struct khs_lookup *l)
+static bool lookup_may_have_namespace(const struct khs_lookup *l)
 {
-        return l->view->n_namespace > 0 || (l->search && l->search[0]);
+        return l->view->n_namespace > 0 || (l->query->search && l->query->search[0]);
 }
 
 /*
@@ -37,18 +55,20 @@ static bool may_have_namespace(const struct khs_lookup *l)
  *
  * Return: the length of both with the dot between them; 0: no namespace.
  */
-static KHS_NOINLINE size_t append_namespace(struct khs_lookup *l)
+static size_t lookup_append_namespace(struct khs_lookup *l)
 {
         const struct khs_view *view = l->view;
+        const struct khs_zone zone = { view->zone, view->n_zone };
         char *at = l->name.text + l->name.len + 1;
-        const struct khs_zone zone = khs_view_zone(view);
-        size_t n = l->search ? khs_name_search(l->search, &zone, at) : 0;
+        size_t n;
 
         _Static_assert(sizeof(l->name.text) >= 3 * (KHS_LABEL_MAX + 1), "room for two labels and the namespace");
+        if (l->name.len >= 2 * (KHS_LABEL_MAX + 1)) /* no such labels */
+                return 0;
+        n = l->query->search ? khs_name_search(l->query->search, &zone, at) : 0;
         if (n == 0) {
                 n = view->n_namespace;
-                khs_view_copy_bytes(view, KHS_NAMESPACE_WORD, (uint32_t)n + 1, at - 1);
-                at[n] = '\0';
+                memcpy(at, view->namespace, n);
         }
         if (n == 0)
                 return 0;
@@ -56,16 +76,8 @@ static KHS_NOINLINE size_t append_namespace(struct khs_lookup *l)
         return l->name.len + 1 + n;
 }
 
-/* One label: service S in the caller's namespace. */
-static int find_in_namespace(struct khs_lookup *l)
-{
-        size_t n_key = append_namespace(l);
-
-        return n_key > 0 ? find_service(l, 0, n_key) : -ENOENT;
-}
-
 /* On to the target, one hop. From now on the name is the target's key, for further finds, too. */
-static int follow_alias(struct khs_lookup *l)
+static int lookup_alias(struct khs_lookup *l)
 {
         int n = khs_found_alias(l->view, &l->found, l->name.text);
 
@@ -74,22 +86,11 @@ static int follow_alias(struct khs_lookup *l)
         l->name.len = (uint8_t)n;
         l->name.n_labels = 2;
         l->name.in_cluster = true;
-        return find_service(l, 0, (size_t)n);
-}
-
-/* What the text means as a whole, if it is no pod's name. */
-enum whole { WHOLE_NOTHING, WHOLE_UNKNOWN, WHOLE_SERVICE };
-
-/* @r: why there is no pod. In the last call of each function on the way here, since stacks are small. */
-static int no_pod(struct khs_lookup *l, int r, enum whole whole)
-{
-        if (whole == WHOLE_SERVICE)
-                return find_service(l, 0, l->name.len);
-        return whole == WHOLE_UNKNOWN ? -ENOENT : r;
+        return lookup_service(l, 0, (size_t)n);
 }
 
 /* How many of a pod's rows have an IPv4 address: they come before those with an IPv6 one. */
-static KHS_NOINLINE uint32_t count_v4(const struct khs_lookup *l)
+static uint32_t lookup_count_pod_v4(const struct khs_lookup *l)
 {
         uint32_t n = 0;
 
@@ -102,115 +103,122 @@ static KHS_NOINLINE uint32_t count_v4(const struct khs_lookup *l)
 
 /*
  * The pod of which the first label of the text is the host name, in the service behind it, of whose
- * key this is the length. Where there is no such pod: what `whole` says. Fills l->attrs, pod_first, n_pod and
- * how many addresses it has, v4.n and v6.n.
+ * key this is the length. Fills l->attrs, pod_first, n_pod and how many addresses it has, v4.n and v6.n.
  *
  * Return: 0; -ENOENT there is no such service, or it may have such a pod that we do not know; -ENODATA
- * it has not; -EBUSY; -EBADMSG.
+ * it has not; -EAGAIN it changed meanwhile; -EBUSY; -EBADMSG.
  */
-static __attribute__((noinline, cold)) int find_pod(struct khs_lookup *l, size_t n_key, enum whole whole)
+static int lookup_pod(struct khs_lookup *l, size_t n_key)
 {
-        for (;;) {
-                int r = khs_view_find(l->view, l->name.text + l->name.n_first + 1, n_key, &l->found);
+        int r = lookup_service(l, (size_t)l->name.n_first + 1, n_key);
 
-                if (r == 0 && l->found.record.key & KHS_REC_ALIAS)
-                        r = -ENOENT;
-                if (r < 0)
-                        return r == -ENOENT ? no_pod(l, r, whole) : r;
-                r = khs_attrs_open(l->view, &l->found, &l->attrs);
-                if (r == 0)
-                        l->n_pod =
-                                khs_attrs_find_host(l->view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
-                if (r == -EBADMSG)
-                        return r;
-                l->v4.n = count_v4(l);
-                l->v6.n = l->n_pod - l->v4.n;
-                if (khs_found_valid(l->view, &l->found))
-                        break;
-                l->n_pod = 0;
-                if (l->n_tries++ >= MAX_TRIES)
-                        return -EBUSY;
-        }
-        l->key_at = l->name.n_first + 1;
-        if (l->n_pod > 0)
+        if (r < 0)
+                return r;
+        r = khs_attrs_open(l->view, &l->found, &l->attrs);
+        if (r == -EBADMSG)
+                return r;
+        if (r == 0)
+                l->n_pod = khs_attrs_find_host(l->view, &l->attrs, l->name.text, l->name.n_first, &l->pod_first);
+        l->v4.n = lookup_count_pod_v4(l);
+        l->v6.n = l->n_pod - l->v4.n;
+        if (!khs_found_valid(l->view, &l->found))
+                return -EAGAIN;
+        l->of_rows = l->n_pod > 0;
+        if (l->of_rows)
                 return 0;
-        return no_pod(l, l->found.record.key & KHS_REC_HOSTS_COMPLETE ? -ENODATA : -ENOENT, whole);
+        /* What no pod can be called is not a name of ours. */
+        return l->found.record.key & KHS_REC_HOSTS_COMPLETE && khs_name_valid(&l->name) ? -ENODATA : -ENOENT;
 }
 
 /*
  * Two labels: an alias as written, else a pod of a service in the caller's namespace if there are both,
  * else a service. Whether there is such a service comes first, since mostly there is none.
  */
-static __attribute__((noinline, cold)) int find_two_labels(struct khs_lookup *l)
+static int lookup_two_labels(struct khs_lookup *l)
 {
-        size_t n_text = append_namespace(l), n_pod = (size_t)l->name.n_first + 1;
-        int r, r_pod = n_text > 0 ? find_service(l, n_pod, n_text - n_pod) : -ENOENT;
+        size_t n_text = lookup_append_namespace(l), at = (size_t)l->name.n_first + 1;
+        int r, r_pod = n_text > 0 ? lookup_service(l, at, n_text - at) : -ENOENT;
 
         if (r_pod < 0 && r_pod != -ENOENT)
                 return r_pod;
-        r = find(l, 0, l->name.len);
-        if (r == 0 && l->found.record.key & KHS_REC_ALIAS)
-                return follow_alias(l);
+        r = lookup_key(l, 0, l->name.len);
+        if (r == 0 && lookup_is_alias(l))
+                return lookup_alias(l);
         if (r_pod < 0 || (r < 0 && r != -ENOENT))
                 return r;
-        return find_pod(l, n_text - n_pod, r == 0 ? WHOLE_SERVICE : WHOLE_UNKNOWN);
+        r_pod = lookup_pod(l, n_text - at);
+        if (r_pod != -ENOENT && r_pod != -ENODATA)
+                return r_pod;
+        return r == 0 ? lookup_service(l, 0, l->name.len) : -ENOENT;
 }
 
 /* Every form, by the rules of answer/name.h. */
-static __attribute__((noinline, cold)) int find_form(struct khs_lookup *l)
+static int lookup_form(struct khs_lookup *l)
+{
+        size_t n_text, n_service = (size_t)l->name.len - l->name.n_first - 1; /* behind the first label */
+        int r;
+
+        if (l->name.in_cluster)
+                return l->name.n_labels == 2 ? lookup_service(l, 0, l->name.len) : lookup_pod(l, n_service);
+        if (l->name.n_labels == 2)
+                return lookup_two_labels(l);
+
+        r = lookup_key(l, 0, l->name.len);
+        if (r == 0 && lookup_is_alias(l))
+                return lookup_alias(l);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (l->name.n_labels == 3)
+                return lookup_pod(l, n_service);
+        n_text = l->name.n_labels == 1 ? lookup_append_namespace(l) : 0;
+        return n_text > 0 ? lookup_service(l, 0, n_text) : -ENOENT;
+}
+
+static inline int lookup_find(struct khs_lookup *l)
 {
         int r;
 
-        if (l->name.in_cluster && l->name.n_labels == 2)
-                return find_service(l, 0, l->name.len);
-        if (l->name.in_cluster)
-                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1, WHOLE_NOTHING);
-        if (l->name.n_labels == 2)
-                return find_two_labels(l);
-
-        r = find(l, 0, l->name.len);
-        if (r == 0 && l->found.record.key & KHS_REC_ALIAS)
-                return follow_alias(l);
-        if (r < 0 && r != -ENOENT)
-                return r;
-        switch (l->name.n_labels) {
-        case 1:
-                return find_in_namespace(l);
-        case 3:
-                return find_pod(l, (size_t)l->name.len - l->name.n_first - 1, WHOLE_NOTHING);
-        default:
-                return -ENOENT;
-        }
+        do {
+                l->n_pod = 0;
+                l->of_rows = false;
+                if (l->n_tries++ >= MAX_TRIES)
+                        return -EBUSY;
+                if (l->name.n_labels == 2 && (l->name.in_cluster || !lookup_may_have_namespace(l))) {
+                        r = lookup_key(l, 0, l->name.len); /* a service's name, or an alias */
+                        if (r < 0 || !lookup_is_alias(l))
+                                return r;
+                }
+                r = lookup_form(l);
+        } while (r == -EAGAIN);
+        return r;
 }
 
 int khs_lookup_find(struct khs_lookup *l)
 {
-        l->n_pod = 0;
-        l->v4.n = l->v6.n = 0;
-        if (l->n_tries++ >= MAX_TRIES)
-                return -EBUSY;
-        /* Nearly always: what can be nothing but a service's name, or an alias. */
-        if (l->name.n_labels == 2 && (l->name.in_cluster || !may_have_namespace(l))) {
-                int r = find(l, 0, l->name.len);
-
-                if (r < 0 || !(l->found.record.key & KHS_REC_ALIAS))
-                        return r;
-        }
-        return find_form(l);
+        return lookup_find(l);
 }
 
-/* How many addresses of one family there are to serve: that family asked for, and known. */
-static int family_state(uint32_t n, bool wanted, bool unknown)
+/* Why no address can be served. */
+static int lookup_none(const struct khs_lookup *l)
 {
-        if (!wanted || (n == 0 && !unknown))
-                return -ENODATA;
-        return n > 0 ? 0 : -ESTALE;
+        uint32_t key = l->found.record.key;
+
+        if ((l->query->family != AF_INET6 && l->v4.n == 0 && key & KHS_REC_V4_UNKNOWN) ||
+            (l->query->family != AF_INET && l->v6.n == 0 && key & KHS_REC_V6_UNKNOWN))
+                return -ESTALE;
+        /* A pod may have one whose host is not known yet. */
+        if (l->n_pod > 0 && !(key & KHS_REC_HOSTS_COMPLETE))
+                return -ENOENT;
+        return l->v4.n > 0 || l->v6.n > 0 ? -EADDRNOTAVAIL : -ENODATA;
 }
 
-int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
+/*
+ * Whether the record may be served, and how many addresses at most: n and count of l->v4 and l->v6, in constant time,
+ * since what has no room in glibc's first buffer costs as much.
+ */
+static int lookup_choose(struct khs_lookup *l)
 {
         const struct khs_record *record = &l->found.record;
-        int r4, r6;
 
         if (l->n_pod == 0) {
                 l->v4.n = record->n4;
@@ -218,97 +226,85 @@ int khs_lookup_choose(struct khs_lookup *l, int family, bool all)
         }
         if ((int32_t)(record->stale_until_ds - l->now_ds) < 0)
                 return -ESTALE;
-        r4 = family_state(l->v4.n, family != AF_INET6, record->key & KHS_REC_V4_UNKNOWN);
-        r6 = family_state(l->v6.n, family != AF_INET, record->key & KHS_REC_V6_UNKNOWN);
-        if (r4 < 0 && r6 < 0) {
-                if (r4 == -ESTALE || r6 == -ESTALE)
-                        return -ESTALE;
-                /* A pod may have one whose host is not known yet. */
-                return l->n_pod > 0 && !(record->key & KHS_REC_HOSTS_COMPLETE) ? -ENOENT : -ENODATA;
-        }
-
-        l->policy = all ? record->policy | KHS_ANSWERS_ALL : record->policy;
-        l->v4.count = r4 == 0 ? l->v4.n : 0;
-        l->v6.count = r6 == 0 ? l->v6.n : 0;
-        if (!all) {
-                l->v4.count = khs_order_count(l->policy, l->v4.count);
-                l->v6.count = khs_order_count(l->policy, l->v6.count);
-        }
-        return 0;
+        l->policy = l->query->all ? record->policy | KHS_ANSWERS_ALL : record->policy;
+        l->v4.count = l->query->family != AF_INET6 ? khs_order_count(l->policy, l->v4.n) : 0;
+        l->v6.count = l->query->family != AF_INET ? khs_order_count(l->policy, l->v6.n) : 0;
+        return l->v4.count > 0 || l->v6.count > 0 ? 0 : lookup_none(l);
 }
 
-static uint32_t place_of(const struct khs_run *run, uint32_t i)
+/* ---- what was chosen ---- */
+
+static uint32_t lookup_place(const struct khs_run *run, uint32_t i)
 {
         return i < run->n - run->first ? run->first + i : run->first + i - run->n;
 }
 
 /* The row at one place of a pod's run. */
-static uint32_t pod_row(const struct khs_lookup *l, bool six, uint32_t place)
+static uint32_t lookup_pod_row(const struct khs_lookup *l, bool six, uint32_t place)
 {
         return khs_attrs_by_host(l->view, &l->attrs, l->pod_first + (six ? l->v4.n : 0) + place);
 }
 
 /* Which address of the family a row has; what is not one of them: it changes at this moment. */
-static uint32_t address_of(const struct khs_lookup *l, bool six, uint32_t row)
+static uint32_t lookup_address_of(const struct khs_lookup *l, bool six, uint32_t row)
 {
         return khs_attrs_address(l->view, &l->attrs, row) - (six ? l->found.record.n4 : 0);
 }
 
 /* The row at one place of a run where not every place is that of an address. */
-static __attribute__((noinline)) uint32_t endpoint_row(const struct khs_lookup *l, bool six, uint32_t place)
+static uint32_t lookup_endpoint_row(const struct khs_lookup *l, bool six, uint32_t place)
 {
         const struct khs_record *record = &l->found.record;
         uint32_t n = six ? record->n6 : record->n4, row;
 
         if (l->n_pod > 0)
-                row = pod_row(l, six, place);
+                row = lookup_pod_row(l, six, place);
         else /* shared rows are behind the addresses, those of IPv4 ones first */
                 row = record->n4 + record->n6 + place - n + (six ? l->v4.n - record->n4 : 0);
-        return address_of(l, six, row) < n ? row : KHS_NO_ROW;
+        return lookup_address_of(l, six, row) < n ? row : KHS_NO_ROW;
 }
 
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
 {
         const struct khs_record *record = &l->found.record;
         bool six = family == AF_INET6;
-        uint32_t place = place_of(six ? &l->v6 : &l->v4, i);
+        uint32_t place = lookup_place(six ? &l->v6 : &l->v4, i);
 
         if (l->n_pod > 0 || place >= (six ? record->n6 : record->n4))
-                return endpoint_row(l, six, place);
+                return lookup_endpoint_row(l, six, place);
         return place + (six ? record->n4 : 0);
 }
 
-bool khs_lookup_shared(struct khs_lookup *l)
+void khs_lookup_shared(struct khs_lookup *l)
 {
         uint32_t n = l->n_pod > 0 ? 0 : l->attrs.head.n_shared, n4;
 
         if (n == 0)
-                return false;
+                return;
         n4 = khs_attrs_shared_before(l->view, &l->attrs, l->found.record.n4);
+        l->of_rows = true;
         l->v4.n += n4;
         l->v6.n += n - n4;
         l->v4.count = l->v4.count > 0 ? l->v4.n : 0;
         l->v6.count = l->v6.count > 0 ? l->v6.n : 0;
-        return true;
 }
 
 /* Which address of the family is the i-th from the first; KHS_NO_ROW: the record changes meanwhile. */
-static __attribute__((noinline, cold)) uint32_t address_at(const struct khs_lookup *l, bool six, uint32_t i)
+static uint32_t lookup_address_at(const struct khs_lookup *l, bool six, uint32_t i)
 {
-        uint32_t place = place_of(six ? &l->v6 : &l->v4, i);
+        uint32_t at = l->of_rows ? lookup_address_of(l, six, khs_lookup_row(l, six ? AF_INET6 : AF_INET, i))
+                                 : lookup_place(six ? &l->v6 : &l->v4, i);
 
-        if (l->n_pod > 0)
-                place = address_of(l, six, pod_row(l, six, place));
-        return place < (six ? l->found.record.n6 : l->found.record.n4) ? place : KHS_NO_ROW;
+        return at < (six ? l->found.record.n6 : l->found.record.n4) ? at : KHS_NO_ROW;
 }
 
-/* That address: one word, or four. It is found first, since stacks are small. */
-KHS_INLINE void copy_one(const struct khs_lookup *l, int family, uint32_t i, uint32_t ret[static 4])
+/* That address: one word, or four. */
+static void lookup_copy_one(const struct khs_lookup *l, int family, uint32_t i, uint32_t ret[static 4])
 {
         bool six = family == AF_INET6;
-        uint32_t place = address_at(l, six, i);
+        uint32_t place = lookup_address_at(l, six, i);
 
-        if (place == KHS_NO_ROW) /* khs_lookup_done() will say so, too */
+        if (place == KHS_NO_ROW) /* which will be found out, too */
                 memset(ret, 0, 16);
         else if (!six)
                 khs_view_copy(l->view, l->found.v4_word + place, ret, 1);
@@ -316,7 +312,7 @@ KHS_INLINE void copy_one(const struct khs_lookup *l, int family, uint32_t i, uin
                 khs_view_copy(l->view, l->found.v6_word + 4 * place, ret, 4);
 }
 
-__attribute__((cold)) void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride)
+void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret, size_t stride)
 {
         const struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         uint32_t address[4];
@@ -324,42 +320,31 @@ __attribute__((cold)) void khs_lookup_copy_scattered(const struct khs_lookup *l,
         char *out = ret;
 
         for (uint32_t i = 0; kept || (run->kept == 0 && i < run->count); i++, out += stride, kept &= kept - 1) {
-                copy_one(l, family, kept ? (uint32_t)__builtin_ctzll(kept) : i, address);
+                lookup_copy_one(l, family, kept ? (uint32_t)__builtin_ctzll(kept) : i, address);
                 memcpy(out, address, family == AF_INET ? 4 : 16);
-        }
-}
-
-void khs_lookup_copy_endpoints(const struct khs_lookup *l, int family, void *ret, size_t stride)
-{
-        bool six = family == AF_INET6;
-        uint32_t n = six ? l->found.record.n6 : l->found.record.n4, count = six ? l->v6.count : l->v4.count;
-        char *out = ret;
-
-        for (uint32_t i = 0; i < count; i++, out += stride) {
-                /* Loaded once more, and so checked once more; of no row there is no address. */
-                uint32_t address = address_of(l, six, khs_lookup_row(l, family, i));
-
-                if (address < n)
-                        khs_found_copy(l->view, &l->found, family, address, 1, out, stride);
-                else
-                        memset(out, 0, six ? 16 : 4);
         }
 }
 
 /* ---- the choice ---- */
 
-/* Of the i-th address from the first. */
-KHS_INLINE uint32_t score(const struct khs_lookup *l, const struct khs_interfaces *look, int family, uint32_t i)
+/* Addresses of one family, as scored by what is known of the own ones. */
+struct scored {
+        const struct khs_lookup *l;
+        const struct khs_interfaces *look;
+        int family;
+};
+
+static uint32_t lookup_score(uint32_t i, void *user)
 {
+        const struct scored *scored = user;
         uint32_t address[4];
 
-        copy_one(l, family, i, address);
-        return khs_interfaces_score(look, family, address);
+        lookup_copy_one(scored->l, scored->family, i, address);
+        return khs_interfaces_score(scored->look, scored->family, address);
 }
 
 /* The address that the host sticks to, if it has one of its own. */
-static __attribute__((noinline, cold)) void find_winner(struct khs_lookup *l, const struct khs_interfaces *look,
-                                                        int family)
+static void lookup_stick(struct khs_lookup *l, const struct khs_interfaces *look, int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
         uint32_t address[4], first = 0, n = family == AF_INET ? l->found.record.n4 : l->found.record.n6;
@@ -374,7 +359,7 @@ static __attribute__((noinline, cold)) void find_winner(struct khs_lookup *l, co
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t weight;
 
-                copy_one(l, family, i, address);
+                lookup_copy_one(l, family, i, address);
                 weight = khs_order_weight(host, family, address);
                 if (weight > most) {
                         most = weight;
@@ -384,81 +369,95 @@ static __attribute__((noinline, cold)) void find_winner(struct khs_lookup *l, co
         run->first = first;
 }
 
-static __attribute__((noinline, cold)) void choose_first(struct khs_lookup *l, const struct khs_interfaces *look,
-                                                         int family)
+static void lookup_choose_of_family(struct khs_lookup *l, const struct khs_interfaces *look, int family)
 {
         struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
+        struct scored scored = { l, look, family };
 
         run->kept = 0;
-        run->first = run->count > 0 ? khs_order_first(l->policy, l->position, run->n) : 0;
-        if (run->count > 0 && khs_policy_order(l->policy) == KHS_ORDER_STICKY && look->known)
-                find_winner(l, look, family);
-}
-
-/* What goes with the first one; where nothing is known of the own addresses, nothing. */
-static __attribute__((noinline, cold)) void keep_others(struct khs_lookup *l, const struct khs_interfaces *look,
-                                                        int family)
-{
-        struct khs_run *run = family == AF_INET ? &l->v4 : &l->v6;
-        struct khs_keep keep;
-        uint32_t i = 0;
-
-        if (run->count == 0 || !khs_order_keeps(l->policy))
+        run->first = 0;
+        if (run->count == 0)
                 return;
-        if (!look->known)
+        run->first = khs_order_first(l->policy, l->position, run->n);
+        if (khs_policy_order(l->policy) == KHS_ORDER_STICKY && look->known)
+                lookup_stick(l, look, family);
+        if (!khs_order_keeps(l->policy))
+                return;
+        if (!look->known) /* then nothing goes with the first */
                 run->count = 1;
-        do {
-                uint32_t s = run->count > 1 || i > 0 ? score(l, look, family, i) : 0;
-
-                if (i == 0)
-                        khs_order_keep_first(&keep, run, s);
-                else
-                        khs_order_keep(&keep, run, s);
-                i = keep.i;
-        } while (khs_order_wants(&keep, run));
+        khs_order_keep(run, lookup_score, &scored);
 }
 
-static bool has_choice(const struct khs_lookup *l)
+static bool lookup_has_choice(const struct khs_lookup *l)
 {
         return (l->v4.count > 0 && l->v4.n > 1) || (l->v6.count > 0 && l->v6.n > 1);
 }
 
 /* Where the choice depends on the own addresses. */
-static __attribute__((noinline, cold)) void choose_by_interfaces(struct khs_lookup *l)
+static void lookup_choose_by_interfaces(struct khs_lookup *l)
 {
         struct khs_interfaces look = { .known = 0 };
 
-        if (has_choice(l))
+        if (lookup_has_choice(l)) {
+                khs_interfaces_refresh();
                 (void)khs_interfaces_look(&look);
+        }
         for (;;) {
-                choose_first(l, &look, AF_INET);
-                choose_first(l, &look, AF_INET6);
-                keep_others(l, &look, AF_INET);
-                keep_others(l, &look, AF_INET6);
+                lookup_choose_of_family(l, &look, AF_INET);
+                lookup_choose_of_family(l, &look, AF_INET6);
                 if (!look.known || khs_interfaces_valid(&look))
                         return;
                 look.known = 0; /* what was known has changed meanwhile */
         }
 }
 
-void khs_lookup_rotate(struct khs_lookup *l)
+/* Takes the turn of this lookup, if there is a choice, and chooses the addresses. Counts may become smaller. */
+static void lookup_rotate(struct khs_lookup *l)
 {
         l->v4.first = l->v6.first = 0;
         l->v4.kept = l->v6.kept = 0;
         if (l->v4.n <= 1 && l->v6.n <= 1)
-                return; /* no turn is taken where there is nothing to choose from */
+                return;
         if (!l->turned)
                 l->position = khs_process_turn(l->found.record.tag);
         l->turned = true;
 
         if (khs_policy_order(l->policy) == KHS_ORDER_STICKY || khs_order_keeps(l->policy)) {
-                if (has_choice(l))
-                        khs_interfaces_refresh();
-                choose_by_interfaces(l);
+                lookup_choose_by_interfaces(l);
                 return;
         }
         if (l->v4.count > 0)
                 l->v4.first = khs_order_first(l->policy, l->position, l->v4.n);
         if (l->v6.count > 0)
                 l->v6.first = khs_order_first(l->policy, l->position, l->v6.n);
+}
+
+int khs_lookup(const struct khs_query *query, int (*plan)(struct khs_lookup *l, void *user),
+               void (*fill)(const struct khs_lookup *l, void *user), void *user)
+{
+        struct khs_lookup l;
+        struct khs_pin pin;
+        int r;
+
+        r = khs_map_enter(&pin);
+        if (r < 0)
+                return r;
+        r = khs_lookup_begin(&l, query, &pin);
+        while (r == 0) {
+                r = lookup_find(&l);
+                if (r == 0)
+                        r = lookup_choose(&l);
+                if (r < 0)
+                        break;
+                r = plan(&l, user);
+                if (r == 0) {
+                        lookup_rotate(&l);
+                        fill(&l, user);
+                }
+                if (khs_found_valid(l.view, &l.found))
+                        break;
+                r = 0;
+        }
+        khs_map_leave(&pin);
+        return r;
 }

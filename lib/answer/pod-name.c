@@ -1,4 +1,14 @@
-/* Names of addresses, see answer/pod-name.h. */
+/*
+ * Names of addresses.
+ *
+ *     address -> service (reverse index) -> row -> host name, or the address with dashes
+ *
+ *     web-0 . web.default .svc. cluster.local
+ *     10-244-0-11 . user-svc.default .svc. cluster.local
+ *
+ * A name is composed where the caller wants it, since a stack may be small: glibc's buffers are large enough at the
+ * first or second attempt.
+ */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -18,27 +28,27 @@
 
 /* ---- addresses with dashes: "10-244-0-11", "fd00--1", "fd00--0" ---- */
 
-/* Decimal or hexadecimal, without leading zeros. The text's new end. */
-static char *write_number(char *at, unsigned int number, unsigned int base)
+/* Decimal or hexadecimal, without leading zeros. Return: the new end of the text. */
+static char *pod_name_write_number(char *at, unsigned int number, unsigned int base)
 {
         if (number >= base)
-                at = write_number(at, number / base, base);
+                at = pod_name_write_number(at, number / base, base);
         *at = "0123456789abcdef"[number % base];
         return at + 1;
 }
 
-static char *write_v4(char *at, const uint8_t *address)
+static char *pod_name_write_v4(char *at, const uint8_t *address)
 {
         for (int i = 0; i < 4; i++) {
                 if (i > 0)
                         *at++ = '-';
-                at = write_number(at, address[i], 10);
+                at = pod_name_write_number(at, address[i], 10);
         }
         return at;
 }
 
-/* Where the zeros are that RFC 5952 shortens: the first longest run of two or more parts. */
-static int find_zeros(const unsigned int *parts, int *ret_n)
+/* The zeros that RFC 5952 shortens: the first of the longest runs of two or more parts. */
+static int pod_name_find_zeros(const unsigned int *parts, int *ret_n)
 {
         int best = -1, n = 0;
 
@@ -53,14 +63,14 @@ static int find_zeros(const unsigned int *parts, int *ret_n)
         return best;
 }
 
-static KHS_NOINLINE char *write_v6(char *at, const uint8_t *address)
+static char *pod_name_write_v6(char *at, const uint8_t *address)
 {
         unsigned int parts[N_V6_PARTS];
         int zeros, n_zeros;
 
         for (int i = 0; i < N_V6_PARTS; i++)
                 parts[i] = (unsigned int)address[2 * i] << 8 | address[2 * i + 1];
-        zeros = find_zeros(parts, &n_zeros);
+        zeros = pod_name_find_zeros(parts, &n_zeros);
         for (int i = 0; i < N_V6_PARTS; i++) {
                 if (i == zeros) {
                         *at++ = '-';
@@ -71,17 +81,18 @@ static KHS_NOINLINE char *write_v6(char *at, const uint8_t *address)
                 }
                 if (i > 0)
                         *at++ = '-';
-                at = write_number(at, parts[i], 16);
+                at = pod_name_write_number(at, parts[i], 16);
         }
-        if (at[-1] == '-') /* no label ends so: CoreDNS, endpointHostname() */
+        if (at[-1] == '-') /* no label may end so; as CoreDNS, endpointHostname() */
                 *at++ = '0';
         return at;
 }
 
 /* ---- the name ---- */
 
-/* Which of the record's addresses it is, counted as rows are; n4 + n6 when it is gone meanwhile. */
-static uint32_t row_of(const struct khs_view *view, const struct khs_found *found, int family, const uint8_t *address)
+/* The row of an address; n4 + n6 if it is gone meanwhile. */
+static uint32_t pod_name_row(const struct khs_view *view, const struct khs_found *found, int family,
+                             const uint8_t *address)
 {
         uint32_t low = family == AF_INET ? 0 : found->record.n4, n_words = family == AF_INET ? 1 : 4;
         uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, candidate[4];
@@ -95,9 +106,9 @@ static uint32_t row_of(const struct khs_view *view, const struct khs_found *foun
         return found->record.n4 + found->record.n6;
 }
 
-/* The pod's host name, if one is known; its length, and if longer than n_max without it. */
-static KHS_NOINLINE size_t known_host(const struct khs_view *view, const struct khs_found *found, uint32_t i, char *ret,
-                                      size_t n_max)
+/* Writes the pod's host name unless it is longer than n_max. Return: its length; 0: it is not known. */
+static size_t pod_name_known_host(const struct khs_view *view, const struct khs_found *found, uint32_t i, char *ret,
+                                  size_t n_max)
 {
         struct khs_attrs_at attrs;
         struct khs_attr_row row;
@@ -108,28 +119,29 @@ static KHS_NOINLINE size_t known_host(const struct khs_view *view, const struct 
         return khs_attrs_text(view, &attrs, row.host, ret, n_max);
 }
 
-/* The first label of the name; as above. */
-static KHS_NOINLINE size_t host_label(const struct khs_view *view, const struct khs_found *found, int family,
-                                      const uint8_t *address, char *ret, size_t n_max)
+/* Writes the first label unless it is longer than n_max. Return: its length. */
+static size_t pod_name_write_host(const struct khs_view *view, const struct khs_found *found, int family,
+                                  const uint8_t *address, char *ret, size_t n_max)
 {
-        size_t n = known_host(view, found, row_of(view, found, family, address), ret, n_max);
+        size_t n = pod_name_known_host(view, found, pod_name_row(view, found, family, address), ret, n_max);
         char dashed[DASHED_MAX];
 
         if (n > 0)
                 return n;
-        n = (size_t)((family == AF_INET ? write_v4(dashed, address) : write_v6(dashed, address)) - dashed);
+        n = (size_t)((family == AF_INET ? pod_name_write_v4(dashed, address) : pod_name_write_v6(dashed, address)) -
+                     dashed);
         if (n <= n_max)
                 memcpy(ret, dashed, n);
         return n;
 }
 
-/* Return: the size of the name with its NUL; when that is more than n_max, nothing is written. */
-static KHS_NOINLINE size_t write_name(const struct khs_view *view, const struct khs_found *found, int family,
-                                      const uint8_t *address, char *ret, size_t n_max)
+/* Writes the name unless it is larger than n_max. Return: its size with the NUL. */
+static size_t pod_name_write(const struct khs_view *view, const struct khs_found *found, int family,
+                             const uint8_t *address, char *ret, size_t n_max)
 {
         size_t n_rest = 1 + found->n_key + strlen(SVC) + view->n_zone + 1, n_host;
 
-        n_host = host_label(view, found, family, address, ret, n_max > n_rest ? n_max - n_rest : 0);
+        n_host = pod_name_write_host(view, found, family, address, ret, n_max > n_rest ? n_max - n_rest : 0);
         if (n_host + n_rest > n_max)
                 return n_host + n_rest;
         ret += n_host;
@@ -138,12 +150,11 @@ static KHS_NOINLINE size_t write_name(const struct khs_view *view, const struct 
         ret += found->n_key;
         memcpy(ret, SVC, strlen(SVC));
         ret += strlen(SVC);
-        khs_view_copy_bytes(view, KHS_ZONE_WORD, view->n_zone, ret);
-        ret[view->n_zone] = '\0';
+        memcpy(ret, view->zone, view->n_zone + 1U);
         return n_host + n_rest;
 }
 
-static KHS_NOINLINE int name_of(const struct khs_pin *pin, int family, const uint8_t *address, char *ret, size_t n_max)
+static int pod_name_find(const struct khs_pin *pin, int family, const uint8_t *address, char *ret, size_t n_max)
 {
         struct khs_found found;
 
@@ -155,28 +166,18 @@ static KHS_NOINLINE int name_of(const struct khs_pin *pin, int family, const uin
                         return r;
                 if ((int32_t)(found.record.stale_until_ds - pin->now_ds) < 0)
                         return -ENOENT;
-                n = write_name(pin->view, &found, family, address, ret, n_max);
+                n = pod_name_write(pin->view, &found, family, address, ret, n_max);
                 if (khs_found_valid(pin->view, &found))
                         return n > n_max ? -ENOBUFS : 0;
         }
         return -EBUSY;
 }
 
-static bool is_mapped(int family, const uint8_t *address)
+static bool pod_name_is_mapped_v4(int family, const uint8_t *address)
 {
         static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
 
         return family == AF_INET6 && memcmp(address, prefix, sizeof(prefix)) == 0;
-}
-
-/* In a function of its own, so that all others do without the room for a view. */
-static __attribute__((noinline, cold)) int name_by_file(struct khs_pin *pin, int family, const uint8_t *address,
-                                                        char *ret, size_t n_max)
-{
-        struct khs_view own;
-        int r = khs_map_read(pin, &own);
-
-        return r < 0 ? r : name_of(pin, family, address, ret, n_max);
 }
 
 int khs_reverse_name(int family, const void *address, char *ret, size_t n_max)
@@ -185,17 +186,14 @@ int khs_reverse_name(int family, const void *address, char *ret, size_t n_max)
         struct khs_pin pin;
         int r;
 
-        if (is_mapped(family, bytes)) {
+        if (pod_name_is_mapped_v4(family, bytes)) {
                 family = AF_INET;
                 bytes += 12;
         }
-        r = khs_map_enter(&pin, NULL);
-        if (r == 0)
-                r = name_of(&pin, family, bytes, ret, n_max);
-        else if (r == -EXDEV)
-                r = name_by_file(&pin, family, bytes, ret, n_max);
-        else
+        r = khs_map_enter(&pin);
+        if (r < 0)
                 return r;
+        r = pod_name_find(&pin, family, bytes, ret, n_max);
         khs_map_leave(&pin);
         return r;
 }

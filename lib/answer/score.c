@@ -1,6 +1,6 @@
 /*
- * Scores of addresses, see answer/score.h. What glibc does was read in rfc3484_sort() and check_pf.c, from
- * 2.26 to 2.43, and is compared with what it really does by tests/integration/test-order.py.
+ * Scores, after rfc3484_sort() and check_pf.c of glibc 2.26 to 2.43. tests/integration/test-order.py compares them
+ * with what glibc really does, in each kind of network.
  */
 
 #include <endian.h>
@@ -13,7 +13,7 @@
 #define RANK_OWN     512
 
 /* Leading bits that two addresses share, both in network byte order. */
-static uint32_t common_bits(const uint32_t *a, const uint32_t *b, uint32_t n_words)
+static uint32_t score_common_bits(const uint32_t *a, const uint32_t *b, uint32_t n_words)
 {
         for (uint32_t i = 0; i < n_words; i++) {
                 if (a[i] != b[i])
@@ -33,7 +33,7 @@ void khs_score_begin(struct khs_score *score, int family, const uint32_t *addres
  * address, as with prefix 32. (Where the shift gives 0, as on 32-bit ARM, a namespace without IPv6 is
  * one large subnet to glibc.)
  */
-static uint16_t rank_of(const struct khs_score *score, const struct khs_own *own, uint32_t bits)
+static uint16_t score_rank(const struct khs_score *score, const struct khs_own *own, uint32_t bits)
 {
         if (bits == (score->family == AF_INET ? 32U : 128U))
                 return RANK_OWN;
@@ -49,8 +49,8 @@ void khs_score_own(struct khs_score *score, const struct khs_own *own)
 
         if (own->family != score->family)
                 return;
-        bits = common_bits(score->address, own->address, score->family == AF_INET ? 1 : 4);
-        rank = rank_of(score, own, bits);
+        bits = score_common_bits(score->address, own->address, score->family == AF_INET ? 1 : 4);
+        rank = score_rank(score, own, bits);
         if (rank <= score->rank)
                 return;
         score->rank = rank;

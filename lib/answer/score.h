@@ -1,20 +1,19 @@
 #pragma once
 
 /*
- * How near glibc finds an address: rule 9 of RFC 6724 as getaddrinfo() really applies it, computed
- * from the caller's interface addresses instead of a connected socket for each candidate.
+ * How near an address is to glibc: rule 9 of RFC 6724 as getaddrinfo() really applies it, computed from the
+ * caller's interface addresses, where glibc connects a socket for each candidate.
  *
  *     IPv6    the bits that the address shares with the source address that the kernel would choose
  *     IPv4    the same, if the address lies in that source's subnet; else 0
  *             in a network namespace without an IPv6 address besides ::1, where glibc forgets the
  *             subnets: 0 for all but the own address
  *
- * The higher score is sorted to the front; equal scores stay as the module has them. The kernel's
- * choice is guessed: an address of our own, else the one on whose link it is (the longest prefix),
- * else, for IPv6, the one with the most common bits. A wrong guess, where a more specific
- * route leads elsewhere, costs balance and nothing else.
+ * Higher scores sort first; equal ones stay in the module's order. The kernel's choice is guessed: the
+ * address itself if it is our own, else our address on its link (the longest prefix), else, for IPv6, the one with the
+ * most common bits. A wrong guess, where a more specific route leads elsewhere, costs balance and nothing else.
  *
- * Pure. The own addresses are shown one by one, so that they may lie in memory that others change:
+ * Pure. Own addresses are passed one by one, since they may lie in memory that others change:
  *
  *     khs_score_begin(&score, AF_INET, address, has_ipv6);
  *     for each own address
@@ -25,7 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One address of an interface that the kernel may take as source; IPv6 ones are of global scope. */
+/* An address of an interface that the kernel may use as source; an IPv6 one has global scope. */
 struct khs_own {
         uint32_t address[4]; /* network byte order; IPv4 in the first word, the others 0 */
         uint8_t family;
@@ -48,5 +47,5 @@ struct khs_score {
  */
 void khs_score_begin(struct khs_score *score, int family, const uint32_t *address, bool has_ipv6);
 
-/* Takes one more own address into account; the first of equally good ones counts. */
+/* Considers one more own address. Of equally good ones the first counts. */
 void khs_score_own(struct khs_score *score, const struct khs_own *own);

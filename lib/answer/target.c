@@ -1,8 +1,10 @@
 /*
- * Targets and ports, see answer/target.h.
+ * Targets and ports.
  *
- * A name never holds a colon or a slash, so both ends are found without knowing anything about
- * names: the scheme and authority by the first slashes, the port by the last colon.
+ *     kubernetes://default/user-svc:grpc       [scheme://[namespace]/] name [:port]
+ *
+ * No name contains a colon or a slash, so a target can be split without knowing anything about names: the slashes
+ * delimit the scheme and the namespace, the colon the port.
  */
 
 #include <errno.h>
@@ -12,24 +14,24 @@
 
 #define SCHEME "kubernetes://"
 
-static bool is_digit(char c)
+static bool target_is_digit(char c)
 {
         return c >= '0' && c <= '9';
 }
 
-static bool is_port_name_char(char c)
+static bool target_is_port_char(char c)
 {
-        return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+        return target_is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
 }
 
-static int number_parse(const char *text, size_t n_text, uint16_t *ret)
+static int target_parse_number(const char *text, size_t n_text, uint16_t *ret)
 {
         uint32_t number = 0;
 
         if (n_text == 0 || n_text > 5)
                 return -EINVAL;
         for (size_t i = 0; i < n_text; i++) {
-                if (!is_digit(text[i]))
+                if (!target_is_digit(text[i]))
                         return -EINVAL;
                 number = number * 10 + (uint32_t)(text[i] - '0');
         }
@@ -39,7 +41,7 @@ static int number_parse(const char *text, size_t n_text, uint16_t *ret)
         return 0;
 }
 
-static int port_name_parse(const char *text, size_t n_text, struct khs_port *ret)
+static int target_parse_port_name(const char *text, size_t n_text, struct khs_port *ret)
 {
         struct khs_port port = { .kind = KHS_PORT_NAME };
         bool letters = false;
@@ -53,12 +55,12 @@ static int port_name_parse(const char *text, size_t n_text, struct khs_port *ret
         for (size_t i = 0; i < n_text; i++) {
                 char c = text[i];
 
-                if (!is_port_name_char(c) || (c == '-' && (i == 0 || i == n_text - 1)))
+                if (!target_is_port_char(c) || (c == '-' && (i == 0 || i == n_text - 1)))
                         return -EINVAL;
-                letters = letters || !is_digit(c);
+                letters = letters || !target_is_digit(c);
                 port.name[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
         }
-        /* "53/udp" is a number to whoever writes it, and no SRV record has such a name (RFC 6335, 5.1). */
+        /* "53/udp" is meant as a number, and no SRV record has such a name (RFC 6335, 5.1). */
         if (!letters)
                 return -EINVAL;
         *ret = port;
@@ -71,15 +73,15 @@ int khs_port_parse(const char *text, size_t n_text, struct khs_port *ret)
         bool digits = n_text > 0;
 
         for (size_t i = 0; i < n_text; i++)
-                digits = digits && (is_digit(text[i]) || (text[i] == '+' && i == n_text - 1));
+                digits = digits && (target_is_digit(text[i]) || (text[i] == '+' && i == n_text - 1));
         if (!digits)
-                return port_name_parse(text, n_text, ret);
+                return target_parse_port_name(text, n_text, ret);
 
         if (text[n_text - 1] == '+') {
                 port.kind = KHS_PORT_BASE;
                 n_text--;
         }
-        if (number_parse(text, n_text, &port.number) < 0)
+        if (target_parse_number(text, n_text, &port.number) < 0)
                 return -EINVAL;
         *ret = port;
         return 0;

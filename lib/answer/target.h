@@ -1,18 +1,18 @@
 #pragma once
 
 /*
- * Targets: one string that names a service and, if it wants, a port of it.
+ * Targets: one string that names a service and, optionally, one of its ports.
  *
  *     user-svc                               user-svc.default:8080
  *     user-svc.default                       service-b.k8s-example2:3000+
  *     user-svc.default.svc.cluster.local     user-svc.default:grpc      dns.kube-system:dns/udp
  *     kubernetes:///user-svc.default:8080    kubernetes://default/user-svc:grpc
  *
- * The same parser serves the daemon's command line, its configuration and the C API, so that a
- * target means the same wherever it is written. The gRPC forms are those of
+ * The daemon's command line, its configuration and the C API share this parser, so that a target
+ * means the same everywhere. The gRPC forms are those of
  * https://github.com/grpc/grpc/blob/master/doc/naming.md with the authority as namespace.
  *
- * Pure functions: no allocation, nothing kept, results point into the caller's string.
+ * Pure functions: they allocate and keep nothing; results point into the caller's string.
  */
 
 #include <stdbool.h>
@@ -47,16 +47,16 @@ struct khs_target {
 /**
  * khs_port_parse() - read a port: number, name, name/udp, name/tcp or base+
  *
- * Return: 0, or -EINVAL when @text (@n_text bytes) is none of these; @ret is then untouched.
+ * Return: 0; -EINVAL: @text (@n_text bytes) is none of these, @ret is untouched.
  */
 int khs_port_parse(const char *text, size_t n_text, struct khs_port *ret);
 
 /**
  * khs_target_parse() - split a target into name, namespace and port
  *
- * The name's own form is not judged here (khs_name_*() does), only that it is not empty and at
- * most KHS_NAME_MAX + 1 bytes long.
+ * Of the name it only checks that it is not empty and at most KHS_NAME_MAX + 1 bytes long; khs_name_*() judge its
+ * form.
  *
- * Return: 0, or -EINVAL; @ret is then untouched.
+ * Return: 0; -EINVAL: @ret is untouched.
  */
 int khs_target_parse(const char *text, struct khs_target *ret);

@@ -1,4 +1,12 @@
-/* Attributes as readers see them, see read/attrs.h and table/format.h. */
+/*
+ * Attributes as readers see them: parts that follow each other in the record's block (table/format.h).
+ *
+ *     head | rows, shared rows | by_host, addresses of shared rows | nodes | zones | port_sets | ports | strings
+ *
+ * The head is copied and checked when the attributes are opened: the parts are in order, inside the block, and large
+ * enough for the rows. After that a number out of the table is only compared with the size of the part that it
+ * indexes; what it leads to may be nonsense, but lies inside the block.
+ */
 
 #include <errno.h>
 #include <string.h>
@@ -8,10 +16,10 @@
 #define ATTRS_WORDS (sizeof(struct khs_attrs) / 4)
 #define ROW_WORDS   (sizeof(struct khs_attr_row) / 4)
 #define PORT_WORDS  (sizeof(struct khs_attr_port) / 4)
-#define MAX_PORTS   128U /* of one endpoint that are looked at; an EndpointSlice and a configuration have 100 */
+#define MAX_PORTS   128U /* of one endpoint; an EndpointSlice and a configuration have at most 100 */
 
-/* Whether the parts lie in their order in the block, with room for what addresses and shared rows ask for. */
-static bool head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)
+/* Whether the parts are in order and inside the block, with room for every row. */
+static bool attrs_head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)
 {
         return head->rows >= ATTRS_WORDS && head->rows <= head->by_host && head->by_host <= head->nodes &&
                head->nodes <= head->zones && head->zones <= head->port_sets && head->port_sets <= head->ports &&
@@ -31,7 +39,7 @@ int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, s
         if (n_words >= ATTRS_WORDS) {
                 khs_view_copy(view, ret->word, &ret->head.rows, ATTRS_WORDS);
                 ret->n_rows = record->n4 + record->n6 + ret->head.n_shared;
-                if (head_ok(&ret->head, ret->n_rows, n_words))
+                if (attrs_head_ok(&ret->head, ret->n_rows, n_words))
                         return 0;
         }
         return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;
@@ -42,21 +50,22 @@ void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs
         khs_view_copy(view, attrs->word + attrs->head.rows + i * (uint32_t)ROW_WORDS, &ret->host, ROW_WORDS);
 }
 
-/* The word that holds a byte of the string pool, which the caller has checked to be there, that byte lowest. */
-KHS_INLINE uint32_t word_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset)
+/* The word of the string pool that holds a byte, shifted so that it is the lowest; the caller has checked that it is
+ * there. */
+static inline uint32_t attrs_word_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset)
 {
         return khs_view_load(view, attrs->word + attrs->head.strings + offset / 4) >> 8 * (offset % 4);
 }
 
-/* Where a string begins and how long it is; 0: none. */
-KHS_INLINE uint32_t string_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
-                              uint32_t *ret_offset)
+/* Where a string begins. Return: its length; 0: none. */
+static inline uint32_t attrs_string_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
+                                       uint32_t *ret_offset)
 {
         uint32_t n_bytes = (attrs->head.end - attrs->head.strings) * 4, n;
 
         if (offset == 0 || offset >= n_bytes)
                 return 0;
-        n = word_at(view, attrs, offset) & 0xff;
+        n = attrs_word_at(view, attrs, offset) & 0xff;
         *ret_offset = offset + 1;
         return n <= n_bytes - offset - 1 ? n : 0;
 }
@@ -64,11 +73,11 @@ KHS_INLINE uint32_t string_at(const struct khs_view *view, const struct khs_attr
 size_t khs_attrs_text(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, char *ret,
                       size_t n_max)
 {
-        uint32_t n = string_at(view, attrs, offset, &offset), word = 0;
+        uint32_t n = attrs_string_at(view, attrs, offset, &offset), word = 0;
 
         for (uint32_t i = 0; n <= n_max && i < n; i++, offset++, word >>= 8) {
                 if (i == 0 || offset % 4 == 0)
-                        word = word_at(view, attrs, offset);
+                        word = attrs_word_at(view, attrs, offset);
                 ret[i] = (char)word;
         }
         return n;
@@ -83,9 +92,9 @@ size_t khs_attrs_string(const struct khs_view *view, const struct khs_attrs_at *
         return n;
 }
 
-/* A string offset out of a list of them, by its number from 1; 0: none. */
-static uint32_t numbered(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t list, uint32_t end,
-                         uint32_t number)
+/* One of a list of string offsets, by its number from 1; 0: none. */
+static uint32_t attrs_numbered(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t list,
+                               uint32_t end, uint32_t number)
 {
         return number >= 1 && number <= end - list ? khs_view_load(view, attrs->word + list + number - 1) : 0;
 }
@@ -93,39 +102,41 @@ static uint32_t numbered(const struct khs_view *view, const struct khs_attrs_at 
 size_t khs_attrs_node(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t number,
                       char ret[static 256])
 {
-        return khs_attrs_string(view, attrs, numbered(view, attrs, attrs->head.nodes, attrs->head.zones, number), ret);
+        return khs_attrs_string(view, attrs, attrs_numbered(view, attrs, attrs->head.nodes, attrs->head.zones, number),
+                                ret);
 }
 
 size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t number,
                       char ret[static 256])
 {
-        return khs_attrs_string(view, attrs, numbered(view, attrs, attrs->head.zones, attrs->head.port_sets, number),
-                                ret);
+        return khs_attrs_string(view, attrs,
+                                attrs_numbered(view, attrs, attrs->head.zones, attrs->head.port_sets, number), ret);
 }
 
 /* One of the numbers in the part by_host, @place < n_rows + n_shared; n_rows where it is not one of the first @n. */
-KHS_INLINE uint32_t number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place, uint32_t n)
+static inline uint32_t attrs_number_at(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place,
+                                       uint32_t n)
 {
         uint32_t number = khs_view_load(view, attrs->word + attrs->head.by_host + place / 2) >> place % 2 * 16 & 0xffff;
 
         return number < n ? number : attrs->n_rows;
 }
 
-KHS_INLINE uint32_t by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
+static inline uint32_t attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
 {
-        return place < attrs->n_rows ? number_at(view, attrs, place, attrs->n_rows) : attrs->n_rows;
+        return place < attrs->n_rows ? attrs_number_at(view, attrs, place, attrs->n_rows) : attrs->n_rows;
 }
 
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place)
 {
-        return by_host(view, attrs, place);
+        return attrs_by_host(view, attrs, place);
 }
 
 uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i)
 {
         uint32_t n = khs_attrs_n_addresses(attrs);
 
-        return i < n || i >= attrs->n_rows ? i : number_at(view, attrs, attrs->n_rows + i - n, n);
+        return i < n || i >= attrs->n_rows ? i : attrs_number_at(view, attrs, attrs->n_rows + i - n, n);
 }
 
 uint32_t khs_attrs_shared_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address)
@@ -144,42 +155,44 @@ uint32_t khs_attrs_shared_before(const struct khs_view *view, const struct khs_a
 }
 
 /* Compares a string of the pool with private memory. */
-static int compare(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, const char *text,
-                   size_t n_text)
+static int attrs_compare(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
+                         const char *text, size_t n_text)
 {
-        uint32_t n = string_at(view, attrs, offset, &offset), n_common = n < n_text ? n : (uint32_t)n_text, word = 0;
+        uint32_t n = attrs_string_at(view, attrs, offset, &offset), n_common = n < n_text ? n : (uint32_t)n_text,
+                 word = 0;
 
         for (uint32_t i = 0; i < n_common; i++, offset++, word >>= 8) {
                 if (i == 0 || offset % 4 == 0)
-                        word = word_at(view, attrs, offset);
+                        word = attrs_word_at(view, attrs, offset);
                 if ((uint8_t)word != (uint8_t)text[i])
                         return (uint8_t)word < (uint8_t)text[i] ? -1 : 1;
         }
         return (n > n_text) - (n < n_text);
 }
 
-/* The host name at one place compared with ours; places without a row come last. */
-static int compare_place(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place,
-                         const char *host, size_t n_host)
+/* Compares the host name at one place with ours. Places without a row come last. */
+static int attrs_compare_place(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place,
+                               const char *host, size_t n_host)
 {
-        uint32_t number = by_host(view, attrs, place);
+        uint32_t number = attrs_by_host(view, attrs, place);
 
         if (number == attrs->n_rows)
                 return 1;
-        return compare(view, attrs, khs_view_load(view, attrs->word + attrs->head.rows + number * (uint32_t)ROW_WORDS),
-                       host, n_host);
+        return attrs_compare(view, attrs,
+                             khs_view_load(view, attrs->word + attrs->head.rows + number * (uint32_t)ROW_WORDS), host,
+                             n_host);
 }
 
-/* The first place whose host name is not before ours (`limit` 0), or behind it (1). */
-static uint32_t bound(const struct khs_view *view, const struct khs_attrs_at *attrs, const char *host, size_t n_host,
-                      int limit)
+/* The first place whose host name does not sort before ours (`limit` 0), or sorts behind it (1). */
+static uint32_t attrs_bound(const struct khs_view *view, const struct khs_attrs_at *attrs, const char *host,
+                            size_t n_host, int limit)
 {
         uint32_t low = 0, high = attrs->n_rows;
 
         while (low < high) {
                 uint32_t middle = low + (high - low) / 2;
 
-                if (compare_place(view, attrs, middle, host, n_host) < limit)
+                if (attrs_compare_place(view, attrs, middle, host, n_host) < limit)
                         low = middle + 1;
                 else
                         high = middle;
@@ -194,10 +207,10 @@ uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs
 
         if (n_host == 0)
                 return 0;
-        first = bound(view, attrs, host, n_host, 0);
-        if (first == attrs->n_rows || compare_place(view, attrs, first, host, n_host) != 0)
+        first = attrs_bound(view, attrs, host, n_host, 0);
+        if (first == attrs->n_rows || attrs_compare_place(view, attrs, first, host, n_host) != 0)
                 return 0;
-        end = bound(view, attrs, host, n_host, 1);
+        end = attrs_bound(view, attrs, host, n_host, 1);
         *ret_first = first;
         return end > first ? end - first : 0;
 }
@@ -206,7 +219,7 @@ bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *a
                        uint32_t i, struct khs_attr_port *ret)
 {
         uint32_t n_ports = (attrs->head.strings - attrs->head.ports) / (uint32_t)PORT_WORDS;
-        uint32_t set = numbered(view, attrs, attrs->head.port_sets, attrs->head.ports, row->port_set);
+        uint32_t set = attrs_numbered(view, attrs, attrs->head.port_sets, attrs->head.ports, row->port_set);
         uint32_t first = set >> 16, n = set & 0xffff, words[PORT_WORDS];
 
         if (first > n_ports || n > n_ports - first || n > MAX_PORTS || i >= n)
@@ -222,7 +235,7 @@ uint16_t khs_attrs_port(const struct khs_view *view, const struct khs_attrs_at *
         struct khs_attr_port port;
 
         for (uint32_t i = 0; khs_attrs_port_at(view, attrs, row, i, &port); i++) {
-                if (!name || (port.protocol == protocol && compare(view, attrs, port.name, name, n_name) == 0))
+                if (!name || (port.protocol == protocol && attrs_compare(view, attrs, port.name, name, n_name) == 0))
                         return port.number;
         }
         return 0;

@@ -1,12 +1,12 @@
 #pragma once
 
 /*
- * Reading a record's attributes: what is known of each endpoint besides its address. As in read/view.h all
- * of it is hostile input: every number is checked before it is used, every search is bounded, and
- * what was read counts only if khs_found_valid() says so afterwards.
+ * Reading a record's attributes: what is known of each endpoint besides its address. Like the rest of the table they
+ * are hostile input: every number is checked before use, every search is bounded, and what was read is valid only if
+ * khs_found_valid() says so afterwards.
  *
- * A row number is the address's place in the record: IPv4 addresses first, then IPv6 ones, then shared rows,
- * which are endpoints that share the address of another row.
+ * Rows are numbered by the addresses' places in the record: IPv4 first, then IPv6. Behind them are the shared rows,
+ * of endpoints that share the address of another row.
  */
 
 #include <stdbool.h>
@@ -19,17 +19,17 @@
 struct khs_attrs_at {
         struct khs_attrs head;
         uint32_t word;   /* first word of the head */
-        uint32_t n_rows; /* of addresses and shared ones, <= 2 * KHS_MAX_ADDRS */
+        uint32_t n_rows; /* with the shared ones; <= 2 * KHS_MAX_ADDRS */
 };
 
 /**
  * khs_attrs_open() - find the attributes of a record
  *
- * Return: 0; -ENOENT it has none; -EBUSY it changed meanwhile; -EBADMSG damaged.
+ * Return: 0; -ENOENT: it has none; -EBUSY: it changed meanwhile; -EBADMSG: damaged.
  */
 int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, struct khs_attrs_at *ret);
 
-/* Rows that belong to an address of their own; shared rows follow. */
+/* The number of rows with an address of their own; shared rows follow. */
 static inline uint32_t khs_attrs_n_addresses(const struct khs_attrs_at *attrs)
 {
         return attrs->n_rows - attrs->head.n_shared;
@@ -43,7 +43,7 @@ static inline uint8_t khs_attr_flags(const struct khs_attr_row *row)
         return (uint8_t)row->state;
 }
 
-/* -1: none. */
+/* Return: the ordinal; -1: none. */
 static inline int32_t khs_attr_ordinal(const struct khs_attr_row *row)
 {
         uint32_t ordinal = row->state >> KHS_ORDINAL_SHIFT;
@@ -54,18 +54,18 @@ static inline int32_t khs_attr_ordinal(const struct khs_attr_row *row)
 /**
  * khs_attrs_string() - a string of the pool
  * @offset: as it stands in a row or a port; 0: none
- * @ret:    NUL-terminated; empty where there is none, or it is damaged
+ * @ret:    NUL-terminated; empty if there is none, or it is damaged
  *
  * Return: its length.
  */
 size_t khs_attrs_string(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset,
                         char ret[static 256]);
 
-/* The same without NUL, of at most @n_max bytes: what is longer is not copied, and its length shows it. */
+/* The same without the NUL. A string of more than @n_max bytes is not copied; its length is returned. */
 size_t khs_attrs_text(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t offset, char *ret,
                       size_t n_max);
 
-/* As khs_attrs_string(), of a node or zone by its number, as it stands in a row. */
+/* The name of a node or zone by its number, as it stands in a row; otherwise like khs_attrs_string(). */
 size_t khs_attrs_node(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t number,
                       char ret[static 256]);
 size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t number,
@@ -81,18 +81,17 @@ size_t khs_attrs_zone(const struct khs_view *view, const struct khs_attrs_at *at
 uint32_t khs_attrs_find_host(const struct khs_view *view, const struct khs_attrs_at *attrs, const char *host,
                              size_t n_host, uint32_t *ret_first);
 
-/* The number of the row at one place among those sorted by host; n_rows where there is none. */
+/* The number of the row at one place among those sorted by host; n_rows: there is none. */
 uint32_t khs_attrs_by_host(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t place);
 
-/* The row that has the address of row @i: that itself, but for shared ones; n_rows or more: there is none, or it is
- * damaged.
- */
+/* The row whose address row @i has: @i itself, unless that is a shared row. n_rows or more: there is none, or it is
+ * damaged. */
 uint32_t khs_attrs_address(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i);
 
-/* How many shared rows, from the first, share addresses of rows before @address. */
+/* How many shared rows, counted from the first, have the address of a row before @address. */
 uint32_t khs_attrs_shared_before(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t address);
 
-/* The i-th port of an endpoint, from 0. Return: false: it has not so many. */
+/* The i-th port of an endpoint, from 0. Return: whether it has so many. */
 bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
                        uint32_t i, struct khs_attr_port *ret);
 
@@ -101,7 +100,7 @@ bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *a
  * @name:     private memory, @n_name bytes; NULL: the first port, whatever its name and protocol
  * @protocol: IPPROTO_*
  *
- * Return: the number; 0: it has no such port.
+ * Return: its number; 0: there is no such port.
  */
 uint16_t khs_attrs_port(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
                         const char *name, size_t n_name, uint8_t protocol);

@@ -1,7 +1,7 @@
 /*
- * CRCs of records, see read/crc.h. Four bytes at a time (Kounavis and Berry, "A Systematic Approach
- * to Building High Performance Software-based CRC Generators", 2005): a daemon that adopts a table
- * sums all of it. The tables cost 4 KiB where they are used, which is nowhere in the module.
+ * CRCs of records, four bytes at a time (Kounavis and Berry, "A Systematic Approach to Building High Performance
+ * Software-based CRC Generators", 2005), since a daemon that adopts a table sums all of it. The tables take 4 KiB
+ * where they are used, which is nowhere in the module.
  */
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 static uint32_t tables[4][256];
 
-static void tables_init(void)
+static void crc_init_tables(void)
 {
         for (uint32_t i = 0; i < 256; i++) {
                 uint32_t crc = i;
@@ -26,7 +26,7 @@ static void tables_init(void)
         }
 }
 
-static inline uint32_t add_word(uint32_t crc, uint32_t word)
+static inline uint32_t crc_add_word(uint32_t crc, uint32_t word)
 {
         crc ^= word;
         return tables[3][crc & 0xff] ^ tables[2][crc >> 8 & 0xff] ^ tables[1][crc >> 16 & 0xff] ^ tables[0][crc >> 24];
@@ -39,9 +39,9 @@ static uint32_t crc_begin(const struct khs_record *record)
         uint32_t crc = KHS_CRC32C_INIT;
 
         if (!tables[0][1])
-                tables_init();
+                crc_init_tables();
         for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-                crc = add_word(crc, words[i]);
+                crc = crc_add_word(crc, words[i]);
         return crc;
 }
 
@@ -51,7 +51,7 @@ uint32_t khs_record_crc(const struct khs_record *record)
         uint32_t crc = crc_begin(record);
 
         for (uint32_t i = KHS_UNIT_WORDS; i < record->units * KHS_UNIT_WORDS; i++)
-                crc = add_word(crc, words[i]);
+                crc = crc_add_word(crc, words[i]);
         return khs_crc32c_end(crc);
 }
 
@@ -60,7 +60,7 @@ int khs_found_intact(const struct khs_view *view, const struct khs_found *found)
         uint32_t end = found->block + found->record.units * KHS_UNIT_WORDS, crc = crc_begin(&found->record);
 
         for (uint32_t word = found->block + KHS_UNIT_WORDS; word < end; word++)
-                crc = add_word(crc, khs_view_load(view, word));
+                crc = crc_add_word(crc, khs_view_load(view, word));
         if (!khs_found_valid(view, found))
                 return -EBUSY;
         return khs_crc32c_end(crc) == found->record.crc ? 0 : -EBADMSG;

@@ -1,18 +1,18 @@
 #pragma once
 
 /*
- * The CRC of a record (struct khs_record's crc): the writer makes it; whoever will trust a record
- * for long checks it. Readers on the hot path do not: seq tells them all that they need.
+ * The CRC of a record (struct khs_record's crc). The writer stores it, and whoever relies on a record for long checks
+ * it. Lookups don't: seq tells them all they need.
  */
 
 #include "read/view.h"
 
-/* Of a whole block in private memory, or of the writer's own map, that nobody else writes. */
+/* Of a whole block in private memory, or in the map of the writer, which nobody else writes. */
 uint32_t khs_record_crc(const struct khs_record *record);
 
 /**
  * khs_found_intact() - check a record's CRC
  *
- * Return: 0; -EBUSY the record changed meanwhile; -EBADMSG damaged.
+ * Return: 0; -EBUSY: the record changed meanwhile; -EBADMSG: damaged.
  */
 int khs_found_intact(const struct khs_view *view, const struct khs_found *found);

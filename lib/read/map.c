@@ -1,71 +1,65 @@
 /*
- * Maps of the table, see read/map.h.
+ * The maps of a process, and which of them is current.
  *
- *     enter                                 remap (one at a time; a busy lock is not waited for)
- *       c = current          seq_cst          fill a descriptor that nobody uses
+ *     enter                                 renew (one thread at a time; nobody waits for the lock)
+ *       c = current          seq_cst          fill a free descriptor
  *       pins of c += 1       seq_cst          current = it            seq_cst
- *       current == c ?       seq_cst          for each other map: pins == 0 ?  seq_cst   unmap
+ *       current == c ?       seq_cst          each other map: pins == 0 ?  seq_cst   unmap it
  *
- * Either the reader sees the new current and lets go, or the remapper sees the pin: both could
- * miss each other under anything weaker than sequential consistency (store, then load of another
- * word, on both sides). A descriptor that is used again while a slow reader holds an old index is
- * no danger: the reader looks again, and finds it current or not.
+ * Either the reader sees the new current map and lets go, or the other thread sees the pin. Under any weaker order
+ * than sequential consistency they could miss each other: each stores, then loads what the other stores. Reusing a
+ * descriptor while a slow reader holds an old index is harmless: the reader looks again, and finds it current
+ * or not.
  */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/stat.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "read/map.h"
 #include "read/process.h"
 #include "table/atomic.h"
 #include "table/clock.h"
 
-#define N_TRIES   3   /* to pin the current map while others replace it */
-#define TRY_DS    10  /* a newer file is looked for once a second */
+#define N_TRIES   3   /* attempts to pin the current map while other threads replace it */
+#define TRY_DS    10  /* look for a newer file once a second */
 #define N_ALIVE   3   /* maps at a time: the current one and two that slow lookups still hold */
-#define LEAKED_DS 100 /* a pin on a retired map for so long is one that a longjmp() left behind */
+#define LEAKED_DS 100 /* a longjmp() left the pin behind that a retired map has had for so long */
 
 #define HEADER_WORD(field) ((uint32_t)(offsetof(struct khs_table_header, field) / 4))
 
 struct map {
         struct khs_table_file file;
         uint32_t mapped;     /* under the remap lock, as is the next */
-        uint32_t retired_ds; /* CLOCK_BOOTTIME at which another one became current */
+        uint32_t retired_ds; /* CLOCK_BOOTTIME when another one became current */
 };
 
 static KHS_WARM struct map maps[KHS_N_MAPS];
 static KHS_WARM uint32_t current;     /* 1 + index; 0: none */
 static KHS_WARM uint32_t last_try_ds; /* CLOCK_MONOTONIC_COARSE | 1; 0: never */
-static KHS_WARM uint32_t newest_read; /* generation of the newest file that a lookup has read by itself */
-static KHS_WARM uint32_t cannot_map;  /* at the last try: mmap failed, or lookups in flight hold too many maps */
+static KHS_WARM uint32_t newest_read; /* generation of the newest file that a lookup read by itself */
+static KHS_WARM uint32_t cannot_map;  /* at the last attempt mmap() failed, or lookups in flight held too many maps */
 
-/* ---- is anybody there ---- */
+/* ---- is the daemon alive ---- */
 
-/* Age in [-1 s, limit]; a beat from the future is no sign of life. */
-static bool age_ok(int32_t age_ds, uint32_t limit_ds)
+/* Whether an age is in [-1 s, limit]; a beat from the future is no sign of life. */
+static bool map_age_ok(int32_t age_ds, uint32_t limit_ds)
 {
         return age_ds >= -KHS_BEAT_DS && (age_ds < 0 || (uint32_t)age_ds <= limit_ds);
 }
 
 /*
- * Whether it has beaten in the last 10 s, by the coarse clock, which costs a fifth of the others and is
- * right to 4 ms: the answer of nearly every lookup.
+ * Whether the last beat is at most 10 s old by the coarse clock, which costs a fifth of the others and is exact to
+ * 4 ms. For nearly every lookup that is all.
  */
-static inline bool beats(uint32_t beat_boot, uint32_t beat_real, uint32_t *ret_now_ds)
+static inline bool map_beats(uint32_t beat_boot, uint32_t beat_real, uint32_t *ret_now_ds)
 {
         int32_t age = (int32_t)(khs_clock_ds(CLOCK_REALTIME_COARSE) - beat_real);
 
         *ret_now_ds = beat_boot + (uint32_t)age;
-        return age_ok(age, KHS_SILENT_DS);
+        return map_age_ok(age, KHS_SILENT_DS);
 }
 
-__attribute__((cold)) enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds)
+enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds)
 {
         uint32_t beat_boot, beat_real;
         uint32_t orphan_max;
@@ -74,148 +68,22 @@ __attribute__((cold)) enum khs_alive khs_table_alive(const struct khs_view *view
         (void)khs_view_load_acquire(view, HEADER_WORD(beat_count));
         beat_boot = khs_view_load(view, HEADER_WORD(beat_boot_ds));
         beat_real = khs_view_load(view, HEADER_WORD(beat_real_ds));
-        if (beats(beat_boot, beat_real, ret_now_ds))
+        if (map_beats(beat_boot, beat_real, ret_now_ds))
                 return KHS_ALIVE;
 
         age_real = (int32_t)(*ret_now_ds - beat_boot);
         age_boot = (int32_t)(khs_clock_ds(CLOCK_BOOTTIME) - beat_boot);
         orphan_max = khs_view_load(view, HEADER_WORD(fixed.orphan_max_ds));
-        if (age_ok(age_boot, KHS_SILENT_DS) || !age_ok(age_real, orphan_max))
+        if (map_age_ok(age_boot, KHS_SILENT_DS) || !map_age_ok(age_real, orphan_max))
                 *ret_now_ds = beat_boot + (uint32_t)age_boot;
-        if (age_ok(age_boot, KHS_SILENT_DS))
+        if (map_age_ok(age_boot, KHS_SILENT_DS))
                 return KHS_ALIVE;
-        return age_ok(age_real, orphan_max) || age_ok(age_boot, orphan_max) ? KHS_SILENT : KHS_DEAD;
-}
-
-/* ---- opening ---- */
-
-/*
- * Raw system calls: the functions of the C library are cancellation points, and its fstat() is a
- * symbol that older ones have not got.
- */
-static int raw_open(int dir_fd, const char *path, int flags)
-{
-        long fd = syscall(SYS_openat, dir_fd, path, flags | O_CLOEXEC, 0);
-
-        return fd < 0 ? -errno : (int)fd;
-}
-
-static void raw_close(int fd)
-{
-        if (fd >= 0)
-                (void)syscall(SYS_close, fd);
-}
-
-/* What matters of a struct statx, which is too large to be kept on small stacks. */
-struct status {
-        uint64_t device, inode, size;
-        uint32_t owner;
-        uint16_t mode;
-};
-
-static __attribute__((noinline)) int raw_statx(int fd, struct status *ret)
-{
-        struct statx stat;
-
-        if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat) < 0)
-                return -errno;
-        *ret = (struct status){
-                .device = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor,
-                .inode = stat.stx_ino,
-                .size = stat.stx_size,
-                .owner = stat.stx_uid,
-                .mode = stat.stx_mode,
-        };
-        return 0;
-}
-
-/* The table's file, if it is one that we may believe. */
-static __attribute__((cold)) int open_checked(const char *dir, struct status *ret)
-{
-        struct status dir_status;
-        int dir_fd, fd = -1, r;
-
-        dir_fd = raw_open(AT_FDCWD, dir, O_PATH | O_DIRECTORY);
-        if (dir_fd < 0)
-                return dir_fd;
-        r = raw_statx(dir_fd, &dir_status);
-        if (r == 0)
-                r = fd = raw_open(dir_fd, KHS_TABLE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-        raw_close(dir_fd);
-        if (r < 0)
-                return r;
-
-        r = raw_statx(fd, ret);
-        if (r == 0 && !S_ISREG(ret->mode))
-                r = -EBADMSG;
-        if (r == 0 && ret->mode & 022)
-                r = -EPERM;
-        /* In a user namespace root's files may show another owner: the directory's, then. */
-        if (r == 0 && ret->owner != 0 && ret->owner != dir_status.owner)
-                r = -EPERM;
-        if (r < 0) {
-                raw_close(fd);
-                return r;
-        }
-        return fd;
-}
-
-static __attribute__((cold)) int map_file(int fd, uint64_t size, struct khs_view *ret)
-{
-        void *map;
-        int r;
-
-        if (size < KHS_HEADER_SIZE || size > (uint64_t)KHS_MAX_FILE_PAGES * KHS_TABLE_PAGE)
-                return -EBADMSG;
-        if (size > SIZE_MAX / 2)
-                return -ENOMEM; /* a 32-bit process */
-        map = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
-        if (map == MAP_FAILED)
-                return -ENOMEM;
-        (void)madvise(map, (size_t)size, MADV_DONTDUMP);
-        r = khs_view_init(ret, map, -1, size);
-        if (r < 0)
-                (void)munmap(map, (size_t)size);
-        return r;
-}
-
-__attribute__((cold)) int khs_table_open(const char *dir, enum khs_open_mode mode, const struct khs_table_file *known,
-                                         struct khs_table_file *ret)
-{
-        int saved_errno = errno, fd, r;
-        struct status status;
-
-        fd = r = open_checked(dir, &status);
-        if (r >= 0) {
-                ret->device = status.device;
-                ret->inode = status.inode;
-                if (known && known->device == ret->device && known->inode == ret->inode)
-                        r = -EALREADY;
-                else if (mode == KHS_OPEN_MAP)
-                        r = map_file(fd, status.size, &ret->view);
-                else
-                        r = khs_view_init(&ret->view, NULL, fd, status.size);
-                if (mode == KHS_OPEN_MAP || r < 0)
-                        raw_close(fd);
-        }
-        errno = saved_errno;
-        return r;
-}
-
-void khs_table_close(struct khs_table_file *file)
-{
-        int saved_errno = errno;
-
-        if (file->view.map)
-                (void)munmap((void *)file->view.map, (size_t)file->view.n_words * 4);
-        else
-                raw_close(file->view.fd);
-        errno = saved_errno;
+        return map_age_ok(age_real, orphan_max) || map_age_ok(age_boot, orphan_max) ? KHS_SILENT : KHS_DEAD;
 }
 
 /* ---- the maps of this process ---- */
 
-static bool map_unused(uint32_t i)
+static bool map_is_unused(uint32_t i)
 {
         if (__atomic_load_n(&current, __ATOMIC_SEQ_CST) == i + 1)
                 return false;
@@ -226,22 +94,22 @@ static bool map_unused(uint32_t i)
         return true;
 }
 
-/* Threads' stacks lie megabytes apart: the address of a local tells them apart, without thread-local storage. */
-static inline uint32_t pin_line(const struct khs_pin *pin)
+/* Stacks lie megabytes apart, so the address of a local tells threads apart without thread-local storage. */
+static inline uint32_t map_pin_line(const struct khs_pin *pin)
 {
         return (uint32_t)((uintptr_t)pin >> 12) * 0x9E3779B9U >> 28;
 }
 
-/* Whether a lookup of this process has read a newer file by itself: this one would go back in time. */
-static inline bool is_outdated(const struct khs_view *view)
+/* Whether a lookup of this process has read a newer file by itself: with this one, time would run backwards. */
+static inline bool map_is_outdated(uint32_t generation)
 {
-        return (int32_t)(khs_view_generation(view) - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
+        return (int32_t)(generation - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) < 0;
 }
 
-static void unmap_retired(void)
+static void map_unmap_retired(void)
 {
         for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
-                if (!maps[i].mapped || !map_unused(i))
+                if (!maps[i].mapped || !map_is_unused(i))
                         continue;
                 /* First, so that nobody who is forked or left by longjmp() in between unmaps it again, when others have
                  * it. */
@@ -251,8 +119,8 @@ static void unmap_retired(void)
         }
 }
 
-/* Maps, but for those whose lookups will never end. */
-static uint32_t count_alive(void)
+/* Counts maps, except those that a longjmp() leaked. */
+static uint32_t map_count_alive(void)
 {
         uint32_t c = __atomic_load_n(&current, __ATOMIC_RELAXED), now_ds = khs_clock_ds(CLOCK_BOOTTIME), n = 0;
 
@@ -261,27 +129,27 @@ static uint32_t count_alive(void)
         return n;
 }
 
-/* A descriptor without a map, or NULL: lookups in flight hold as many maps as there may be. */
-static struct map *free_map(void)
+/* A descriptor without a map; NULL: lookups in flight hold as many maps as there may be. */
+static struct map *map_find_free(void)
 {
-        if (count_alive() >= N_ALIVE)
+        if (map_count_alive() >= N_ALIVE)
                 return NULL;
         for (uint32_t i = 0; i < KHS_N_MAPS; i++) {
-                if (!maps[i].mapped && map_unused(i))
+                if (!maps[i].mapped && map_is_unused(i))
                         return &maps[i];
         }
         return NULL;
 }
 
-static void remap_locked(void)
+static void map_renew_locked(void)
 {
         uint32_t c = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
         uint32_t newest = __atomic_load_n(&newest_read, __ATOMIC_RELAXED);
         struct map *map;
         int r;
 
-        unmap_retired();
-        map = free_map();
+        map_unmap_retired();
+        map = map_find_free();
         if (!map) {
                 __atomic_store_n(&cannot_map, 1, __ATOMIC_RELAXED);
                 return;
@@ -291,18 +159,18 @@ static void remap_locked(void)
         if (r < 0)
                 return;
         map->mapped = 1;
-        /* What was read before this file was opened is no newer, whatever its number: a daemon may begin anew. */
-        if (is_outdated(&map->file.view))
+        /* Whatever its number, what was read before this file was opened is older: a daemon may start anew. */
+        if (map_is_outdated(khs_view_generation(&map->file.view)))
                 (void)__atomic_compare_exchange_n(&newest_read, &newest, khs_view_generation(&map->file.view), false,
                                                   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         if (c)
                 maps[c - 1].retired_ds = khs_clock_ds(CLOCK_BOOTTIME);
         __atomic_store_n(&current, (uint32_t)(map - maps) + 1, __ATOMIC_SEQ_CST);
-        unmap_retired();
+        map_unmap_retired();
 }
 
-/* Whether a second has passed since this process last looked for a newer file. */
-static bool try_is_due(uint32_t *ret_now)
+/* Whether this process last looked for a newer file a second ago or more. */
+static bool map_try_is_due(uint32_t *ret_now)
 {
         uint32_t last = __atomic_load_n(&last_try_ds, __ATOMIC_ACQUIRE);
 
@@ -311,17 +179,17 @@ static bool try_is_due(uint32_t *ret_now)
 }
 
 /*
- * last_try_ds moves only when the try is over: whoever finds it too early for another try also
- * finds what the last one has mapped.
+ * last_try_ds advances only at the end of an attempt: a thread for which it is too early for another one also
+ * finds what the last one mapped.
  */
-static void remap(void)
+static void map_renew(void)
 {
         int saved_errno = errno;
         uint32_t now;
 
-        if (try_is_due(&now) && khs_process_trylock(&khs_process.remap_owner)) {
-                if (try_is_due(&now)) {
-                        remap_locked();
+        if (map_try_is_due(&now) && khs_process_trylock(&khs_process.remap_owner)) {
+                if (map_try_is_due(&now)) {
+                        map_renew_locked();
                         __atomic_store_n(&last_try_ds, now, __ATOMIC_RELEASE);
                 }
                 khs_process_unlock(&khs_process.remap_owner);
@@ -329,9 +197,9 @@ static void remap(void)
         errno = saved_errno;
 }
 
-static inline bool pin_current(struct khs_pin *pin)
+static inline bool map_pin_current(struct khs_pin *pin)
 {
-        uint32_t *pins = khs_process.pins[pin_line(pin)].of_map;
+        uint32_t *pins = khs_process.pins[map_pin_line(pin)].of_map;
 
         for (int i = 0; i < N_TRIES; i++) {
                 uint32_t c = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
@@ -349,87 +217,52 @@ static inline bool pin_current(struct khs_pin *pin)
         return false;
 }
 
-/* What the current map is good for; pinned by those who may use it. */
+/* What the current map is good for. It stays pinned if it may be used. */
 enum usable {
         MAP_GOOD,
-        MAP_SUPERSEDED, /* there is a newer file, but what this one says still holds */
+        MAP_SUPERSEDED, /* there is a newer file; what this one says still holds */
         MAP_OUTDATED,
         MAP_DEAD,
-        MAP_NONE, /* or others replaced it under each try to pin it */
+        MAP_NONE, /* none, or other threads replaced it during each attempt to pin it */
 };
 
-static enum usable pin_usable(struct khs_pin *pin)
+static enum usable map_pin_usable(struct khs_pin *pin)
 {
         enum usable ret = MAP_GOOD;
 
-        if (!pin_current(pin))
+        if (!map_pin_current(pin))
                 return MAP_NONE;
         if (khs_view_load_acquire(pin->view, HEADER_WORD(state)) != KHS_STATE_LIVE)
                 ret = MAP_SUPERSEDED;
         if (khs_table_alive(pin->view, &pin->now_ds) == KHS_DEAD)
                 ret = MAP_DEAD;
-        if (is_outdated(pin->view))
+        if (map_is_outdated(khs_view_generation(pin->view)))
                 ret = MAP_OUTDATED;
         if (ret > MAP_SUPERSEDED)
                 khs_map_leave(pin);
         return ret;
 }
 
-/* Where the file that has the name is of no use, the one before may still be. */
-static __attribute__((noinline, cold)) int back_to_map(struct khs_pin *pin)
+/* By pread(2). Where the file that has the name is of no use, the map of the previous one may be. */
+static int map_enter_own(struct khs_pin *pin)
 {
-        if (pin_usable(pin) <= MAP_SUPERSEDED)
-                return 0;
-        pin->count = NULL;
-        pin->fd = -1; /* nothing is left to be closed */
-        return -ENOTCONN;
-}
-
-/* The pread path: a view of this lookup's own. */
-static __attribute__((noinline, cold)) int open_own(struct khs_pin *pin)
-{
-        struct status status;
-
         pin->saved_errno = errno;
-        pin->fd = open_checked(K8SHSVC_RUNDIR, &status);
-        if (pin->fd >= 0 && (status.size % KHS_TABLE_PAGE || status.size / KHS_TABLE_PAGE > KHS_MAX_FILE_PAGES)) {
-                raw_close(pin->fd);
-                pin->fd = -EBADMSG;
-        }
-        if (pin->fd < 0) {
-                errno = pin->saved_errno;
-                return -ENOTCONN;
-        }
-        pin->count = NULL;
-        pin->n_pages = (uint32_t)(status.size / KHS_TABLE_PAGE);
-        return 0;
-}
-
-__attribute__((cold)) int khs_map_read(struct khs_pin *pin, struct khs_view *own)
-{
-        own->fd = pin->fd;
-        pin->view = own;
-        if (khs_view_init(own, NULL, pin->fd, (uint64_t)pin->n_pages * KHS_TABLE_PAGE) == 0) {
-                if ((int32_t)(khs_view_generation(own) - __atomic_load_n(&newest_read, __ATOMIC_RELAXED)) > 0)
-                        __atomic_store_n(&newest_read, khs_view_generation(own), __ATOMIC_RELAXED);
-                if (khs_table_alive(own, &pin->now_ds) != KHS_DEAD)
+        if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, &pin->own) == 0) {
+                pin->count = NULL;
+                pin->view = &pin->own.view;
+                if (!map_is_outdated(khs_view_generation(pin->view)))
+                        __atomic_store_n(&newest_read, khs_view_generation(pin->view), __ATOMIC_RELAXED);
+                if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
                         return 0;
+                khs_map_leave(pin);
         }
-        khs_map_leave_own(pin);
-        return back_to_map(pin);
+        return map_pin_usable(pin) <= MAP_SUPERSEDED ? 0 : -ENOTCONN;
 }
 
-static int enter_own(struct khs_pin *pin, struct khs_view *own)
-{
-        if (open_own(pin) < 0)
-                return back_to_map(pin);
-        return own ? khs_map_read(pin, own) : -EXDEV;
-}
-
-/* How this process reads; found out once. */
+/* How this process reads. Determined once. */
 enum { READS_UNKNOWN, READS_MAP, READS_FILE };
 
-static uint32_t how_it_reads(void)
+static uint32_t map_how_to_read(void)
 {
         static KHS_WARM uint32_t how;
         uint32_t h = __atomic_load_n(&how, __ATOMIC_RELAXED);
@@ -442,61 +275,62 @@ static uint32_t how_it_reads(void)
         return h;
 }
 
-/* No map, a silent daemon or a replaced file: look for a newer one, then take what there is. */
-static __attribute__((noinline, cold)) int enter_slow(struct khs_pin *pin, struct khs_view *own)
+/* No map, a silent daemon or a replaced file: look for a newer one, then use what there is. */
+static int map_enter_slow(struct khs_pin *pin)
 {
         bool cannot, busy;
 
-        if (how_it_reads() == READS_FILE)
-                return enter_own(pin, own);
-        remap();
+        if (map_how_to_read() == READS_FILE)
+                return map_enter_own(pin);
+        map_renew();
         /*
-         * Nothing can be mapped; or another thread is at it, or was when it left by longjmp() for good.
-         * Then a living table may be there all the same, and the file itself answers.
+         * Nothing can be mapped, or another thread holds the lock, perhaps for good because it left by longjmp().
+         * There may be a living table all the same, so the file itself answers.
          */
         cannot = __atomic_load_n(&cannot_map, __ATOMIC_RELAXED);
         busy = __atomic_load_n(&khs_process.remap_owner, __ATOMIC_ACQUIRE);
-        switch (pin_usable(pin)) {
+        switch (map_pin_usable(pin)) {
         case MAP_GOOD:
                 return 0;
         case MAP_SUPERSEDED:
                 if (!cannot && !busy)
                         return 0;
                 khs_map_leave(pin);
-                return enter_own(pin, own);
+                return map_enter_own(pin);
         case MAP_DEAD:
-                return cannot || busy ? enter_own(pin, own) : -ENOTCONN;
+                return cannot || busy ? map_enter_own(pin) : -ENOTCONN;
         case MAP_OUTDATED:
-                return enter_own(pin, own);
+                return map_enter_own(pin);
         default:
-                return cannot || busy || __atomic_load_n(&current, __ATOMIC_RELAXED) ? enter_own(pin, own) : -ENOTCONN;
+                return cannot || busy || __atomic_load_n(&current, __ATOMIC_RELAXED) ? map_enter_own(pin) : -ENOTCONN;
         }
 }
 
-/* A map whose file has the name and whose daemon lives. */
-static inline bool is_good(const struct khs_view *view, uint32_t *ret_now_ds)
+/* Whether a map's file still has the name and its daemon is alive. */
+static inline bool map_is_good(const struct khs_view *view, uint32_t *ret_now_ds)
 {
         const uint32_t *map = view->map;
 
-        if (khs_load_acquire(map + HEADER_WORD(state)) != KHS_STATE_LIVE || is_outdated(view))
+        if (khs_load_acquire(map + HEADER_WORD(state)) != KHS_STATE_LIVE ||
+            map_is_outdated(khs_load_relaxed(map + HEADER_WORD(fixed.generation))))
                 return false;
         (void)khs_load_acquire(map + HEADER_WORD(beat_count));
-        return beats(khs_load_relaxed(map + HEADER_WORD(beat_boot_ds)),
-                     khs_load_relaxed(map + HEADER_WORD(beat_real_ds)), ret_now_ds);
+        return map_beats(khs_load_relaxed(map + HEADER_WORD(beat_boot_ds)),
+                         khs_load_relaxed(map + HEADER_WORD(beat_real_ds)), ret_now_ds);
 }
 
-int khs_map_enter(struct khs_pin *pin, struct khs_view *own)
+int khs_map_enter(struct khs_pin *pin)
 {
-        if (!pin_current(pin))
-                return enter_slow(pin, own);
-        if (__builtin_expect(is_good(pin->view, &pin->now_ds), true))
+        if (!map_pin_current(pin))
+                return map_enter_slow(pin);
+        if (__builtin_expect(map_is_good(pin->view, &pin->now_ds), true))
                 return 0;
         khs_map_leave(pin);
-        return enter_slow(pin, own);
+        return map_enter_slow(pin);
 }
 
-__attribute__((cold)) void khs_map_leave_own(struct khs_pin *pin)
+void khs_map_leave_own(struct khs_pin *pin)
 {
-        raw_close(pin->fd);
+        khs_table_close(&pin->own);
         errno = pin->saved_errno;
 }

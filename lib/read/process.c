@@ -1,10 +1,13 @@
 /*
- * Per-process state of the reader, see read/process.h.
+ * Turns: where in a record's addresses the answer of each lookup begins.
  *
- * The position is mix(seed, tag) + turn x 2^32/phi: steps by the golden ratio spread any number of
- * consecutive turns, and every second or third of them, as evenly as a sequence can (three-gap
- * theorem), so it does not matter how many endpoints there are or how often a program looks up
- * for one connection. The random start spreads processes that look up only once.
+ *     position = process_mix(seed, tag) + turn x 2^32/phi
+ *
+ * Steps by the golden ratio spread any number of consecutive turns, and every second or third of them, as evenly as a
+ * sequence can (three-gap theorem): it does not matter how many endpoints there are, nor how often a program looks
+ * up for one connection. The random start spreads processes that look up only once.
+ *
+ * Nothing here needs a lock, thread-local storage or, after the first turn, a system call.
  */
 
 #include <errno.h>
@@ -26,7 +29,7 @@ static_assert(sizeof(struct khs_process) == KHS_PAGE_ALIGN, "one page, nothing e
 
 struct khs_process khs_process;
 
-/* Outside the page: the kernel's promise holds for children, too. */
+/* Outside the page: the kernel's promise holds in children, too. */
 static KHS_WARM uint32_t fork_rule;
 enum { FORK_RULE_UNKNOWN, FORK_RULE_WIPES, FORK_RULE_KEEPS };
 
@@ -37,7 +40,7 @@ void khs_process_prepare(void)
         if (__atomic_load_n(&fork_rule, __ATOMIC_RELAXED) != FORK_RULE_UNKNOWN)
                 return;
         saved_errno = errno;
-        /* Two threads may both do this at first; it is the same twice. */
+        /* Two threads may both do this; the result is the same. */
         __atomic_store_n(&fork_rule,
                          madvise(&khs_process, sizeof(khs_process), MADV_WIPEONFORK) == 0 ? FORK_RULE_WIPES
                                                                                           : FORK_RULE_KEEPS,
@@ -54,7 +57,7 @@ bool khs_process_trylock(uint32_t *owner)
 {
         uint32_t old = 0, me = khs_process_wiped_on_fork() ? 1 : (uint32_t)getpid();
 
-        /* At once, since a page that is read before it is written costs two faults. */
+        /* Written at once: a page that is read before it is written costs two faults. */
         if (__atomic_compare_exchange_n(owner, &old, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
                 return true;
         if (old == me || me == 1)
@@ -67,7 +70,7 @@ void khs_process_unlock(uint32_t *owner)
         __atomic_store_n(owner, 0, __ATOMIC_RELEASE);
 }
 
-static uint64_t clock_ns(void)
+static uint64_t process_clock_ns(void)
 {
         struct timespec now = { 0 };
 
@@ -75,29 +78,29 @@ static uint64_t clock_ns(void)
         return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
-/* 16 random bytes of the kernel's for each exec; the clock and the pid set forked processes apart. */
-static uint32_t make_seed(void)
+/* The kernel gives each exec 16 random bytes; the clock and the pid distinguish forked processes. */
+static uint32_t process_make_seed(void)
 {
         static const uint8_t no_random[16];
         const uint8_t *key = (const uint8_t *)getauxval(AT_RANDOM); /* NOLINT(performance-no-int-to-ptr) */
-        uint64_t salt[2] = { clock_ns(), (uint64_t)getpid() };
+        uint64_t salt[2] = { process_clock_ns(), (uint64_t)getpid() };
         uint32_t seed = (uint32_t)khs_siphash13(key ? key : no_random, salt, sizeof(salt));
 
         return seed ? seed : 1;
 }
 
 /* The first turn of a process, and of a forked child. */
-static __attribute__((noinline, cold)) uint32_t set_seed(void)
+static uint32_t process_set_seed(void)
 {
-        uint32_t seed = make_seed(), expected = 0;
+        uint32_t seed = process_make_seed(), expected = 0;
 
         if (__atomic_compare_exchange_n(&khs_process.seed, &expected, seed, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
                 return seed;
         return expected; /* another thread was first */
 }
 
-/* MurmurHash3's finaliser (public domain, Appleby): every input bit reaches every output bit. */
-static uint32_t mix(uint32_t x)
+/* MurmurHash3's finaliser (public domain, Appleby): each input bit affects each output bit. */
+static uint32_t process_mix(uint32_t x)
 {
         x ^= x >> 16;
         x *= 0x85ebca6bU;
@@ -106,10 +109,10 @@ static uint32_t mix(uint32_t x)
         return x ^ x >> 16;
 }
 
-/* Sets parent and child apart where the kernel keeps the page on fork. */
-static __attribute__((noinline, cold)) uint32_t mixed_clock(void)
+/* Distinguishes parent and child where the kernel keeps the page on fork. */
+static uint32_t process_mixed_clock(void)
 {
-        return mix((uint32_t)clock_ns());
+        return process_mix((uint32_t)process_clock_ns());
 }
 
 uint32_t khs_process_turn(uint32_t tag)
@@ -119,13 +122,13 @@ uint32_t khs_process_turn(uint32_t tag)
         uint32_t seed = __atomic_load_n(&khs_process.seed, __ATOMIC_RELAXED);
 
         /*
-         * Not one indivisible step, which would cost as much as a third of the rest: two threads at the
-         * same instant may share a turn, and neither order nor balance is lost by that.
+         * Not one atomic step, which would cost a third as much as the rest: two threads that share a turn
+         * lose neither order nor balance.
          */
         __atomic_store_n(counter, turn + 1, __ATOMIC_RELAXED);
         if (__builtin_expect(seed == 0, false))
-                seed = set_seed();
+                seed = process_set_seed();
         if (__builtin_expect(!khs_process_wiped_on_fork(), false))
-                seed ^= mixed_clock();
-        return mix(seed ^ tag) + turn * GOLDEN_RATIO;
+                seed ^= process_mixed_clock();
+        return process_mix(seed ^ tag) + turn * GOLDEN_RATIO;
 }

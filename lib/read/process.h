@@ -1,12 +1,12 @@
 #pragma once
 
 /*
- * What the reader remembers in each process: one static page, empty again in every forked child.
+ * What the reader remembers in each process: one static page, which is empty again in every forked child.
  *
- * A child must not rotate in step with its parent (preforked workers would all begin with the same
- * pod), must not believe pins of threads that it has not got, nor a lock whose owner stayed behind.
- * The kernel's MADV_WIPEONFORK (Linux 4.14) does exactly that, without an atfork handler, a system
- * call or a pid check per lookup. Where it is refused the turn mixes in the clock on each call.
+ * A child must not rotate in step with its parent (all preforked workers would start with the same
+ * pod), nor believe the pins of threads that it lacks, nor a lock whose owner stayed behind. The kernel's
+ * MADV_WIPEONFORK (Linux 4.14) does exactly that, without an atfork handler, a system call or a pid check
+ * per lookup. Where it is refused, each turn mixes in the clock.
  */
 
 #include <assert.h>
@@ -25,8 +25,8 @@
 #define KHS_N_LINES 16U /* of pins, so that threads seldom share one */
 
 /*
- * For what the first lookup of a process needs besides the page: beside what the loader has written to, instead of
- * in pages that each cost a fault for reading and one for writing.
+ * For what the first lookup of a process needs besides the page: it lies beside what the loader has written, not in
+ * pages of its own, each of which would cost a fault for reading and another one for writing.
  */
 #define KHS_WARM __attribute__((section(".data.warm")))
 
@@ -51,19 +51,19 @@ extern struct khs_process khs_process;
 /**
  * khs_process_prepare() - have the kernel wipe the page on fork
  *
- * To be called before anything in the page is used. Costs one load after the first call.
+ * Call it before anything in the page is used. After the first call it costs one load.
  */
 void khs_process_prepare(void);
 
-/* Whether the kernel wipes the page; to be asked after khs_process_prepare(). */
+/* Whether the kernel wipes the page; valid after khs_process_prepare(). */
 bool khs_process_wiped_on_fork(void);
 
 /**
- * khs_process_trylock() - take a lock in the page, if it is free
+ * khs_process_trylock() - take a lock in the page if it is free
  * @owner: one of the page's owner words
  *
- * A child never inherits a lock: it is wiped, or, where the kernel keeps the page, that of another
- * process, whose thread stayed behind. Nobody ever waits for one.
+ * A child never inherits a lock: it is wiped, or, where the kernel keeps the page, has the pid of another process,
+ * whose thread stayed behind. Nobody ever waits for one.
  */
 bool khs_process_trylock(uint32_t *owner);
 void khs_process_unlock(uint32_t *owner);
@@ -72,7 +72,8 @@ void khs_process_unlock(uint32_t *owner);
  * khs_process_turn() - take a turn of one record's rotation
  * @tag: the record's tag; records with equal tag bits 1..9 share their counter
  *
- * Return: the position, 0..2^32-1: a point of the low-discrepancy sequence of this process and
- * record. Moves the record's counter by one; threads that do so at the same instant may share a turn.
+ * Advances the record's counter by one; threads that do so at the same instant may share a turn.
+ *
+ * Return: the position, 0..2^32-1, a point of the low-discrepancy sequence of this process and record.
  */
 uint32_t khs_process_turn(uint32_t tag);

@@ -1,6 +1,8 @@
 /*
- * From an address to a service that has it, see khs_view_reverse(): the search of read/view.c, in
- * the other index, and a look whether the record that it leads to really has the address.
+ * From an address to a service that has it.
+ *
+ * The reverse index leads from the hash of an address to the number of an entry in the index, which stays valid when
+ * the service's record moves. An entry may be out of date: so the record is searched for the address before it counts.
  */
 
 #include <errno.h>
@@ -11,10 +13,11 @@
 #include "table/siphash.h"
 
 #define MAX_TRIES   8  /* as in read/view.c */
-#define MAX_RECORDS 64 /* services with one address that are looked at */
+#define MAX_RECORDS 64 /* services with one address that are examined */
 
 /* Whether the record has the address, among those of its family. */
-static bool has_address(const struct khs_view *view, const struct khs_found *found, int family, const void *address)
+static bool reverse_has_address(const struct khs_view *view, const struct khs_found *found, int family,
+                                const void *address)
 {
         uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, chunk[4];
         uint32_t word = family == AF_INET ? found->v4_word : found->v6_word, n_words = family == AF_INET ? 1 : 4;
@@ -27,8 +30,8 @@ static bool has_address(const struct khs_view *view, const struct khs_found *fou
         return false;
 }
 
-/* As search(), in the other index: the service behind one entry with the address's tag. */
-static int examine_reverse(const struct khs_view *view, uint32_t entry, uint32_t tag, int family, const void *address,
+/* As view_search(), in the other index: the service behind one entry with the address's tag. */
+static int reverse_examine(const struct khs_view *view, uint32_t entry, uint32_t tag, int family, const void *address,
                            struct khs_found *ret, char *key)
 {
         uint32_t ref = khs_view_load_acquire(view, entry + 1);
@@ -37,14 +40,14 @@ static int examine_reverse(const struct khs_view *view, uint32_t entry, uint32_t
         if (ref == 0 || ref > view->n_buckets * KHS_BUCKET_ENTRIES)
                 return -ENOENT;
         r = khs_view_entry(view, ref - 1, ret, key);
-        if (r == 0 && !(ret->record.key & KHS_REC_ALIAS) && has_address(view, ret, family, address))
+        if (r == 0 && !(ret->record.key & KHS_REC_ALIAS) && reverse_has_address(view, ret, family, address))
                 return khs_found_valid(view, ret) ? 0 : -EAGAIN;
         if (r == -EAGAIN || (r == 0 && !khs_found_valid(view, ret)))
                 return -EAGAIN;
         return khs_view_load_acquire(view, entry + 1) == ref && khs_view_load(view, entry) == tag ? -ENOENT : -EAGAIN;
 }
 
-static int search_reverse(const struct khs_view *view, uint64_t hash, int family, const void *address,
+static int reverse_search(const struct khs_view *view, uint64_t hash, int family, const void *address,
                           struct khs_found *ret, char *key)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
@@ -61,7 +64,7 @@ static int search_reverse(const struct khs_view *view, uint64_t hash, int family
                         continue;
                 if (++n_records > MAX_RECORDS)
                         return -ENOENT;
-                r = examine_reverse(view, entry, tag, family, address, ret, key);
+                r = reverse_examine(view, entry, tag, family, address, ret, key);
                 if (r != -ENOENT)
                         return r;
         }
@@ -76,7 +79,7 @@ int khs_view_reverse(const struct khs_view *view, int family, const void *addres
                 return -EOPNOTSUPP;
         hash = khs_siphash13(view->hash_key, address, family == AF_INET ? 4 : 16);
         for (int i = 0; i < MAX_TRIES; i++) {
-                int r = search_reverse(view, hash, family, address, ret, key);
+                int r = reverse_search(view, hash, family, address, ret, key);
 
                 if (r != -EAGAIN)
                         return r;

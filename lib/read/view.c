@@ -1,14 +1,14 @@
 /*
- * Reading a table, see read/view.h; format and protocol are in table/format.h and
- * table/atomic.h.
+ * Finding records in a table that its writer changes meanwhile.
  *
- * How a lookup stays right while the writer works: the entry's ref leads to a block (acquire). Its
- * header is copied between two looks at its seq, with a second look at the ref in between. If seq is
- * odd or has changed, the block is in another use; if the ref has, the record has moved on: the
- * search begins again. Otherwise a key in the block that is not ours means that the tags of two keys
- * are equal, and the search goes on.
+ *     entry { tag, ref } --acquire--> block { seq | header | key | addresses | attributes }
  *
- * pread(2) copies are covered by the same checks: a system call orders no less than an acquire.
+ * The header of the block that an entry refers to is copied between two looks at the block's seq, with a second
+ * look at the entry's ref in between. If seq is odd or has changed, the block is in another use; if ref has changed,
+ * the record has moved on: the search starts again. If neither has, and the block holds another key than ours, the
+ * tags of two keys are equal, and the search goes on.
+ *
+ * What pread(2) copies passes the same checks: a system call orders no less than an acquire.
  */
 
 #include <errno.h>
@@ -23,20 +23,19 @@
 #include "table/crc32c.h"
 #include "table/siphash.h"
 
-#define MAX_TRIES   8  /* searches before we give up; more than one is rare, see tests/bench */
-#define MAX_RECORDS 16 /* blocks looked at in one search: equal 31-bit tags are not met by chance */
+#define MAX_TRIES   8  /* searches before we give up; a second one is rare */
+#define MAX_RECORDS 16 /* blocks examined in one search: 31-bit tags are not equal by chance */
 
-#define MAX_CHUNK   16 /* words copied at a time */
-#define SMALL_CHUNK 4  /* on the deepest stacks: an IPv6 address */
+#define MAX_CHUNK 16 /* words copied at a time */
 
-/* Never a valid seq, ref or size: what can't be read is damaged, by the same checks. */
+/* Never a valid seq, ref or size: the checks for damage also find what can't be read. */
 #define UNREADABLE 0xffU
 
 /*
- * The raw system call is no cancellation point, and means the same in every C library. pread(2) of
- * a short or vanished file reads as UNREADABLE, and may change errno: khs_map_leave() puts that right.
+ * The raw system call is not a cancellation point, and is the same in every C library. A file that is too short
+ * or gone reads as UNREADABLE. May change errno, which khs_map_leave() restores.
  */
-KHS_INLINE void pread_inline(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+static inline void view_pread_inline(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
         uint64_t offset = (uint64_t)word * 4;
         long n;
@@ -50,9 +49,9 @@ KHS_INLINE void pread_inline(int fd, uint32_t word, uint32_t *ret, uint32_t n_wo
                 memset(ret, UNREADABLE, (size_t)n_words * 4);
 }
 
-static __attribute__((noinline, cold)) void pread_words(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
+static void view_pread(int fd, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
-        pread_inline(fd, word, ret, n_words);
+        view_pread_inline(fd, word, ret, n_words);
 }
 
 /* The end of the deepest of all calls: the same inside it, for a frame less. */
@@ -60,52 +59,89 @@ uint32_t khs_view_pread(const struct khs_view *view, uint32_t word)
 {
         uint32_t value;
 
-        pread_inline(view->fd, word, &value, 1);
+        view_pread_inline(view->fd, word, &value, 1);
         return value;
 }
 
-/* What takes `map` is given the view's, loaded once: the compiler must think that any store changes the view. */
-KHS_INLINE uint32_t load(const struct khs_view *view, const uint32_t *map, uint32_t word)
+/*
+ * `map` is view->map, loaded once: the compiler must assume that any store changes the view. What is KHS_INLINE
+ * below becomes one function, khs_view_find(): 72 instructions less of 800.
+ */
+static inline uint32_t view_load(const struct khs_view *view, const uint32_t *map, size_t word)
 {
-        return __builtin_expect(map != NULL, 1) ? khs_load_relaxed(map + word) : khs_view_pread(view, word);
+        return __builtin_expect(map != NULL, 1) ? khs_load_relaxed(map + word) : khs_view_pread(view, (uint32_t)word);
 }
 
-KHS_INLINE uint32_t load_acquire(const struct khs_view *view, const uint32_t *map, uint32_t word)
+static inline uint32_t view_load_acquire(const struct khs_view *view, const uint32_t *map, size_t word)
 {
-        return __builtin_expect(map != NULL, 1) ? khs_load_acquire(map + word) : khs_view_pread(view, word);
+        return __builtin_expect(map != NULL, 1) ? khs_load_acquire(map + word) : khs_view_pread(view, (uint32_t)word);
 }
 
-KHS_INLINE void load_words(const struct khs_view *view, const uint32_t *map, uint32_t word, uint32_t *ret,
-                           uint32_t n_words)
+static inline uint64_t view_load_pair(const struct khs_view *view, const uint32_t *map, size_t word)
+{
+        if (__builtin_expect(map != NULL, 1))
+                return khs_load_pair(map + word);
+        return khs_view_pread(view, (uint32_t)word) | (uint64_t)khs_view_pread(view, (uint32_t)word + 1) << 32;
+}
+
+/* A block's header without its seq. */
+KHS_INLINE void view_load_header(const struct khs_view *view, const uint32_t *map, size_t block, uint32_t *ret)
 {
         if (!map) {
-                pread_words(view->fd, word, ret, n_words);
+                view_pread(view->fd, (uint32_t)block + 1, ret + 1, KHS_UNIT_WORDS - 1);
                 return;
         }
-#pragma GCC unroll 16
-        for (uint32_t i = 0; i < n_words; i++)
-                ret[i] = khs_load_relaxed(map + word + i);
+        ret[1] = khs_load_relaxed(map + block + 1);
+#pragma GCC unroll 8
+        for (uint32_t i = 2; i < KHS_UNIT_WORDS; i += 2) {
+                uint64_t pair = khs_load_pair(map + block + i);
+
+                memcpy(ret + i, &pair, sizeof(pair));
+        }
 }
 
 void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words)
 {
         const uint32_t *map = view->map;
 
-        if (!map)
-                pread_words(view->fd, word, ret, n_words);
-                /* Never many: unrolled, it would be half a kilobyte in every process. */
+        if (!map) {
+                view_pread(view->fd, word, ret, n_words);
+                return;
+        }
+        /* Never many: unrolled, it would be half a kilobyte in every process. */
 #pragma GCC unroll 1
-        for (uint32_t i = 0; map && i < n_words; i++)
+        for (uint32_t i = 0; i < n_words; i++)
                 ret[i] = khs_load_relaxed(map + word + i);
+}
+
+void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
+{
+        const uint32_t *map = view->map;
+        uint32_t bytes;
+
+        for (; n >= 4; n -= 4, ret += 4) {
+                bytes = view_load(view, map, word++);
+                memcpy(ret, &bytes, 4);
+        }
+        if (n == 0)
+                return;
+        for (bytes = view_load(view, map, word); n > 0; n--, bytes >>= 8)
+                *ret++ = (char)bytes;
+}
+
+static void view_copy_text(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
+{
+        khs_view_copy_bytes(view, word, n, ret);
+        ret[n] = '\0';
 }
 
 /* A word of the static part by the name of the field that it is, or begins with. */
 #define STATIC_WORD(field) ((uint32_t)(offsetof(struct khs_table_static, field) / 4))
-#define HEAD_WORDS         KHS_ZONE_WORD /* all that the geometry is made of */
+#define HEAD_WORDS         STATIC_WORD(zone) /* all that the geometry is made of */
 #define HEAD(field)        head[STATIC_WORD(field)]
 
 /* Of the static part, in pieces that small stacks have room for. */
-static __attribute__((noinline, cold)) uint32_t static_crc(const struct khs_view *view)
+static uint32_t view_static_crc(const struct khs_view *view)
 {
         uint32_t chunk[MAX_CHUNK], crc = KHS_CRC32C_INIT;
 
@@ -118,24 +154,25 @@ static __attribute__((noinline, cold)) uint32_t static_crc(const struct khs_view
 }
 
 /* Whether n_bytes from page `off` lie behind the header and inside the file. */
-static bool pages_ok(uint32_t off, uint64_t n_bytes, uint32_t file_pages)
+static bool view_pages_ok(uint32_t off, uint64_t n_bytes, uint32_t file_pages)
 {
         return off >= 1 && off <= file_pages && n_bytes <= (uint64_t)(file_pages - off) * KHS_TABLE_PAGE;
 }
 
-static int init_geometry(struct khs_view *view, const uint32_t *head)
+static int view_init_geometry(struct khs_view *view, const uint32_t *head)
 {
         uint32_t file_pages = HEAD(file_pages), idx_log2 = HEAD(idx_log2), ridx_log2 = HEAD(ridx_log2);
 
         if ((uint64_t)file_pages * (KHS_TABLE_PAGE / 4) != view->n_words)
                 return -EBADMSG;
         if (idx_log2 < KHS_IDX_LOG2_MIN || idx_log2 > KHS_IDX_LOG2_MAX ||
-            !pages_ok(HEAD(idx_off_pg), sizeof(struct khs_entry) << idx_log2, file_pages))
+            !view_pages_ok(HEAD(idx_off_pg), sizeof(struct khs_entry) << idx_log2, file_pages))
                 return -EBADMSG;
-        if (ridx_log2 && (ridx_log2 < KHS_IDX_LOG2_MIN || ridx_log2 > KHS_RIDX_LOG2_MAX ||
-                          !pages_ok(HEAD(ridx_off_pg), (uint64_t)sizeof(struct khs_entry) << ridx_log2, file_pages)))
+        if (ridx_log2 &&
+            (ridx_log2 < KHS_IDX_LOG2_MIN || ridx_log2 > KHS_RIDX_LOG2_MAX ||
+             !view_pages_ok(HEAD(ridx_off_pg), (uint64_t)sizeof(struct khs_entry) << ridx_log2, file_pages)))
                 return -EBADMSG;
-        if (!pages_ok(HEAD(arena_off_pg), (uint64_t)HEAD(arena_units) * KHS_UNIT, file_pages))
+        if (!view_pages_ok(HEAD(arena_off_pg), (uint64_t)HEAD(arena_units) * KHS_UNIT, file_pages))
                 return -EBADMSG;
         if (HEAD(max_probe) < 1 || HEAD(max_probe) > KHS_PROBE_MAX || HEAD(max_addr) > KHS_MAX_ADDRS)
                 return -EBADMSG;
@@ -151,19 +188,24 @@ static int init_geometry(struct khs_view *view, const uint32_t *head)
         return 0;
 }
 
-/* What lies behind the zone, and the sum over all. */
-static int init_rest(struct khs_view *view)
+/* The texts, and the sum over all. */
+static int view_init_texts(struct khs_view *view)
 {
-        uint32_t n_namespace = khs_view_load(view, KHS_NAMESPACE_WORD) & 0xff;
+        uint32_t namespace[(1 + sizeof(((struct khs_table_static *)NULL)->namespace)) / 4]; /* its length comes first */
 
-        if (static_crc(view) != khs_view_load(view, STATIC_WORD(checksum)) || n_namespace > KHS_NAMESPACE_MAX)
+        khs_view_copy(view, STATIC_WORD(namespace_len), namespace, sizeof(namespace) / 4);
+        if (view_static_crc(view) != khs_view_load(view, STATIC_WORD(checksum)) ||
+            *(uint8_t *)namespace >= sizeof(view->namespace))
                 return -EBADMSG;
-        view->n_namespace = (uint8_t)n_namespace;
+        view_copy_text(view, STATIC_WORD(zone), view->n_zone, view->zone);
+        view->n_namespace = *(uint8_t *)namespace;
+        memcpy(view->namespace, (char *)namespace + 1, view->n_namespace);
+        view->namespace[view->n_namespace] = '\0';
         return 0;
 }
 
 /* The first words say whether the rest means anything to us. */
-static __attribute__((noinline, cold)) int init_head(struct khs_view *view)
+static int view_init_head(struct khs_view *view)
 {
         uint32_t head[HEAD_WORDS];
 
@@ -175,7 +217,7 @@ static __attribute__((noinline, cold)) int init_head(struct khs_view *view)
                 return -EBADMSG;
         memcpy(view->hash_key, &HEAD(hash_key), sizeof(view->hash_key));
         view->n_zone = (uint8_t)HEAD(zone_len);
-        return init_geometry(view, head);
+        return view_init_geometry(view, head);
 }
 
 int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
@@ -188,12 +230,12 @@ int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size)
         ret->fd = fd;
         ret->n_words = (uint32_t)(size / 4);
 
-        r = init_head(ret);
-        return r < 0 ? r : init_rest(ret);
+        r = view_init_head(ret);
+        return r < 0 ? r : view_init_texts(ret);
 }
 
 /* Whether a record of these sizes fits into its block, and the block into the arena. */
-KHS_INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
+KHS_INLINE bool view_sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_found *found)
 {
         const struct khs_record *record = &found->record;
         uint32_t n_words, n_key_words;
@@ -217,57 +259,40 @@ KHS_INLINE bool sizes_ok(const struct khs_view *view, uint32_t unit, struct khs_
  * Return: 0; -EAGAIN the block is in other use; -EBADMSG damaged: sizes that can't be, though the
  * block did not change.
  */
-KHS_INLINE int load_record(const struct khs_view *view, const uint32_t *map, uint32_t ref, struct khs_found *ret)
+KHS_INLINE int view_load_record(const struct khs_view *view, const uint32_t *map, uint32_t ref, struct khs_found *ret)
 {
         uint32_t unit = ref - 1, *words = &ret->record.seq;
+        size_t block;
 
         if (unit >= view->arena_units)
                 return -EBADMSG;
-        ret->block = view->arena_word + unit * KHS_UNIT_WORDS;
+        block = view->arena_word + unit * KHS_UNIT_WORDS;
+        ret->block = (uint32_t)block;
 
-        words[0] = load_acquire(view, map, ret->block);
+        words[0] = view_load_acquire(view, map, block);
         if (words[0] & 1)
                 return -EAGAIN;
-        load_words(view, map, ret->block + 1, words + 1, KHS_UNIT_WORDS - 1);
-        if (sizes_ok(view, unit, ret))
+        view_load_header(view, map, block, words);
+        if (view_sizes_ok(view, unit, ret))
                 return 0;
         return khs_found_valid(view, ret) ? -EBADMSG : -EAGAIN;
 }
 
-/* The bytes behind the last whole word, zeros above. */
-static inline uint32_t last_word(const char *key, size_t n_key)
+/* The writer pads keys with zeros to whole words. */
+KHS_INLINE bool view_key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found,
+                               const char *key, size_t n_key)
 {
-        if (n_key < 4)
-                return (uint32_t)khs_load_tail(key, n_key);
-        return khs_load32(key + n_key - 4) >> 8 * (4 - n_key % 4);
-}
-
-static __attribute__((noinline, cold)) bool key_equal_by_pread(const struct khs_view *view, uint32_t word,
-                                                               const char *key, size_t n_key)
-{
-        for (; n_key >= 4; key += 4, n_key -= 4) {
-                if (khs_view_pread(view, word++) != khs_load32(key))
-                        return false;
-        }
-        return n_key == 0 || khs_view_pread(view, word) == (uint32_t)khs_load_tail(key, n_key);
-}
-
-KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, const struct khs_found *found,
-                          const char *key, size_t n_key)
-{
-        uint32_t word = found->block + KHS_UNIT_WORDS, differ = 0;
-        size_t n = n_key / 4;
-        const uint32_t *theirs;
+        size_t word = found->block + KHS_UNIT_WORDS;
+        uint64_t differ = 0, rest;
 
         if (found->n_key != n_key)
                 return false;
-        if (!map)
-                return key_equal_by_pread(view, word, key, n_key);
-        theirs = map + word;
-        for (size_t i = 0; i < n; i++)
-                differ |= khs_load_relaxed(theirs + i) ^ khs_load32(key + 4 * i);
-        if (n_key % 4) /* the writer pads with zeros */
-                differ |= khs_load_relaxed(theirs + n) ^ last_word(key, n_key);
+        for (; n_key >= 8; n_key -= 8, key += 8, word += 2)
+                differ |= view_load_pair(view, map, word) ^ khs_load64(key);
+        if (n_key > 0) {
+                rest = n_key > 4 ? view_load_pair(view, map, word) : view_load(view, map, word);
+                differ |= rest ^ khs_load_tail(key, n_key);
+        }
         return differ == 0;
 }
 
@@ -281,18 +306,18 @@ KHS_INLINE bool key_equal(const struct khs_view *view, const uint32_t *map, cons
  *
  * Return: 0; -ENOENT another key, or none; -EAGAIN it is changing: search again; -EBADMSG.
  */
-KHS_INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_t entry, uint32_t tag, const char *key,
-                       size_t n_key, struct khs_found *ret)
+KHS_INLINE int view_examine(const struct khs_view *view, const uint32_t *map, size_t entry, uint32_t tag,
+                            const char *key, size_t n_key, struct khs_found *ret)
 {
-        uint32_t ref = load_acquire(view, map, entry + 1);
+        uint32_t ref = view_load_acquire(view, map, entry + 1);
         bool equal;
         int r;
 
         if (ref == 0)
                 return -ENOENT;
-        r = load_record(view, map, ref, ret);
-        equal = r == 0 && key_equal(view, map, ret, key, n_key);
-        if (load_acquire(view, map, entry + 1) != ref || load(view, map, entry) != tag)
+        r = view_load_record(view, map, ref, ret);
+        equal = r == 0 && view_key_equal(view, map, ret, key, n_key);
+        if (view_load_acquire(view, map, entry + 1) != ref || view_load(view, map, entry) != tag)
                 return -EAGAIN;
         if (r < 0)
                 return r;
@@ -301,16 +326,16 @@ KHS_INLINE int examine(const struct khs_view *view, const uint32_t *map, uint32_
         return equal ? 0 : -ENOENT;
 }
 
-KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t hash, const char *key, size_t n_key,
-                      struct khs_found *ret)
+KHS_INLINE int view_search(const struct khs_view *view, const uint32_t *map, uint64_t hash, const char *key,
+                           size_t n_key, struct khs_found *ret)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, bucket = (uint32_t)hash, n_records = 0;
 
         for (uint32_t probe = 0; probe < view->max_probe; probe++, bucket++) {
-                uint32_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
+                size_t entry = view->idx_word + (bucket & (view->n_buckets - 1)) * KHS_BUCKET_ENTRIES * 2;
 
                 for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
-                        uint32_t t = load(view, map, entry);
+                        uint32_t t = view_load(view, map, entry);
                         int r;
 
                         if (t == 0)
@@ -319,7 +344,7 @@ KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t
                                 continue;
                         if (++n_records > MAX_RECORDS)
                                 return -EBADMSG;
-                        r = examine(view, map, entry, tag, key, n_key, ret);
+                        r = view_examine(view, map, entry, tag, key, n_key, ret);
                         if (r != -ENOENT)
                                 return r;
                 }
@@ -327,12 +352,12 @@ KHS_INLINE int search(const struct khs_view *view, const uint32_t *map, uint64_t
         return -ENOENT;
 }
 
-/* The first time, too, where there is no map. */
-static __attribute__((noinline, cold)) int search_again(const struct khs_view *view, uint64_t hash, const char *key,
-                                                        size_t n_key, struct khs_found *ret)
+/* All searches but the first; that, too, where there is no map. Not inlined: 5 instructions less. */
+static __attribute__((noinline)) int view_search_again(const struct khs_view *view, uint64_t hash, const char *key,
+                                                       size_t n_key, struct khs_found *ret)
 {
         for (int i = view->map ? 1 : 0; i < MAX_TRIES; i++) {
-                int r = search(view, view->map, hash, key, n_key, ret);
+                int r = view_search(view, view->map, hash, key, n_key, ret);
 
                 if (r != -EAGAIN)
                         return r;
@@ -344,45 +369,24 @@ int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, st
 {
         uint64_t hash = khs_siphash13(view->hash_key, key, n_key);
         const uint32_t *map = view->map;
-        int r = map ? search(view, map, hash, key, n_key, ret) : -EAGAIN; /* what pread(2) needs is not inlined */
+        int r = map ? view_search(view, map, hash, key, n_key, ret) : -EAGAIN; /* what pread(2) needs is not inlined */
 
-        return r == -EAGAIN ? search_again(view, hash, key, n_key, ret) : r;
+        return r == -EAGAIN ? view_search_again(view, hash, key, n_key, ret) : r;
 }
 
-void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret)
-{
-        const uint32_t *map = view->map;
-        uint32_t bytes;
-
-        for (; n >= 4; n -= 4, ret += 4) {
-                bytes = load(view, map, word++);
-                memcpy(ret, &bytes, 4);
-        }
-        if (n == 0)
-                return;
-        for (bytes = load(view, map, word); n > 0; n--, bytes >>= 8)
-                *ret++ = (char)bytes;
-}
-
-static void load_key(const struct khs_view *view, uint32_t word, uint32_t n_key, char *ret)
-{
-        khs_view_copy_bytes(view, word, n_key, ret);
-        ret[n_key] = '\0';
-}
-
-__attribute__((cold)) int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char *key)
+int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char *key)
 {
         uint32_t ref = khs_view_load_acquire(view, view->idx_word + i * 2 + 1);
         int r;
 
         if (ref == 0)
                 return -ENOENT;
-        r = load_record(view, view->map, ref, ret);
+        r = view_load_record(view, view->map, ref, ret);
         if (r < 0)
                 return r;
         if (key)
-                load_key(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
-        if (khs_view_load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in examine() */
+                view_copy_text(view, ret->block + KHS_UNIT_WORDS, ret->n_key, key);
+        if (khs_view_load_acquire(view, view->idx_word + i * 2 + 1) != ref) /* as in view_examine() */
                 return -EAGAIN;
         return khs_found_valid(view, ret) ? 0 : -EAGAIN;
 }
@@ -400,23 +404,17 @@ void khs_found_pread(const struct khs_view *view, const struct khs_found *found,
                      uint32_t count, void *ret, size_t stride)
 {
         uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
-        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word, chunk[SMALL_CHUNK];
+        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word, address[4];
         char *out = ret;
 
-        while (count > 0) {
-                uint32_t run = count < n - first ? count : n - first;
-
-                run = run < SMALL_CHUNK / n_words ? run : SMALL_CHUNK / n_words;
-                pread_words(view->fd, word + first * n_words, chunk, run * n_words);
-                for (uint32_t i = 0; i < run; i++, out += stride)
-                        memcpy(out, chunk + (size_t)i * n_words, (size_t)n_words * 4);
-                first = first + run < n ? first + run : 0;
-                count -= run;
+        for (; count > 0; count--, out += stride) {
+                view_pread(view->fd, word + first * n_words, address, n_words);
+                memcpy(out, address, (size_t)n_words * 4);
+                first = first + 1 < n ? first + 1 : 0;
         }
 }
 
-__attribute__((cold)) int khs_found_alias(const struct khs_view *view, const struct khs_found *found,
-                                          char ret[static 256])
+int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256])
 {
         uint32_t room = found->record.units * KHS_UNIT_WORDS - (found->v4_word - found->block);
         uint32_t n_key;
@@ -425,7 +423,7 @@ __attribute__((cold)) int khs_found_alias(const struct khs_view *view, const str
                 return -EBADMSG;
         n_key = khs_view_load(view, found->v4_word);
         if (n_key >= 1 && n_key <= KHS_KEY_MAX && (n_key + 3) / 4 <= room - 1) {
-                load_key(view, found->v4_word + 1, n_key, ret);
+                view_copy_text(view, found->v4_word + 1, n_key, ret);
                 return khs_found_valid(view, found) ? (int)n_key : -EBUSY;
         }
         return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;

@@ -3,16 +3,15 @@
 /*
  * Reading one table: validate its header once, then find records and copy out of them.
  *
- * The table is hostile input. Geometry is copied to private memory and checked before it is used,
- * every offset from the file is checked again on every lookup, every loop is bounded, and nothing
- * but khs_load_*() touches the map. A damaged table can cost an answer, never a crash, a wrong
- * key or unbounded time.
+ * The table is hostile input. Its geometry is copied to private memory and checked before use, every offset
+ * is checked again in every lookup, every loop is bounded, and only khs_load_*() touch the map. A damaged
+ * table can cost an answer; it never causes a crash, a wrong key or unbounded work.
  *
- * A view reads through a map or, where mapping is impossible or unwise, through pread(2): a
- * process of another privilege can't be hit by SIGBUS that way.
+ * A view reads through a map, or by pread(2) where mapping is impossible or unwise: a process with another
+ * privilege than its caller's must not be exposed to SIGBUS.
  *
- * No allocation, no lock, no state besides the view, which is immutable once made: any number of
- * threads may use one. Opening, mapping and replacing files is read/map.h's.
+ * No allocation, no lock, and no state besides the view, which never changes once it is initialised: any
+ * number of threads may use one. read/open.h opens files, read/map.h keeps them mapped and replaces them.
  */
 
 #include <stdbool.h>
@@ -27,7 +26,7 @@
 
 struct khs_view {
         const uint32_t *map; /* NULL: pread from fd */
-        int fd;              /* -1 with a map */
+        int fd;              /* -1: there is a map */
         uint32_t n_words;    /* size of the file; 8 GiB are 2^31 words */
         uint32_t idx_word;
         uint32_t n_buckets; /* a power of two */
@@ -38,12 +37,13 @@ struct khs_view {
         uint32_t max_addr;
         uint8_t hash_key[16];
         uint8_t max_probe;
-        uint8_t n_zone;      /* the texts stay where they are, as does what is seldom needed */
-        uint8_t n_namespace; /* 0: none */
+        uint8_t n_zone, n_namespace; /* lengths of the next; 0: none */
+        char zone[KHS_KEY_MAX + 3];  /* the cluster domain, NUL-terminated as is the next */
+        char namespace[64];          /* of callers without a search domain of their own */
 };
 
 /* Views without a map lie on stacks that may be small. */
-_Static_assert(sizeof(struct khs_view) <= 64, "stack");
+_Static_assert(sizeof(struct khs_view) <= 384, "stack");
 
 /**
  * khs_view_init() - validate a table's header and learn its geometry
@@ -51,15 +51,15 @@ _Static_assert(sizeof(struct khs_view) <= 64, "stack");
  * @fd:   open for reading, borrowed; -1 with @map
  * @size: of the file, in bytes
  *
- * Return: 0; -EPROTONOSUPPORT another format; -EBADMSG damaged.
+ * Return: 0; -EPROTONOSUPPORT: another format; -EBADMSG: damaged.
  */
 int khs_view_init(struct khs_view *ret, const void *map, int fd, uint64_t size);
 
 /*
- * One word of a view without a map. What can't be read is 0xffffffff: never a valid seq, ref or size. May
- * change errno, as may all that reads through such a view.
+ * One word of a view without a map; 0xffffffff, which is never a valid seq, ref or size, if it can't be read. May
+ * change errno, as may everything that reads through such a view.
  */
-__attribute__((noinline, cold)) uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
+uint32_t khs_view_pread(const struct khs_view *view, uint32_t word);
 
 /* One word of the file, @word < view->n_words. The acquire form pairs as table/atomic.h draws it. */
 static inline uint32_t khs_view_load(const struct khs_view *view, uint32_t word)
@@ -72,44 +72,19 @@ static inline uint32_t khs_view_load_acquire(const struct khs_view *view, uint32
         return __builtin_expect(view->map != NULL, 1) ? khs_load_acquire(view->map + word) : khs_view_pread(view, word);
 }
 
-/* Of the static part: +1 with every new file. */
+/* +1 with each new file. */
 static inline uint32_t khs_view_generation(const struct khs_view *view)
 {
         return khs_view_load(view, (uint32_t)(offsetof(struct khs_table_static, generation) / 4));
 }
 
-/* Words of the file into private memory; all of them < view->n_words. */
+/* Copies words of the file, each < view->n_words, to private memory. */
 void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, uint32_t n_words);
 
-/* Bytes that begin on a word into private memory; all of them inside the file. */
+/* Copies bytes of the file that begin on a word to private memory. */
 void khs_view_copy_bytes(const struct khs_view *view, uint32_t word, uint32_t n, char *ret);
 
-/* The cluster domain, compared where it lies; or, without a view, one in private memory. */
-struct khs_zone {
-        const struct khs_view *view;
-        const char *bytes;
-        size_t n; /* its length */
-};
-
-#define KHS_ZONE_WORD     ((uint32_t)(offsetof(struct khs_table_static, zone) / 4))
-#define KHS_NAMESPACE_MAX ((uint32_t)sizeof(((struct khs_table_static *)NULL)->namespace))
-#define KHS_NAMESPACE_WORD                                                                                             \
-        ((uint32_t)(offsetof(struct khs_table_static, namespace_len) / 4)) /* behind its length byte */
-
-static inline struct khs_zone khs_view_zone(const struct khs_view *view)
-{
-        return (struct khs_zone){ .view = view, .n = view->n_zone };
-}
-
-/* The up to four bytes from the i-th on, i % 4 == 0 and i < n. Above them is anything. */
-static inline uint32_t khs_zone_word(const struct khs_zone *zone, size_t i)
-{
-        if (__builtin_expect(zone->view != NULL, 1))
-                return khs_view_load(zone->view, KHS_ZONE_WORD + (uint32_t)i / 4);
-        return (uint32_t)khs_load_tail(zone->bytes + i, zone->n - i < 4 ? zone->n - i : 4);
-}
-
-/* A record as it was at one moment: a private, checked copy of its header, and where the rest lies. */
+/* A record as it was at one moment: a private, checked copy of its header, and where the rest is. */
 struct khs_found {
         struct khs_record record;
         uint32_t block;   /* first word of the block */
@@ -122,7 +97,7 @@ struct khs_found {
  * khs_view_find() - the record of one key
  * @key: lower case, private memory, @n_key <= KHS_KEY_MAX bytes
  *
- * Return: 0; -ENOENT no such key; -EBUSY it changed under every try; -EBADMSG damaged.
+ * Return: 0; -ENOENT: no such key; -EBUSY: the record changed during each attempt; -EBADMSG: damaged.
  */
 int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, struct khs_found *ret);
 
@@ -131,18 +106,18 @@ int khs_view_find(const struct khs_view *view, const char *key, size_t n_key, st
  * @i:   number of the entry, < n_buckets * KHS_BUCKET_ENTRIES
  * @key: receives the key, NUL-terminated, at most 256 bytes; may be NULL
  *
- * Return: 0; -ENOENT the entry is free; -EAGAIN the record changed meanwhile; -EBADMSG damaged.
+ * Return: 0; -ENOENT: the entry is free; -EAGAIN: the record changed meanwhile; -EBADMSG: damaged.
  */
 int khs_view_entry(const struct khs_view *view, uint32_t i, struct khs_found *ret, char *key);
 
 /**
- * khs_view_next() - walk through all records, in no order
- * @cursor: 0 at first; moved on
+ * khs_view_next() - iterate over all records, in no order
+ * @cursor: 0 at first; advanced
  * @key:    receives the key, NUL-terminated
  *
- * Records that change or are damaged at this moment are passed over.
+ * Skips records that are changing or damaged.
  *
- * Return: 0; -ENOENT after the last.
+ * Return: 0; -ENOENT: there are no more.
  */
 int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_found *ret, char key[static 256]);
 
@@ -152,18 +127,17 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
  * @address: 4 or 16 bytes, network byte order, private memory
  * @key:     receives the service's key, NUL-terminated, at most 256 bytes; may be NULL
  *
- * Where several services have it, one of them.
+ * If several services have it, any of them.
  *
- * Return: 0; -ENOENT no service has it; -EOPNOTSUPP the table has no reverse index; -EBUSY it
- * changed under every try.
+ * Return: 0; -ENOENT: no service has it; -EOPNOTSUPP: the table has no reverse index; -EBUSY: the record
+ * changed during each attempt.
  */
 int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret, char *key);
 
-/* What khs_found_copy() does without a map. */
+/* khs_found_copy() without a map. */
 void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
                      uint32_t count, void *ret, size_t stride);
 
-/* One address. */
 static inline void khs_copy_words(const uint32_t *words, uint32_t n_words, char *out)
 {
         for (uint32_t w = 0; w < n_words; w++) {
@@ -180,27 +154,31 @@ static inline void khs_copy_words(const uint32_t *words, uint32_t n_words, char 
  * @count:  how many, <= that number
  * @ret:    4 or 16 bytes each, one every @stride bytes
  *
- * The copy counts only if khs_found_valid() says so afterwards.
+ * The copy is valid only if khs_found_valid() says so afterwards. Inlined, so that its caller's family and stride
+ * are constants: 40 instructions for three addresses.
  */
 KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
                                uint32_t count, void *ret, size_t stride)
 {
         uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
-        const uint32_t *words;
+        const uint32_t *words = view->map;
         char *out = ret;
 
-        if (__builtin_expect(view->map == NULL, 0)) {
+        if (__builtin_expect(!words, 0)) {
                 khs_found_pread(view, found, family, first, count, ret, stride);
                 return;
         }
-        words = view->map + (family == AF_INET ? found->v4_word : found->v6_word);
+        words += family == AF_INET ? found->v4_word : found->v6_word;
+        if (count == 1) {
+                khs_copy_words(words + (size_t)first * n_words, n_words, out);
+                return;
+        }
         /* To the end in a tight loop; not when they are few, since where it ends differs from call to call. */
         for (; count > 8 && first < n; count--, first++, out += stride)
                 khs_copy_words(words + (size_t)first * n_words, n_words, out);
-        first = first < n ? first : 0;
         for (; count > 0; count--, out += stride) {
-                khs_copy_words(words + (size_t)first * n_words, n_words, out);
-                first = first + 1 < n ? first + 1 : 0;
+                first = first < n ? first : 0;
+                khs_copy_words(words + (size_t)first++ * n_words, n_words, out);
         }
 }
 
@@ -208,11 +186,11 @@ KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_fou
  * khs_found_alias() - the target's key of a record with KHS_REC_ALIAS
  * @ret: NUL-terminated
  *
- * Return: its length; -EBUSY the record changed meanwhile; -EBADMSG damaged.
+ * Return: its length; -EBUSY: the record changed meanwhile; -EBADMSG: damaged.
  */
 int khs_found_alias(const struct khs_view *view, const struct khs_found *found, char ret[static 256]);
 
-/* Whether everything that was copied since the find belongs to the record found. */
+/* Whether everything copied since the record was found belongs to it. */
 static inline bool khs_found_valid(const struct khs_view *view, const struct khs_found *found)
 {
         khs_fence_acquire();

@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * Every access to a word that two processes share goes through these few functions. A test may
- * replace them (-DKHS_TABLE_ATOMIC_H='"simulated.h"') to run the same inline code over a simulated
- * memory, or with one ordering left out.
+ * Every access to a word that two processes share goes through these functions. A test may replace
+ * them (-DKHS_TABLE_ATOMIC_H='"simulated.h"') to run the same inline code over a simulated memory, or
+ * without one of the orderings.
  *
  * The protocol is a sequence lock on each block (Boehm, "Can Seqlocks Get Along With Programming
  * Language Memory Models?", MSPC 2012) behind a single published reference:
@@ -56,3 +56,16 @@ static inline void khs_fence_release(void)
 }
 
 #endif
+
+/*
+ * Two neighbouring words, each as by khs_load_relaxed(), the first at a multiple of eight bytes. One load where the
+ * machine has one of that width, which makes neither word less atomic.
+ */
+static inline uint64_t khs_load_pair(const uint32_t *words)
+{
+#if !defined(KHS_TABLE_ATOMIC_H) && __SIZEOF_POINTER__ == 8
+        return __atomic_load_n((const uint64_t *)(const void *)words, __ATOMIC_RELAXED);
+#else
+        return khs_load_relaxed(words) | (uint64_t)khs_load_relaxed(words + 1) << 32;
+#endif
+}

@@ -1,11 +1,16 @@
-/* The boot id, see table/boot-id.h: 32 hexadecimal digits and four hyphens. */
+/*
+ * The boot id.
+ *
+ * A table's times count from the boot that it was written in, and a daemon adopts only a table of its own boot. The
+ * kernel shows the number as 32 hexadecimal digits and four hyphens.
+ */
 
 #include <stdio.h>
 #include <string.h>
 
 #include "table/boot-id.h"
 
-static int digit(char c)
+static int boot_id_digit(char c)
 {
         if (c >= '0' && c <= '9')
                 return c - '0';
@@ -26,9 +31,9 @@ bool khs_boot_id(uint8_t ret[static 16])
         (void)fclose(file);
 
         for (const char *p = text; *p && n < 32; p++) {
-                if (digit(*p) < 0)
+                if (boot_id_digit(*p) < 0)
                         continue;
-                ret[n / 2] = (uint8_t)(ret[n / 2] << 4 | digit(*p));
+                ret[n / 2] = (uint8_t)(ret[n / 2] << 4 | boot_id_digit(*p));
                 n++;
         }
         return n == 32;

@@ -1,12 +1,12 @@
 #pragma once
 
 /*
- * The kernel's random number for this boot (/proc/sys/kernel/random/boot_id). Times in a table mean
- * something only within one.
+ * The kernel's random number for this boot (/proc/sys/kernel/random/boot_id). Times in a table are meaningful within
+ * one boot only.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Return: whether it is known; zeros where /proc does not show it (ProcSubset=pid). */
+/* Return: whether it is known; else @ret is zero, as where /proc hides it (ProcSubset=pid). */
 bool khs_boot_id(uint8_t ret[static 16]);

@@ -1,6 +1,7 @@
 #pragma once
 
-/* Clocks in the table's unit: deciseconds modulo 2^32. clock_gettime() of these is a vDSO call. */
+/* Clocks in the table's unit, deciseconds modulo 2^32. For the clocks that lookups read, clock_gettime() stays in
+ * the vDSO. */
 
 #include <stdint.h>
 #include <time.h>

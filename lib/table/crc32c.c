@@ -1,7 +1,6 @@
 /*
- * CRC-32C, see table/crc32c.h. Half a byte at a time: a table of 64 bytes is one cache line in every
- * process of the machine, where the usual one of 1 KiB would be sixteen, and readers need the sum
- * once for each file only.
+ * CRC-32C, half a byte at a time: this table of 64 bytes is one cache line in every process of the machine, where the
+ * usual one of 1 KiB would be sixteen, and a reader needs the sum once per file only.
  */
 
 #include "table/crc32c.h"

@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * CRC-32C (Castagnoli; RFC 3720, B.4), word by word: against accidents, not attackers. Of the
- * table's static header (checked by every reader once for each file) and of each record (checked
- * by the daemon when it reads a table back).
+ * CRC-32C (Castagnoli; RFC 3720, B.4), word by word: against accidents, not attackers. It covers the
+ * static header, which every reader checks once per file, and each record, which a daemon checks when it
+ * adopts a table.
  *
  * Start with KHS_CRC32C_INIT, add words, finish with khs_crc32c_end().
  */

@@ -4,27 +4,27 @@
  * The shared table, format 1: the contract between the daemon that writes it and every process
  * that reads it. This header is the specification.
  *
- * One file, RUNDIR/table.v1, on a tmpfs, fully allocated when it is made, of fixed geometry for
- * its life, never truncated, never punched:
+ * The table is one file, RUNDIR/table.v1, on a tmpfs. It is fully allocated when it is created, keeps its
+ * geometry for life, and is never truncated or punched:
  *
- *     page 0         header      static part (0..1023) | live words, a cache line for each purpose
+ *     page 0         header      static part (0..1023) | live words, one cache line per purpose
  *     idx_off_pg     index       2^idx_log2 entries of 8 bytes; a bucket of 8 is a cache line
- *     ridx_off_pg    reverse     the same, address to index entry; only if header.flags says so
+ *     ridx_off_pg    reverse     the same, from address to index entry; only if header.flags says so
  *     arena_off_pg   arena       units of 64 bytes, cut into blocks; a block holds one record
  *
  * Everything is little-endian and has the same offsets for 32-bit and 64-bit programs. Shared
- * words are 32 bits wide: a 32-bit reader can't load 64 bits atomically from a read-only map.
+ * words are 32 bits wide, because a 32-bit reader can't load 64 bits atomically from a read-only map.
  * Addresses are in network byte order, as in struct in_addr and struct in6_addr.
  *
- * A record lives in an immutable block. An update fills a fresh block and publishes it by one
- * 32-bit store of the entry's ref; the old block is used again no sooner than KHS_GRACE_DS later,
- * and its seq tells a slow reader that it was. Entries never move inside a file. Growth, another
- * key or another static field means a new file: filled, renamed over the name, and only then is
- * the old one marked KHS_STATE_SUPERSEDED.
+ * A record lives in an immutable block. An update fills a fresh block and publishes it by a single 32-bit
+ * store to the entry's ref. The old block is reused no sooner than KHS_GRACE_DS later, and its seq tells a
+ * slow reader that it was. Entries never move within a file. Growth, another hash key or another static field
+ * needs a new file, which is filled and renamed over the name before the old one is marked
+ * KHS_STATE_SUPERSEDED.
  *
- * Compatibility: `major` is in the file's name and must match. `minor` only gives meaning to bytes
+ * Compatibility: `major` is part of the file's name and must match. A higher `minor` only gives meaning to bytes
  * that were zero. A reader refuses a file with an unknown bit in flags_incompat and ignores
- * flags_compat. Old modules in container images read tables of new daemons: nothing here changes
+ * flags_compat. Old modules in container images read the tables of new daemons, so nothing here changes
  * its meaning within major 1.
  *
  * Times are deciseconds (0.1 s) modulo 2^32, compared by signed difference (13.6 years).
@@ -50,13 +50,13 @@
 #define KHS_IDX_LOG2_MIN   3U
 #define KHS_IDX_LOG2_MAX   24U
 #define KHS_RIDX_LOG2_MAX  26U
-#define KHS_PROBE_MAX      16U /* buckets a reader is willing to look at */
-#define KHS_PROBE_DEFAULT  8U  /* buckets within which our writer places an entry */
+#define KHS_PROBE_MAX      16U /* the most buckets that a reader searches */
+#define KHS_PROBE_DEFAULT  8U  /* the buckets within which our writer places an entry */
 #define KHS_MAX_ADDRS      5000U
 #define KHS_MAX_UNITS      16384U     /* largest block: 1 MiB */
 #define KHS_MAX_FILE_PAGES (2U << 20) /* 8 GiB */
 #define KHS_KEY_MAX        253U
-#define KHS_GRACE_DS       20  /* a freed block rests for 2 s */
+#define KHS_GRACE_DS       20  /* a freed block is not reused for 2 s */
 #define KHS_BEAT_DS        10  /* period of the heartbeat */
 #define KHS_SILENT_DS      100 /* after 10 s of silence readers look for a newer file */
 
@@ -66,7 +66,7 @@ enum khs_flags_compat { KHS_FLAGS_COMPAT_NONE = 0 };
 /* header.flags */
 #define KHS_FLAG_REVERSE 1U
 
-/* The static part: written before the file gets its name, never again. */
+/* The static part: written before the file gets its name, and never again. */
 struct khs_table_static {
         uint32_t magic;
         uint32_t endian;
@@ -83,16 +83,16 @@ struct khs_table_static {
         uint32_t arena_off_pg;
         uint32_t arena_units;
         uint32_t max_probe;   /* buckets; every entry is found within so many */
-        uint32_t max_addr;    /* most addresses of one family in one record */
-        uint32_t generation;  /* +1 with every new file */
-        uint8_t hash_key[16]; /* SipHash-1-3, random for each file */
+        uint32_t max_addr;    /* of one family in one record */
+        uint32_t generation;  /* +1 with each new file */
+        uint8_t hash_key[16]; /* of SipHash-1-3; random for each file */
         uint8_t boot_id[16];
         uint32_t zone_len;
         char zone[256];         /* the cluster domain, "cluster.local" */
         uint32_t checksum;      /* CRC-32C of bytes 0..1023, this word being 0 */
-        uint32_t orphan_max_ds; /* readers give up after so long a silence */
+        uint32_t orphan_max_ds; /* readers give up on a daemon that has been silent for so long */
         uint32_t flags;         /* KHS_FLAG_* */
-        uint8_t namespace_len;  /* of callers without a search domain of their own; 0: none */
+        uint8_t namespace_len;  /* of callers without a search domain; 0: none */
         char namespace[63];
         uint8_t node_zone_len;
         char node_zone[63];
@@ -118,11 +118,11 @@ static_assert(sizeof(struct khs_table_static) == KHS_STATIC_SIZE, "format");
 /* header.state */
 enum khs_state {
         KHS_STATE_LIVE = 1,
-        KHS_STATE_SUPERSEDED = 2, /* a newer file has the name: re-open */
-        KHS_STATE_CLOSED = 3,     /* this format is given up */
+        KHS_STATE_SUPERSEDED = 2, /* a newer file has the name: open that */
+        KHS_STATE_CLOSED = 3,     /* this format is no longer written */
 };
 
-/* The header page. The words below the static part change while readers look; see table/atomic.h. */
+/* The header page. The words behind the static part change under their readers; see table/atomic.h. */
 struct khs_table_header {
         struct khs_table_static fixed;
 
@@ -142,7 +142,7 @@ struct khs_table_header {
         uint32_t n_services;
         uint32_t n_addresses;
         uint32_t free_units;
-        uint32_t n_refused; /* registrations refused for want of room */
+        uint32_t n_refused; /* registrations refused for lack of room */
         uint32_t pad_stats[12];
 
         uint8_t reserved[2816];
@@ -155,9 +155,9 @@ static_assert(offsetof(struct khs_table_header, n_services) == 1216, "format");
 static_assert(sizeof(struct khs_table_header) == KHS_HEADER_SIZE, "format");
 
 /*
- * An index entry. tag = high 32 bits of the key's hash | 1; 0 = never used, which ends a probe.
- * ref = 1 + first unit of the record's block; 0 = deleted. The first bucket is the low bits of the
- * hash, further ones follow in order and wrap.
+ * An index entry. tag = high 32 bits of the key's hash | 1; 0 = never used, which ends a search.
+ * ref = 1 + first unit of the record's block; 0 = deleted. The low bits of the hash number the first
+ * bucket; further ones follow in order and wrap around.
  */
 struct khs_entry {
         uint32_t tag;
@@ -168,8 +168,8 @@ static_assert(sizeof(struct khs_entry) == 8, "format");
 
 /* record.key: length of the key in the low 8 bits, flags above */
 #define KHS_KEY_LEN_MASK       0xffU
-#define KHS_REC_ALIAS          (1U << 8)  /* the payload is the key of another record; one hop */
-#define KHS_REC_HOSTS_COMPLETE (1U << 9)  /* the host names of every address are known, all of them */
+#define KHS_REC_ALIAS          (1U << 8)  /* the payload is the key of another record; never a chain of them */
+#define KHS_REC_HOSTS_COMPLETE (1U << 9)  /* every host name of every address is known */
 #define KHS_REC_TRUNCATED      (1U << 10) /* the source had more than fits */
 #define KHS_REC_V4_UNKNOWN     (1U << 11) /* never resolved, or older than max-stale */
 #define KHS_REC_V6_UNKNOWN     (1U << 12)
@@ -185,7 +185,7 @@ enum khs_family { KHS_FAMILY_ANY, KHS_FAMILY_IPV4, KHS_FAMILY_IPV6 };
 enum khs_service_state {
         KHS_SERVICE_PENDING, /* registered, never resolved */
         KHS_SERVICE_FRESH,
-        KHS_SERVICE_STALE,   /* last good answer, not confirmed since `since_ds` */
+        KHS_SERVICE_STALE,   /* the last good answer, unconfirmed since `since_ds` */
         KHS_SERVICE_EMPTY,   /* the source says: no endpoints */
         KHS_SERVICE_EXPIRED, /* the last good answer is older than max-stale */
 };
@@ -197,16 +197,16 @@ enum khs_reason {
         KHS_REASON_SERVFAIL,
         KHS_REASON_NXDOMAIN,
         KHS_REASON_NODATA,
-        KHS_REASON_FOREIGN,      /* a negative of a server that does not know the cluster */
-        KHS_REASON_MALFORMED,    /* an answer that can't be read or is not to the question */
+        KHS_REASON_FOREIGN,      /* a negative answer of a server that does not know the cluster */
+        KHS_REASON_MALFORMED,    /* an unreadable answer, or one to another question */
         KHS_REASON_TRUNCATED,    /* more addresses than the transport carries */
         KHS_REASON_FILTERED,     /* only addresses that can't be a pod's */
         KHS_REASON_NO_SERVER,    /* no DNS server is known */
-        KHS_REASON_RESTART,      /* read back from the table of the daemon before */
-        KHS_REASON_TLS,          /* no trust between the API server and us */
+        KHS_REASON_RESTART,      /* adopted from the table of the previous daemon */
+        KHS_REASON_TLS,          /* the API server and we do not trust each other */
         KHS_REASON_UNAUTHORIZED, /* 401 */
         KHS_REASON_FORBIDDEN,    /* 403 */
-        KHS_REASON_API,          /* another status of the API, a broken watch */
+        KHS_REASON_API,          /* another status of the API, or a broken watch */
         KHS_REASON_NO_SLICE,     /* no EndpointSlice has the service's name */
         KHS_REASON_NONE_READY,   /* it has endpoints, but none that `include` admits */
 };
@@ -214,15 +214,13 @@ enum khs_reason {
 enum khs_source { KHS_SOURCE_DNS = 1, KHS_SOURCE_KUBERNETES, KHS_SOURCE_STATIC };
 
 /*
- * A record block: this header, then the payload: the key, padded to a word; n4 x 4 bytes; n6 x 16
- * bytes; the attributes if attrs is not 0. An alias's payload is its own key, then a word with the
- * length of its target's key, then that key.
+ * A record's block: this header, then the payload, which is the key, padded with zeros to whole words; n4 x 4
+ * bytes; n6 x 16 bytes; the attributes if attrs is not 0. The payload of an alias is its own key, then a word
+ * with the length of its target's key, then that key. The rest of the block is zero.
  *
- * The rest of the block is zero.
- *
- * seq is odd while the block is being written, even while it is valid; +2 with each use.
- * fresh_until_ds, stale_until_ds, status, since_ds and ttl_s may be stored into a published block,
- * each by a single relaxed store that means something alone; the CRC does not cover them.
+ * seq is odd while the block is being written and even while it is valid; +2 with each use.
+ * fresh_until_ds, stale_until_ds, status, since_ds and ttl_s may be stored to a published block, each
+ * by one relaxed store that is meaningful by itself; the CRC does not cover them.
  */
 struct khs_record {
         uint32_t seq;

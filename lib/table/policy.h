@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * The policy word of a record: how many addresses getaddrinfo() gets, in which order, of which family.
- * Packed by the daemon, unpacked by readers. Layout: answers in 16 bits, order in 8, family in 8.
+ * The policy word of a record: how many addresses getaddrinfo() returns, in which order, of which family.
+ * The daemon packs it, readers unpack it. Layout: answers in 16 bits, order in 8, family in 8.
  */
 
 #include <stdint.h>

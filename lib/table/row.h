@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * What a record says, before it is written and after it is read back: one service, or one alias, with
- * everything that the table knows of it. The daemon's model makes rows, the writer packs them, and a
- * predecessor's table is read into them.
+ * A row: what a record says, before it is written and after it is read back. One service, or one alias, with
+ * everything that the table holds about it. The daemon's model makes rows, the writer packs them into records, and
+ * adoption reads a predecessor's records back into rows.
  */
 
 #include <stdbool.h>
@@ -19,7 +19,7 @@ struct khs_row_port {
         uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
 };
 
-/* What is known of one endpoint besides its address. A string is NULL or "" where it is unknown, else <= 255 bytes. */
+/* What is known of one endpoint besides its address. A string is at most 255 bytes; NULL or "": unknown. */
 struct khs_row_endpoint {
         const char *host; /* one label, lower case */
         const char *node, *zone;
@@ -30,7 +30,7 @@ struct khs_row_endpoint {
         const struct khs_row_port *ports; /* the default one first; equal arrays are stored once */
 };
 
-/* What the table shall say about one key. Borrowed during the call. */
+/* What the table is to say about one key. Borrowed for the duration of a call. */
 struct khs_row {
         const char *key; /* lower case, 1..KHS_KEY_MAX bytes */
         size_t n_key;

@@ -1,4 +1,7 @@
-/* SipHash-1-3, see table/siphash.h. Runs on private memory only. */
+/*
+ * SipHash-1-3, after the paper: one round for each word of eight bytes, three at the end. Of private memory only: a
+ * byte that changes between two loads would give a hash of neither state.
+ */
 
 #include "table/siphash.h"
 #include "table/bytes.h"
@@ -7,7 +10,7 @@ struct sip {
         uint64_t v0, v1, v2, v3;
 };
 
-static inline uint64_t rotate_left(uint64_t x, unsigned int n)
+static inline uint64_t sip_rotate(uint64_t x, unsigned int n)
 {
         return x << n | x >> (64 - n);
 }
@@ -15,15 +18,15 @@ static inline uint64_t rotate_left(uint64_t x, unsigned int n)
 static inline void sip_round(struct sip *s)
 {
         s->v0 += s->v1;
-        s->v1 = rotate_left(s->v1, 13) ^ s->v0;
-        s->v0 = rotate_left(s->v0, 32);
+        s->v1 = sip_rotate(s->v1, 13) ^ s->v0;
+        s->v0 = sip_rotate(s->v0, 32);
         s->v2 += s->v3;
-        s->v3 = rotate_left(s->v3, 16) ^ s->v2;
+        s->v3 = sip_rotate(s->v3, 16) ^ s->v2;
         s->v0 += s->v3;
-        s->v3 = rotate_left(s->v3, 21) ^ s->v0;
+        s->v3 = sip_rotate(s->v3, 21) ^ s->v0;
         s->v2 += s->v1;
-        s->v1 = rotate_left(s->v1, 17) ^ s->v2;
-        s->v2 = rotate_left(s->v2, 32);
+        s->v1 = sip_rotate(s->v1, 17) ^ s->v2;
+        s->v2 = sip_rotate(s->v2, 32);
 }
 
 static inline void sip_word(struct sip *s, uint64_t word)

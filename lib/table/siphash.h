@@ -1,10 +1,9 @@
 #pragma once
 
 /*
- * SipHash-1-3 with 64 bits of output: the hash of keys in the index. Aumasson and Bernstein,
- * "SipHash: a fast short-input PRF", 2012; the reduced rounds are those that Linux, Rust and
- * Python use for hash tables. The key is random for each file, so that nobody who may choose
- * names can choose their buckets.
+ * SipHash-1-3 with 64 bits of output: the hash of the index. Aumasson and Bernstein, "SipHash: a fast short-input
+ * PRF", 2012; Linux, Rust and Python use the reduced rounds for their hash tables. Each file has a random
+ * key, so that whoever may choose names can't choose their buckets.
  */
 
 #include <stddef.h>

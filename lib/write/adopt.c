@@ -1,19 +1,18 @@
 /*
- * Taking over a table that another writer left, see khs_writer_adopt().
+ * Takes over a table that a previous writer left, so that a restart costs its readers nothing.
  *
- * Whatever instruction that writer ended at, the file is one of these, block by block: free or half
- * written (no entry refers to it), or published (an entry refers to it, seq is even). So:
+ * At whatever instruction that writer ended, each block of the file is free or half written (no entry
+ * refers to it), or published (an entry refers to it, and seq is even). So:
  *
- *     1. header: of this boot, this format, and what we would write ourselves
- *     2. blocks: from the start of the arena, each says its size; the first 0 is where cutting ended
- *     3. entries: each ref is the start of a block, seen once; its record is found by its own key, and
- *        its CRC is right
- *        (and its addresses are in the reverse index, or enter it now; an entry there whose record has
- *        lost the address is harmless: readers look)
- *     4. blocks without an entry are free, and rest for the grace time: a reader may hold one
+ *     1. header: of this boot and format, and what we would write ourselves
+ *     2. blocks: from the start of the arena, each says its size; at the first 0 cutting ended
+ *     3. entries: each ref is the start of a block, and no two are the same; the record is found by its
+ *        own key, and its CRC is right. Its addresses enter the reverse index if they are not there.
+ *        (An entry there whose record has lost the address is harmless: readers compare.)
+ *     4. blocks without an entry are free, and rest for the grace time, since a reader may hold one
  *
- * The product's own reader does the looking: what it would refuse is not taken over. Anything
- * unexpected is -EBADMSG, and the daemon makes a new file of what is still good.
+ * The product's own reader does the checking, so nothing is taken over that it would refuse. Anything
+ * unexpected is -EBADMSG, and the daemon makes a new file of what is still intact.
  */
 
 #include <errno.h>
@@ -31,9 +30,7 @@
 #include "write/file.h"
 #include "write/reverse-index.h"
 
-enum block_mark { BLOCK_INSIDE, BLOCK_START, BLOCK_REFERRED };
-
-static int map_existing(struct khs_file *file, int dir_fd, uint64_t max_bytes)
+static int adopt_map(struct khs_file *file, int dir_fd, uint64_t max_bytes)
 {
         struct stat stat;
         int fd, r = 0;
@@ -44,7 +41,7 @@ static int map_existing(struct khs_file *file, int dir_fd, uint64_t max_bytes)
         if (fstat(fd, &stat) < 0)
                 r = -errno;
         else if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid() || (stat.st_mode & 0777) != 0644)
-                r = -ESTALE; /* readers would not believe it */
+                r = -ESTALE; /* readers would refuse it */
         else if (stat.st_size < (off_t)KHS_HEADER_SIZE || (uint64_t)stat.st_size > max_bytes)
                 r = -ESTALE;
         else if ((uint64_t)stat.st_blocks * 512 < (uint64_t)stat.st_size)
@@ -55,8 +52,8 @@ static int map_existing(struct khs_file *file, int dir_fd, uint64_t max_bytes)
         return r;
 }
 
-/* Whether the header is the one that we would write today. */
-static bool header_ok(const struct khs_table_header *header, const struct khs_table_static *wanted)
+/* Whether the header is what we would write ourselves. */
+static bool adopt_header_ok(const struct khs_table_header *header, const struct khs_table_static *wanted)
 {
         struct khs_table_static fixed = header->fixed, ours = *wanted;
 
@@ -75,29 +72,27 @@ static bool header_ok(const struct khs_table_header *header, const struct khs_ta
         return memcmp(&fixed, &ours, sizeof(ours)) == 0;
 }
 
-/* Step 2: marks each block's first unit. */
-static int walk_blocks(struct khs_file *file, uint8_t *marks)
+/* Step 2: the pool learns where the blocks are. */
+static int adopt_walk_blocks(struct khs_file *file)
 {
         uint32_t unit = 0;
 
         while (unit < file->geometry.arena_units) {
                 const uint32_t *block = file->map + file->arena_word + (size_t)unit * KHS_UNIT_WORDS;
-                uint32_t units = block[offsetof(struct khs_record, units) / 4];
+                uint32_t units = block[offsetof(struct khs_record, units) / 4], at;
+                unsigned int class = khs_pool_class(units);
 
                 if (units == 0)
                         break;
-                if (units > KHS_MAX_UNITS || units > file->geometry.arena_units - unit ||
-                    khs_pool_units(khs_pool_class(units)) != units)
+                if (khs_pool_units(class) != units || khs_pool_cut(&file->pool, class, &at) < 0)
                         return -EBADMSG;
-                marks[unit] = BLOCK_START;
                 unit += units;
         }
-        file->pool.n_cut = unit;
         return 0;
 }
 
 /* Step 3, one entry. */
-static int check_entry(struct khs_file *file, const struct khs_view *view, uint32_t i, uint8_t *marks)
+static int adopt_check_entry(struct khs_file *file, const struct khs_view *view, uint32_t i, bool *referred)
 {
         struct khs_found found, again;
         char key[256], target[256];
@@ -110,9 +105,9 @@ static int check_entry(struct khs_file *file, const struct khs_view *view, uint3
         if (r < 0)
                 return -EBADMSG;
         unit = (found.block - view->arena_word) / KHS_UNIT_WORDS;
-        if (marks[unit] != BLOCK_START)
+        if (khs_pool_used_units(&file->pool, unit) != found.record.units || referred[unit])
                 return -EBADMSG;
-        marks[unit] = BLOCK_REFERRED;
+        referred[unit] = true;
 
         if (khs_view_find(view, key, found.n_key, &again) < 0 || again.block != found.block)
                 return -EBADMSG;
@@ -121,8 +116,9 @@ static int check_entry(struct khs_file *file, const struct khs_view *view, uint3
         if (found.record.key & KHS_REC_ALIAS && khs_found_alias(view, &found, target) < 0)
                 return -EBADMSG;
 
-        /* What a writer that was killed had published, but not yet entered here. */
-        khs_reverse_update(file, i, NULL, (const struct khs_record *)(file->map + found.block));
+        /* The previous writer may have been killed after it published the record. */
+        khs_reverse_update(file, i, NULL,
+                           &(struct khs_written){ found.record, file->map + found.block + KHS_UNIT_WORDS });
         file->n_keys++;
         if (!(found.record.key & KHS_REC_ALIAS)) {
                 file->n_services++;
@@ -132,31 +128,29 @@ static int check_entry(struct khs_file *file, const struct khs_view *view, uint3
 }
 
 /* Step 4. */
-static void free_blocks(struct khs_file *file, const uint8_t *marks, uint32_t now_ds)
+static void adopt_free_blocks(struct khs_file *file, const bool *referred, uint32_t now_ds)
 {
-        for (uint32_t unit = 0; unit < file->pool.n_cut; unit++) {
-                const uint32_t *block = file->map + file->arena_word + (size_t)unit * KHS_UNIT_WORDS;
-                uint32_t units = block[offsetof(struct khs_record, units) / 4];
-
-                if (marks[unit] == BLOCK_START)
-                        khs_pool_give(&file->pool, khs_pool_class(units), unit, now_ds);
+        for (uint32_t unit = 0, units; unit < file->pool.n_cut; unit += units) {
+                units = khs_pool_used_units(&file->pool, unit);
+                if (!referred[unit])
+                        khs_pool_give(&file->pool, unit, now_ds);
         }
 }
 
-static int adopt(struct khs_file *file, const struct khs_view *view, uint8_t *marks, uint32_t now_ds)
+static int adopt_contents(struct khs_file *file, const struct khs_view *view, bool *referred, uint32_t now_ds)
 {
-        int r = walk_blocks(file, marks);
+        int r = adopt_walk_blocks(file);
 
         for (uint32_t i = 0; i < file->n_rbuckets * KHS_BUCKET_ENTRIES; i++)
                 file->n_reverse += file->map[file->ridx_word + (size_t)i * 2 + 1] != 0;
         for (uint32_t i = 0; r == 0 && i < view->n_buckets * KHS_BUCKET_ENTRIES; i++)
-                r = check_entry(file, view, i, marks);
+                r = adopt_check_entry(file, view, i, referred);
         if (r == 0)
-                free_blocks(file, marks, now_ds);
+                adopt_free_blocks(file, referred, now_ds);
         return r;
 }
 
-static void take_geometry(struct khs_file *file, const struct khs_view *view)
+static void adopt_geometry(struct khs_file *file, const struct khs_view *view)
 {
         const struct khs_table_static *fixed = &((const struct khs_table_header *)file->map)->fixed;
 
@@ -173,27 +167,26 @@ int khs_file_adopt(struct khs_file **ret, int dir_fd, const struct khs_table_sta
                    uint32_t now_ds)
 {
         struct khs_file *file = calloc(1, sizeof(*file));
-        uint8_t *marks = NULL;
+        bool *referred = NULL; /* by first unit of a block: an entry refers to it */
         struct khs_view view;
         int r;
 
         if (!file)
                 return -ENOMEM;
-        file->fd = -1;
-        r = map_existing(file, dir_fd, max_bytes);
+        r = adopt_map(file, dir_fd, max_bytes);
         if (r == 0)
                 r = khs_view_init(&view, file->map, -1, file->size);
-        if (r == 0 && !header_ok((const struct khs_table_header *)file->map, fixed))
+        if (r == 0 && !adopt_header_ok((const struct khs_table_header *)file->map, fixed))
                 r = -ESTALE;
         if (r == 0) {
-                take_geometry(file, &view);
+                adopt_geometry(file, &view);
                 r = khs_pool_init(&file->pool, file->geometry.arena_units);
         }
         if (r == 0) {
-                marks = calloc(file->geometry.arena_units, 1);
-                r = marks ? adopt(file, &view, marks, now_ds) : -ENOMEM;
+                referred = calloc(file->geometry.arena_units, sizeof(*referred));
+                r = referred ? adopt_contents(file, &view, referred, now_ds) : -ENOMEM;
         }
-        free(marks);
+        free(referred);
         if (r < 0) {
                 khs_file_free(file, dir_fd);
                 return r == -EPROTONOSUPPORT ? -ESTALE : r;

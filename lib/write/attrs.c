@@ -1,9 +1,8 @@
 /*
- * Attributes of a record, see write/attrs.h.
- *
- * Strings are put into the pool once each. Nodes and zones are few and repeat: they are found again
- * through a hash table. Host names are many and seldom equal, and have to be sorted anyway: equal
- * ones meet there.
+ * Host names, nodes, zones and ports take ten times the room of the addresses, so each string is stored
+ * once. Nodes and zones are few and repeat: a hash table finds them again. Host names are many and seldom
+ * equal, and have to be sorted anyway: equal ones meet there. No step takes longer than n log n, whatever
+ * the names are.
  */
 
 #include <stdbool.h>
@@ -19,8 +18,8 @@
 #define MAX_BYTE  255
 
 /*
- * A host name's place in the order: its first bytes behind what all have in common, then its address's
- * row, then its own.
+ * What host names are sorted by: the first bytes after their common prefix, then the row of the address,
+ * then their own row.
  */
 struct sort_item {
         uint64_t prefix;
@@ -60,19 +59,19 @@ struct khs_attrs_scratch *khs_attrs_scratch_new(void)
         return calloc(1, sizeof(struct khs_attrs_scratch));
 }
 
-static size_t length(const char *string)
+static size_t attrs_length(const char *string)
 {
         return string ? strlen(string) : 0;
 }
 
-static uint32_t n_rows_of(const struct khs_row *row)
+static uint32_t attrs_n_rows(const struct khs_row *row)
 {
         return row->n4 + row->n6 + row->n_shared;
 }
 
 uint64_t khs_attrs_words_max(const struct khs_row *row)
 {
-        uint64_t n = n_rows_of(row), bytes;
+        uint64_t n = attrs_n_rows(row), bytes;
 
         if (!row->endpoints)
                 return 0;
@@ -80,17 +79,17 @@ uint64_t khs_attrs_words_max(const struct khs_row *row)
         for (uint64_t i = 0; i < n; i++) {
                 const struct khs_row_endpoint *e = &row->endpoints[i];
 
-                bytes += length(e->host) + length(e->node) + length(e->zone) + 3 + 3 * 4;
+                bytes += attrs_length(e->host) + attrs_length(e->node) + attrs_length(e->zone) + 3 + 3 * 4;
                 for (uint32_t p = 0; p < e->n_ports; p++)
-                        bytes += sizeof(struct khs_attr_port) + length(e->ports[p].name) + 1;
+                        bytes += sizeof(struct khs_attr_port) + attrs_length(e->ports[p].name) + 1;
         }
         return (bytes + 3) / 4;
 }
 
 /* ---- strings ---- */
 
-/* A string into the pool. Return: its offset; 0: it is empty, too long, or does not fit. */
-static uint32_t add_string(struct khs_attrs_scratch *s, const char *string, size_t n)
+/* Adds a string to the pool. Return: its offset; 0: it is empty, too long, or does not fit. */
+static uint32_t attrs_add_string(struct khs_attrs_scratch *s, const char *string, size_t n)
 {
         uint32_t at = s->n_pool;
 
@@ -106,8 +105,8 @@ static uint32_t add_string(struct khs_attrs_scratch *s, const char *string, size
         return at;
 }
 
-/* Eight bytes a step: the names of a service's nodes and zones are not an attacker's to choose. */
-static uint32_t hash(const char *string, size_t n)
+/* Eight bytes a step. An attacker does not choose the names of nodes and zones. */
+static uint32_t attrs_hash(const char *string, size_t n)
 {
         uint64_t h = n;
 
@@ -117,22 +116,23 @@ static uint32_t hash(const char *string, size_t n)
         return (uint32_t)(h >> 32);
 }
 
-/* The number of a node or zone, from 1; 0: none, or there are too many. */
-static uint32_t number_of(struct khs_attrs_scratch *s, const char *string, bool zone, struct list *list)
+/* The number of a node or zone, counted from 1; 0: it has none, or there are too many. */
+static uint32_t attrs_number(struct khs_attrs_scratch *s, const char *string, bool zone, struct list *list)
 {
-        size_t n = length(string);
+        size_t n = attrs_length(string);
         uint32_t slot, at;
 
         if (n == 0 || n > MAX_BYTE)
                 return 0;
-        for (slot = hash(string, n) & (s->n_slots - 1); s->slots[slot].string; slot = (slot + 1) & (s->n_slots - 1)) {
+        for (slot = attrs_hash(string, n) & (s->n_slots - 1); s->slots[slot].string;
+             slot = (slot + 1) & (s->n_slots - 1)) {
                 at = s->slots[slot].string;
                 if (s->slots[slot].zone == zone && s->pool[at] == n && memcmp(s->pool + at + 1, string, n) == 0)
                         return s->slots[slot].number;
         }
         if (list->n == list->max)
                 return 0;
-        at = add_string(s, string, n);
+        at = attrs_add_string(s, string, n);
         if (at == 0)
                 return 0;
         list->items[list->n++] = at;
@@ -144,25 +144,25 @@ static uint32_t number_of(struct khs_attrs_scratch *s, const char *string, bool 
 
 /* ---- ports ---- */
 
-static bool same_ports(const struct khs_row_port *a, const struct khs_row_port *b, uint32_t n)
+static bool attrs_same_ports(const struct khs_row_port *a, const struct khs_row_port *b, uint32_t n)
 {
         for (uint32_t i = 0; a != b && i < n; i++) {
-                size_t n_name = length(a[i].name);
+                size_t n_name = attrs_length(a[i].name);
 
-                if (a[i].number != b[i].number || a[i].protocol != b[i].protocol || n_name != length(b[i].name) ||
+                if (a[i].number != b[i].number || a[i].protocol != b[i].protocol || n_name != attrs_length(b[i].name) ||
                     (n_name > 0 && memcmp(a[i].name, b[i].name, n_name) != 0))
                         return false;
         }
         return true;
 }
 
-/* The number of a port set, from 1; 0: it is empty, or there are too many. */
-static uint32_t port_set_of(struct khs_attrs_scratch *s, const struct khs_row_port *ports, uint32_t n)
+/* The number of a port set, counted from 1; 0: it is empty, or there are too many. */
+static uint32_t attrs_port_set(struct khs_attrs_scratch *s, const struct khs_row_port *ports, uint32_t n)
 {
         uint32_t i;
 
         for (i = s->n_port_sets; i > 0; i--) {
-                if (s->port_sets[i - 1].n == n && same_ports(s->port_sets[i - 1].ports, ports, n))
+                if (s->port_sets[i - 1].n == n && attrs_same_ports(s->port_sets[i - 1].ports, ports, n))
                         return i;
         }
         if (n == 0 || n > MAX_PORTS - s->n_ports || s->n_port_sets == MAX_BYTE)
@@ -174,15 +174,15 @@ static uint32_t port_set_of(struct khs_attrs_scratch *s, const struct khs_row_po
                 s->ports[s->n_ports++] = (struct khs_attr_port){
                         .number = ports[i].number,
                         .protocol = ports[i].protocol,
-                        .name = add_string(s, ports[i].name ? ports[i].name : "", length(ports[i].name)),
+                        .name = attrs_add_string(s, ports[i].name ? ports[i].name : "", attrs_length(ports[i].name)),
                 };
         return ++s->n_port_sets;
 }
 
 /* ---- hosts ---- */
 
-/* How many bytes all host names begin with. */
-static size_t common_prefix(const struct khs_row *row, const struct sort_item *items, uint32_t n)
+/* Length of the prefix that all host names share. */
+static size_t attrs_common_prefix(const struct khs_row *row, const struct sort_item *items, uint32_t n)
 {
         const char *first = row->endpoints[items[0].row].host;
         size_t common = strlen(first);
@@ -198,8 +198,8 @@ static size_t common_prefix(const struct khs_row *row, const struct sort_item *i
         return common;
 }
 
-/* Up to eight bytes as a number that compares as they do; what ends early is smaller. */
-static uint64_t big_endian(const char *bytes)
+/* Up to eight bytes as a number that compares as they do; a prefix is smaller. */
+static uint64_t attrs_big_endian(const char *bytes)
 {
         uint64_t value = 0;
 
@@ -210,7 +210,7 @@ static uint64_t big_endian(const char *bytes)
         return value;
 }
 
-static bool goes_before(const struct khs_row *row, const struct sort_item *a, const struct sort_item *b)
+static bool attrs_goes_before(const struct khs_row *row, const struct sort_item *a, const struct sort_item *b)
 {
         int order;
 
@@ -223,24 +223,24 @@ static bool goes_before(const struct khs_row *row, const struct sort_item *a, co
 }
 
 /* Merges the sorted runs from[a..b) and from[b..c). */
-static void merge(const struct khs_row *row, const struct sort_item *from, uint32_t a, uint32_t b, uint32_t c,
-                  struct sort_item *to)
+static void attrs_merge(const struct khs_row *row, const struct sort_item *from, uint32_t a, uint32_t b, uint32_t c,
+                        struct sort_item *to)
 {
         uint32_t i = a, j = b;
 
         for (uint32_t k = a; k < c; k++)
-                to[k] = j == c || (i < b && goes_before(row, &from[i], &from[j])) ? from[i++] : from[j++];
+                to[k] = j == c || (i < b && attrs_goes_before(row, &from[i], &from[j])) ? from[i++] : from[j++];
 }
 
-/* Rows with a host name, by that and then by their address. Never slower than n log n. */
-static const struct sort_item *sort_hosts(struct khs_attrs_scratch *s, const struct khs_row *row, uint32_t *ret_n)
+/* Rows with a host name, sorted by it and then by their address. A merge sort: n log n. */
+static const struct sort_item *attrs_sort_hosts(struct khs_attrs_scratch *s, const struct khs_row *row, uint32_t *ret_n)
 {
         struct sort_item *from = s->sorted, *to = s->other, *swap;
         uint32_t n = 0;
         size_t common;
 
-        for (uint32_t i = 0; i < n_rows_of(row); i++) {
-                size_t n_host = length(row->endpoints[i].host);
+        for (uint32_t i = 0; i < attrs_n_rows(row); i++) {
+                size_t n_host = attrs_length(row->endpoints[i].host);
 
                 if (n_host < 1 || n_host > MAX_BYTE)
                         continue;
@@ -250,14 +250,14 @@ static const struct sort_item *sort_hosts(struct khs_attrs_scratch *s, const str
         *ret_n = n;
         if (n == 0)
                 return from;
-        common = common_prefix(row, from, n);
+        common = attrs_common_prefix(row, from, n);
         for (uint32_t i = 0; i < n; i++)
-                from[i].prefix = big_endian(row->endpoints[from[i].row].host + common);
+                from[i].prefix = attrs_big_endian(row->endpoints[from[i].row].host + common);
         for (uint32_t width = 1; width < n; width *= 2) {
                 for (uint32_t i = 0; i < n; i += 2 * width) {
                         uint32_t middle = i + width < n ? i + width : n, end = i + 2 * width < n ? i + 2 * width : n;
 
-                        merge(row, from, i, middle, end, to);
+                        attrs_merge(row, from, i, middle, end, to);
                 }
                 swap = from;
                 from = to;
@@ -268,7 +268,7 @@ static const struct sort_item *sort_hosts(struct khs_attrs_scratch *s, const str
 
 /* ---- the whole ---- */
 
-static void begin(struct khs_attrs_scratch *s, uint32_t n_rows)
+static void attrs_begin(struct khs_attrs_scratch *s, uint32_t n_rows)
 {
         s->n_slots = 64;
         while (s->n_slots < N_SLOTS && s->n_slots < 3 * n_rows)
@@ -281,7 +281,7 @@ static void begin(struct khs_attrs_scratch *s, uint32_t n_rows)
         s->full = false;
 }
 
-static uint32_t state_of(const struct khs_row_endpoint *e)
+static uint32_t attrs_state(const struct khs_row_endpoint *e)
 {
         bool none = e->ordinal < 0 || (uint32_t)e->ordinal > KHS_ORDINAL_MAX;
 
@@ -289,10 +289,10 @@ static uint32_t state_of(const struct khs_row_endpoint *e)
 }
 
 /* Rows and, behind them, the row numbers by host, and whose address shared ones have. */
-static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, struct khs_attr_row *rows,
-                        uint16_t *by_host, struct list *nodes, struct list *zones)
+static void attrs_encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, struct khs_attr_row *rows,
+                              uint16_t *by_host, struct list *nodes, struct list *zones)
 {
-        uint32_t n_rows = n_rows_of(row), n_numbers = n_rows + row->n_shared, n_hosts;
+        uint32_t n_rows = attrs_n_rows(row), n_numbers = n_rows + row->n_shared, n_hosts;
         const struct sort_item *sorted;
         const char *last = NULL;
         uint32_t string = 0;
@@ -301,18 +301,18 @@ static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, 
                 const struct khs_row_endpoint *e = &row->endpoints[i];
 
                 rows[i] = (struct khs_attr_row){
-                        .node = (uint16_t)number_of(s, e->node, false, nodes),
-                        .zone = (uint8_t)number_of(s, e->zone, true, zones),
-                        .port_set = (uint8_t)port_set_of(s, e->ports, e->n_ports),
-                        .state = state_of(e),
+                        .node = (uint16_t)attrs_number(s, e->node, false, nodes),
+                        .zone = (uint8_t)attrs_number(s, e->zone, true, zones),
+                        .port_set = (uint8_t)attrs_port_set(s, e->ports, e->n_ports),
+                        .state = attrs_state(e),
                 };
         }
-        sorted = sort_hosts(s, row, &n_hosts);
+        sorted = attrs_sort_hosts(s, row, &n_hosts);
         for (uint32_t i = 0; i < n_hosts; i++) {
                 const char *host = row->endpoints[sorted[i].row].host;
 
                 if (!last || strcmp(last, host) != 0)
-                        string = add_string(s, host, strlen(host));
+                        string = attrs_add_string(s, host, strlen(host));
                 last = host;
                 rows[sorted[i].row].host = string;
                 by_host[i] = (uint16_t)sorted[i].row;
@@ -321,8 +321,8 @@ static void encode_rows(struct khs_attrs_scratch *s, const struct khs_row *row, 
                 by_host[i] = i >= n_rows && i < n_numbers ? row->shared[i - n_rows] : 0xffff;
 }
 
-/* What comes next; NULL when it does not fit any more. */
-static void *take(uint32_t *ret, size_t n_words, uint32_t *next, size_t bytes)
+/* The next part, of so many bytes; NULL when it does not fit. */
+static void *attrs_take(uint32_t *ret, size_t n_words, uint32_t *next, size_t bytes)
 {
         size_t n = (bytes + 3) / 4;
         uint32_t *part = ret + *next;
@@ -335,9 +335,9 @@ static void *take(uint32_t *ret, size_t n_words, uint32_t *next, size_t bytes)
         return part;
 }
 
-static bool append(uint32_t *ret, size_t n_words, uint32_t *next, const void *bytes, size_t n)
+static bool attrs_append(uint32_t *ret, size_t n_words, uint32_t *next, const void *bytes, size_t n)
 {
-        void *part = take(ret, n_words, next, n);
+        void *part = attrs_take(ret, n_words, next, n);
 
         if (part)
                 memcpy(part, bytes, n);
@@ -347,35 +347,35 @@ static bool append(uint32_t *ret, size_t n_words, uint32_t *next, const void *by
 uint32_t khs_attrs_encode(struct khs_attrs_scratch *s, const struct khs_row *row, uint32_t *ret, size_t n_words)
 {
         struct list nodes = { 0, MAX_ROWS, s->nodes }, zones = { 0, MAX_BYTE, s->zones };
-        uint32_t n_rows = n_rows_of(row), next = 0, port_sets[MAX_BYTE];
+        uint32_t n_rows = attrs_n_rows(row), next = 0, port_sets[MAX_BYTE];
         struct khs_attr_row *rows;
         struct khs_attrs *head;
         uint16_t *by_host;
 
         if (n_words < sizeof(*head) / 4)
                 return 0;
-        begin(s, n_rows);
-        head = take(ret, n_words, &next, sizeof(*head));
+        attrs_begin(s, n_rows);
+        head = attrs_take(ret, n_words, &next, sizeof(*head));
         *head = (struct khs_attrs){ .rows = next, .port_base = row->port_base, .n_shared = (uint16_t)row->n_shared };
-        rows = take(ret, n_words, &next, n_rows * sizeof(*rows));
+        rows = attrs_take(ret, n_words, &next, n_rows * sizeof(*rows));
         head->by_host = next;
-        by_host = take(ret, n_words, &next, (size_t)(n_rows + row->n_shared + 1) / 2 * 4);
+        by_host = attrs_take(ret, n_words, &next, (size_t)(n_rows + row->n_shared + 1) / 2 * 4);
         if (!rows || !by_host)
                 return 0;
-        encode_rows(s, row, rows, by_host, &nodes, &zones);
+        attrs_encode_rows(s, row, rows, by_host, &nodes, &zones);
         for (uint32_t i = 0; i < s->n_port_sets; i++)
                 port_sets[i] = s->port_sets[i].first << 16 | s->port_sets[i].n;
 
         head->nodes = next;
-        s->full |= !append(ret, n_words, &next, s->nodes, (size_t)nodes.n * 4);
+        s->full |= !attrs_append(ret, n_words, &next, s->nodes, (size_t)nodes.n * 4);
         head->zones = next;
-        s->full |= !append(ret, n_words, &next, s->zones, (size_t)zones.n * 4);
+        s->full |= !attrs_append(ret, n_words, &next, s->zones, (size_t)zones.n * 4);
         head->port_sets = next;
-        s->full |= !append(ret, n_words, &next, port_sets, (size_t)s->n_port_sets * 4);
+        s->full |= !attrs_append(ret, n_words, &next, port_sets, (size_t)s->n_port_sets * 4);
         head->ports = next;
-        s->full |= !append(ret, n_words, &next, s->ports, s->n_ports * sizeof(s->ports[0]));
+        s->full |= !attrs_append(ret, n_words, &next, s->ports, s->n_ports * sizeof(s->ports[0]));
         head->strings = next;
-        s->full |= !append(ret, n_words, &next, s->pool, s->n_pool);
+        s->full |= !attrs_append(ret, n_words, &next, s->pool, s->n_pool);
         head->end = next;
         return s->full ? 0 : next;
 }

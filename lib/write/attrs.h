@@ -1,31 +1,30 @@
 #pragma once
 
 /*
- * Putting a record's attributes together, as table/format.h draws them. Pure: private memory in,
- * private memory out. write/record.c's.
+ * Encodes the attributes of a record as table/format.h lays them out. Pure: private memory in, private
+ * memory out.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "write/writer.h" /* struct khs_row */
+#include "table/row.h"
 
 struct khs_attrs_scratch;
 
-/* Return: NULL without memory. Some 1.5 MiB, of which only what is used is ever touched. */
+/* Some 1.5 MiB, of which only the used part is ever touched. Return: NULL when there is no memory. */
 struct khs_attrs_scratch *khs_attrs_scratch_new(void);
 
-/* Words that the attributes of a row need at most: no string, node, zone or port set twice. 0: none. */
+/* Upper bound of the attributes' size in words, 0 without attributes: as if nothing occurred twice. */
 uint64_t khs_attrs_words_max(const struct khs_row *row);
 
 /**
- * khs_attrs_encode() - the attributes of a row
+ * khs_attrs_encode() - encode the attributes of a row
  * @row:     with endpoints
  * @ret:     receives them
- * @n_words: room in @ret
+ * @n_words: capacity of @ret
  *
- * Nodes, zones and port sets that do not fit into their numbers (65,535, 255, 255) are left out where
- * they occur.
+ * Leaves out nodes, zones and port sets beyond what their numbers can count (65,535, 255 and 255).
  *
  * Return: words written; 0: they do not fit.
  */

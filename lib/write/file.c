@@ -1,14 +1,14 @@
 /*
- * Files of the table, see write/file.h.
+ * The life of a table file:
  *
- *     table.v1.new   O_EXCL, allocated (a hole would charge its readers, or kill them on a full tmpfs),
- *                    filled, header complete, heart beating
- *     rename         from here on new readers find it, complete
- *     superseded     readers of the old file look for the new one
+ *     table.v1.new   created with O_EXCL, allocated to the last page (touching a hole would charge readers
+ *                    for it, or kill them on a full tmpfs), filled, header complete, heart beating
+ *     table.v1       renamed over the previous file: from here on new readers find it, complete
+ *     superseded     marked after the next file was renamed over it: its readers look for that one
  *
- * Killed before the rename: the next daemon removes the leftover. Killed before the mark: readers
- * of the old file hear no heartbeat, and look after 10 s. The descriptor is closed once mapped:
- * nothing in this program could truncate the file.
+ * When the writer is killed before the rename, the next daemon removes the leftover. When it is killed
+ * between rename and mark, readers of the old file miss its heartbeat and look for a newer one after 10 s.
+ * The descriptor is closed as soon as the file is mapped, so that nothing in this program can truncate it.
  */
 
 #include <errno.h>
@@ -30,35 +30,33 @@
 #include "table/crc32c.h"
 #include "write/file.h"
 
-#define UNMAP_ALIGN 65536 /* the largest pages that kernels have */
-
-/* A file that has not got its name yet; another one that is to take its place before it has. */
+/* The second is for a file that is made while the first has not got its name yet. */
 static const char *const unfinished_names[] = { KHS_TABLE_NAME ".new", KHS_TABLE_NAME ".newer" };
 
-static struct khs_table_header *header(struct khs_file *file)
+static struct khs_table_header *file_header(struct khs_file *file)
 {
         return (struct khs_table_header *)file->map;
 }
 
-static uint32_t pages(uint64_t n_bytes)
+static uint32_t file_pages(uint64_t n_bytes)
 {
         return (uint32_t)((n_bytes + KHS_TABLE_PAGE - 1) / KHS_TABLE_PAGE);
 }
 
-static uint32_t index_pages(uint32_t log2)
+static uint32_t file_index_pages(uint32_t log2)
 {
-        return log2 ? pages(sizeof(struct khs_entry) << log2) : 0;
+        return log2 ? file_pages(sizeof(struct khs_entry) << log2) : 0;
 }
 
 uint64_t khs_file_size(const struct khs_geometry *g)
 {
-        uint64_t n_pages = 1ULL + index_pages(g->idx_log2) + index_pages(g->ridx_log2) +
-                           pages((uint64_t)g->arena_units * KHS_UNIT);
+        uint64_t n_pages = 1ULL + file_index_pages(g->idx_log2) + file_index_pages(g->ridx_log2) +
+                           file_pages((uint64_t)g->arena_units * KHS_UNIT);
 
         return n_pages * KHS_TABLE_PAGE;
 }
 
-static uint32_t checksum(const struct khs_table_static *fixed)
+static uint32_t file_checksum(const struct khs_table_static *fixed)
 {
         uint32_t words[KHS_STATIC_SIZE / 4], crc = KHS_CRC32C_INIT;
 
@@ -69,9 +67,13 @@ static uint32_t checksum(const struct khs_table_static *fixed)
         return khs_crc32c_end(crc);
 }
 
-static int fill_header(struct khs_file *file, const struct khs_table_static *template)
+static int file_fill_header(struct khs_file *file, const struct khs_table_static *template)
 {
         struct khs_table_static fixed = *template;
+        struct {
+                uint8_t hash_key[sizeof(fixed.hash_key)];
+                uint32_t changes; /* no other file ever counts from here: not even one of the same generation */
+        } random;
 
         fixed.file_pages = (uint32_t)(file->size / KHS_TABLE_PAGE);
         fixed.idx_off_pg = 1;
@@ -80,15 +82,17 @@ static int fill_header(struct khs_file *file, const struct khs_table_static *tem
         fixed.ridx_log2 = file->geometry.ridx_log2;
         fixed.arena_off_pg = file->arena_word / (KHS_TABLE_PAGE / 4);
         fixed.arena_units = file->geometry.arena_units;
-        if (getrandom(fixed.hash_key, sizeof(fixed.hash_key), GRND_NONBLOCK) != sizeof(fixed.hash_key))
+        if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
                 return -EAGAIN;
+        memcpy(fixed.hash_key, random.hash_key, sizeof(fixed.hash_key));
         (void)khs_boot_id(fixed.boot_id);
-        fixed.checksum = checksum(&fixed);
+        fixed.checksum = file_checksum(&fixed);
 
         memcpy(file->hash_key, fixed.hash_key, sizeof(fixed.hash_key));
         memcpy(file->map, &fixed, sizeof(fixed));
-        khs_store_relaxed(&header(file)->writer_pid, (uint32_t)getpid());
-        khs_store_release(&header(file)->state, KHS_STATE_LIVE);
+        khs_store_relaxed(&file_header(file)->changes, random.changes);
+        khs_store_relaxed(&file_header(file)->writer_pid, (uint32_t)getpid());
+        khs_store_release(&file_header(file)->state, KHS_STATE_LIVE);
         return 0;
 }
 
@@ -98,7 +102,7 @@ int khs_file_map(struct khs_file *file, int fd, const struct stat *stat)
 
         if (map == MAP_FAILED)
                 return -errno;
-        /* Swapped out, it would make its readers wait for a disk. Where that is not allowed: RLIMIT_MEMLOCK. */
+        /* A swapped-out page would make readers wait for a disk. RLIMIT_MEMLOCK may forbid this. */
         (void)mlock2(map, (size_t)stat->st_size, MLOCK_ONFAULT);
         file->map = map;
         file->size = (uint64_t)stat->st_size;
@@ -107,7 +111,7 @@ int khs_file_map(struct khs_file *file, int fd, const struct stat *stat)
         return 0;
 }
 
-static bool has_name(const struct khs_file *file, int dir_fd, const char *name)
+bool khs_file_has_name(const struct khs_file *file, int dir_fd, const char *name)
 {
         struct stat stat;
 
@@ -115,109 +119,67 @@ static bool has_name(const struct khs_file *file, int dir_fd, const char *name)
                stat.st_ino == file->inode;
 }
 
-static int create(struct khs_file *file, int dir_fd, const char *name)
-{
-        struct stat stat;
-
-        if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-                return -errno;
-        file->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (file->fd < 0)
-                return -errno;
-        if (fstat(file->fd, &stat) < 0 || fchmod(file->fd, 0644) < 0) { /* the umask is not ours to trust */
-                int r = -errno;
-
-                (void)unlinkat(dir_fd, name, 0);
-                return r;
-        }
-        file->unfinished_name = name;
-        file->device = stat.st_dev;
-        file->inode = stat.st_ino;
-        return 0;
-}
-
-static void lay_out(struct khs_file *file, const struct khs_geometry *g)
+static void file_lay_out(struct khs_file *file, const struct khs_geometry *g)
 {
         file->geometry = *g;
         file->size = khs_file_size(g);
         file->n_buckets = (1U << g->idx_log2) / KHS_BUCKET_ENTRIES;
         file->n_rbuckets = g->ridx_log2 ? (1U << g->ridx_log2) / KHS_BUCKET_ENTRIES : 0;
         file->idx_word = KHS_TABLE_PAGE / 4;
-        file->ridx_word = file->idx_word + index_pages(g->idx_log2) * (KHS_TABLE_PAGE / 4);
-        file->arena_word = file->ridx_word + index_pages(g->ridx_log2) * (KHS_TABLE_PAGE / 4);
+        file->ridx_word = file->idx_word + file_index_pages(g->idx_log2) * (KHS_TABLE_PAGE / 4);
+        file->arena_word = file->ridx_word + file_index_pages(g->ridx_log2) * (KHS_TABLE_PAGE / 4);
 }
 
-int khs_file_begin(struct khs_file **ret, int dir_fd, const struct khs_geometry *geometry, uint64_t max_bytes,
-                   const struct khs_file *beside)
-{
-        const char *const *name = unfinished_names;
-        struct khs_file *file;
-        int r;
-
-        if (khs_file_size(geometry) > max_bytes)
-                return -ENOSPC;
-        file = calloc(1, sizeof(*file));
-        if (!file)
-                return -ENOMEM;
-        file->fd = -1;
-        lay_out(file, geometry);
-
-        if (beside && has_name(beside, dir_fd, *name))
-                name++;
-        r = khs_pool_init(&file->pool, geometry->arena_units);
-        if (r == 0)
-                r = create(file, dir_fd, *name);
-        if (r < 0) {
-                khs_file_free(file, dir_fd);
-                return r;
-        }
-        *ret = file;
-        return 0;
-}
-
-int khs_file_allocate(struct khs_file *file, uint64_t n_bytes)
-{
-        uint64_t n = file->size - file->n_allocated;
-        int r;
-
-        if (n > n_bytes)
-                n = n_bytes;
-        do
-                r = posix_fallocate(file->fd, (off_t)file->n_allocated, (off_t)n);
-        while (r == EINTR);
-        if (r != 0)
-                return -r;
-        file->n_allocated += n;
-        return file->n_allocated < file->size;
-}
-
-int khs_file_finish(struct khs_file *file, const struct khs_table_static *fixed)
+/* Allocates and maps the new file behind fd. */
+static int file_allocate(struct khs_file *file, int fd)
 {
         struct stat stat;
         int r;
 
-        if (fstat(file->fd, &stat) < 0)
+        if (fchmod(fd, 0644) < 0) /* whatever the umask is */
                 return -errno;
-        r = khs_file_map(file, file->fd, &stat);
+        do
+                r = posix_fallocate(fd, 0, (off_t)file->size);
+        while (r == EINTR);
+        if (r != 0)
+                return -r;
+        return fstat(fd, &stat) < 0 ? -errno : khs_file_map(file, fd, &stat);
+}
+
+static int file_create(struct khs_file *file, int dir_fd, const char *name)
+{
+        int fd, r;
+
+        if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+                return -errno;
+        fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (fd < 0)
+                return -errno;
+        r = file_allocate(file, fd);
+        (void)close(fd);
         if (r < 0)
-                return r;
-        (void)close(file->fd);
-        file->fd = -1;
-        return fill_header(file, fixed);
+                (void)unlinkat(dir_fd, name, 0);
+        else
+                file->unfinished_name = name;
+        return r;
 }
 
 int khs_file_new(struct khs_file **ret, int dir_fd, const struct khs_table_static *fixed,
-                 const struct khs_geometry *geometry, uint64_t max_bytes)
+                 const struct khs_geometry *geometry, const struct khs_file *beside)
 {
+        const char *name = unfinished_names[beside && beside->unfinished_name == unfinished_names[0]];
         struct khs_file *file;
         int r;
 
-        r = khs_file_begin(&file, dir_fd, geometry, max_bytes, NULL);
-        if (r < 0)
-                return r;
-        r = khs_file_allocate(file, UINT64_MAX);
+        file = calloc(1, sizeof(*file));
+        if (!file)
+                return -ENOMEM;
+        file_lay_out(file, geometry);
+        r = khs_pool_init(&file->pool, geometry->arena_units);
         if (r == 0)
-                r = khs_file_finish(file, fixed);
+                r = file_create(file, dir_fd, name);
+        if (r == 0)
+                r = file_fill_header(file, fixed);
         if (r < 0) {
                 khs_file_free(file, dir_fd);
                 return r;
@@ -230,10 +192,8 @@ struct khs_file *khs_file_free(struct khs_file *file, int dir_fd)
 {
         if (!file)
                 return NULL;
-        if (file->unfinished_name && has_name(file, dir_fd, file->unfinished_name))
+        if (file->unfinished_name && khs_file_has_name(file, dir_fd, file->unfinished_name))
                 (void)unlinkat(dir_fd, file->unfinished_name, 0);
-        if (file->fd >= 0)
-                (void)close(file->fd);
         if (file->map)
                 (void)munmap(file->map, file->size);
         khs_pool_deinit(&file->pool);
@@ -241,21 +201,8 @@ struct khs_file *khs_file_free(struct khs_file *file, int dir_fd)
         return NULL;
 }
 
-int khs_file_unmap(struct khs_file *file, uint64_t n_bytes)
-{
-        uint64_t rest = file->size > n_bytes ? (file->size - n_bytes) / UNMAP_ALIGN * UNMAP_ALIGN : 0;
-
-        khs_pool_deinit(&file->pool);
-        (void)munmap((char *)file->map + rest, file->size - rest);
-        file->size = rest;
-        if (file->size > 0)
-                return 1;
-        file->map = NULL;
-        return 0;
-}
-
-/* The header page of the file that has the name now, if it looks like a table; else NULL. */
-static struct khs_table_header *map_predecessor(int dir_fd)
+/* The header page of the file that has the name, if it looks like a table; else NULL. */
+static struct khs_table_header *file_map_old(int dir_fd)
 {
         struct khs_table_header *old = MAP_FAILED;
         struct stat stat;
@@ -275,22 +222,22 @@ static struct khs_table_header *map_predecessor(int dir_fd)
         return NULL;
 }
 
-static void bump_changes(struct khs_table_header *h)
+static void file_bump_changes(struct khs_table_header *h)
 {
         khs_store_release(&h->changes, khs_load_relaxed(&h->changes) + 1);
 }
 
-static void wake(struct khs_table_header *h)
+static void file_wake_sleepers(struct khs_table_header *h)
 {
         (void)syscall(SYS_futex, &h->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Readers look for the file that has the name now; those who sleep are told. */
-static void supersede(struct khs_table_header *h)
+/* Readers go and look for the file that has the name; sleeping ones are woken. */
+static void file_mark_superseded(struct khs_table_header *h)
 {
         khs_store_release(&h->state, KHS_STATE_SUPERSEDED);
-        bump_changes(h);
-        wake(h);
+        file_bump_changes(h);
+        file_wake_sleepers(h);
 }
 
 void khs_file_discard_unfinished(int dir_fd)
@@ -301,30 +248,32 @@ void khs_file_discard_unfinished(int dir_fd)
 
 void khs_file_commit(struct khs_file *file)
 {
-        bump_changes(header(file));
+        file_bump_changes(file_header(file));
 }
 
 void khs_file_wake(struct khs_file *file)
 {
-        wake(header(file));
+        file_wake_sleepers(file_header(file));
 }
 
 void khs_file_supersede(struct khs_file *file)
 {
-        supersede(header(file));
+        file_mark_superseded(file_header(file));
 }
 
 int khs_file_publish(struct khs_file *file, int dir_fd)
 {
-        struct khs_table_header *old = map_predecessor(dir_fd);
+        struct khs_table_header *old = file_map_old(dir_fd);
         int r = 0;
 
         khs_file_beat(file);
         if (renameat(dir_fd, file->unfinished_name, dir_fd, KHS_TABLE_NAME) < 0)
                 r = -errno;
+        else
+                file->unfinished_name = NULL;
         if (old) {
                 if (r == 0)
-                        supersede(old);
+                        file_mark_superseded(old);
                 (void)munmap(old, KHS_HEADER_SIZE);
         }
         return r;
@@ -332,7 +281,7 @@ int khs_file_publish(struct khs_file *file, int dir_fd)
 
 void khs_file_beat(struct khs_file *file)
 {
-        struct khs_table_header *h = header(file);
+        struct khs_table_header *h = file_header(file);
 
         khs_store_relaxed(&h->beat_boot_ds, khs_clock_ds(CLOCK_BOOTTIME));
         khs_store_relaxed(&h->beat_real_ds, khs_clock_ds(CLOCK_REALTIME));

@@ -1,14 +1,28 @@
-/* The next file of a writer, see write/growth.h. */
+/*
+ * The next file of a writer. A file never changes its geometry, so a table that is full, or whose header
+ * has to say something else, moves into another file:
+ *
+ *     plan     index: room for half as many keys again, a power of two, at most half full;
+ *              arena: as large as wanted, or what the indexes leave of max_bytes
+ *     build    an empty file without a name, then every record copied, with its version and times
+ *
+ * It is built in one go, less than 100 ms for 100,000 services of 50 addresses. The daemon does nothing
+ * else meanwhile. Readers do not notice, since the file in use is neither touched nor marked before the new
+ * one has its name.
+ *
+ * Every file has a hash key of its own: when more keys meet in a neighbourhood than it has places, by bad
+ * luck or because somebody guessed the key, the next one scatters them anew.
+ */
 
 #include <errno.h>
 
 #include "write/growth.h"
 
 #define MIN_IDX_LOG2 9 /* one page of index: 256 services at half load */
-#define MAX_TRIES    4 /* new hash keys, or doubled indexes, until every key finds its place */
+#define MAX_TRIES    4 /* of another hash key and a doubled index, until every key finds a place */
 
-/* Room for twice as many entries: every key finds its place near its bucket. */
-static uint32_t index_log2(uint64_t n, uint32_t max)
+/* At most half full: so nearly every key finds a place near its bucket. */
+static uint32_t growth_index_log2(uint64_t n, uint32_t max)
 {
         uint32_t log2 = MIN_IDX_LOG2;
 
@@ -18,7 +32,7 @@ static uint32_t index_log2(uint64_t n, uint32_t max)
 }
 
 /* The largest arena that fits beside the indexes into max_bytes, at most `wanted`. */
-static uint32_t arena_within(uint64_t max_bytes, struct khs_geometry geometry, uint64_t wanted)
+static uint32_t growth_arena_within(uint64_t max_bytes, struct khs_geometry geometry, uint64_t wanted)
 {
         uint64_t indexes, room;
 
@@ -28,82 +42,62 @@ static uint32_t arena_within(uint64_t max_bytes, struct khs_geometry geometry, u
         return (uint32_t)(wanted < room ? wanted : room);
 }
 
-static int try_next(struct khs_growth *g)
+int khs_growth_plan(const struct khs_growth *g, struct khs_geometry *ret)
 {
         bool reverse = g->fixed->flags & KHS_FLAG_REVERSE;
-        uint32_t wider = g->n_tries / 2;
         struct khs_geometry geometry = {
-                .idx_log2 = index_log2(g->need.n_keys, KHS_IDX_LOG2_MAX) + wider,
-                .ridx_log2 = reverse ? index_log2(g->need.n_addresses, KHS_RIDX_LOG2_MAX) + wider : 0,
+                .idx_log2 = growth_index_log2(g->n_keys * 3 / 2, KHS_IDX_LOG2_MAX),
+                .ridx_log2 = reverse ? growth_index_log2(g->n_addresses * 3 / 2, KHS_RIDX_LOG2_MAX) : 0,
         };
 
-        g->entry = 0;
-        g->n_tries++;
-        geometry.arena_units = arena_within(g->max_bytes, geometry, g->need.wanted_units);
-        if (geometry.idx_log2 > KHS_IDX_LOG2_MAX || geometry.ridx_log2 > KHS_RIDX_LOG2_MAX ||
-            geometry.arena_units < g->need.units)
+        geometry.arena_units = growth_arena_within(g->max_bytes, geometry, g->wanted_units);
+        if (geometry.arena_units < g->units)
                 return -ENOSPC;
-        return khs_file_begin(&g->file, g->dir_fd, &geometry, g->max_bytes, g->from);
+        *ret = geometry;
+        return 0;
 }
 
-int khs_growth_begin(struct khs_growth *g)
+static int growth_try(const struct khs_growth *g, const struct khs_geometry *geometry, struct khs_file **ret,
+                      struct khs_image *image, uint32_t now_ds)
 {
-        g->n_tries = 0;
-        return try_next(g);
-}
-
-/* Return: 1 it begins again; else r. */
-static int fail(struct khs_growth *g, int r)
-{
-        khs_growth_drop(g);
-        if (r != -EXFULL || g->n_tries >= MAX_TRIES)
-                return r;
-        r = try_next(g);
-        return r < 0 ? r : 1;
-}
-
-int khs_growth_step(struct khs_growth *g, uint32_t n_words, struct khs_image *image, uint32_t now_ds)
-{
+        struct khs_file *file;
         int r;
 
-        if (!g->file->map) {
-                r = khs_file_allocate(g->file, 4ULL * n_words * sizeof(uint32_t));
-                if (r == 0)
-                        r = khs_file_finish(g->file, g->fixed);
-                return r < 0 ? fail(g, r) : 1;
-        }
-        if (!g->from)
-                return 0;
-        r = khs_file_copy(g->file, g->from, &g->entry, n_words, image, now_ds);
-        return r < 0 ? fail(g, r) : r;
-}
-
-void khs_growth_put(struct khs_growth *g, const struct khs_row *row, struct khs_image *image, uint32_t now_ds)
-{
-        int r;
-
-        if (!g->file->map)
-                return;
-        r = khs_file_put(g->file, row, image, now_ds);
+        r = khs_file_new(&file, g->dir_fd, g->fixed, geometry, g->from);
         if (r < 0)
-                (void)fail(g, r);
+                return r;
+        if (g->from)
+                r = khs_file_copy(file, g->from, image, now_ds);
+        if (r < 0) {
+                khs_file_free(file, g->dir_fd);
+                return r;
+        }
+        *ret = file;
+        return 0;
 }
 
-void khs_growth_delete(struct khs_growth *g, const char *key, size_t n_key, uint32_t now_ds)
+int khs_growth_build(const struct khs_growth *g, struct khs_file **ret, struct khs_image *image, uint32_t now_ds)
 {
-        if (g->file && g->file->map)
-                (void)khs_file_delete(g->file, key, n_key, now_ds);
+        struct khs_growth wider = *g;
+        int r = -EXFULL;
+
+        for (unsigned int i = 0; r == -EXFULL && i < MAX_TRIES; i++, wider.n_keys *= 2, wider.n_addresses *= 2) {
+                struct khs_geometry geometry;
+
+                r = khs_growth_plan(&wider, &geometry);
+                if (r == 0)
+                        r = growth_try(&wider, &geometry, ret, image, now_ds);
+        }
+        return r;
 }
 
-struct khs_file *khs_growth_take(struct khs_growth *g)
+static bool growth_is_index_tight(uint32_t log2, uint64_t n)
 {
-        struct khs_file *file = g->file;
-
-        g->file = NULL;
-        return file;
+        return log2 > 0 && n >= (1ULL << log2) / 8 * 3;
 }
 
-void khs_growth_drop(struct khs_growth *g)
+bool khs_geometry_is_tight(const struct khs_geometry *g, uint64_t units, uint64_t n_keys, uint64_t n_reverse)
 {
-        g->file = khs_file_free(g->file, g->dir_fd);
+        return units >= g->arena_units / 4 * 3 || growth_is_index_tight(g->idx_log2, n_keys) ||
+               growth_is_index_tight(g->ridx_log2, n_reverse);
 }

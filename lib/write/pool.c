@@ -1,4 +1,11 @@
-/* Block allocation, see write/pool.h. */
+/*
+ * Free blocks wait in a queue for each size, the one that was freed first at its head. When that one has not
+ * rested for the grace time, none of its size has, and a block is cut from the rest of the arena:
+ *
+ *     arena    | block | block | free | block | free | ...  cut so far | not cut yet |
+ *                                 |              ^
+ *     head[class] ----------------+--- next -----+--- next ... tail[class]
+ */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,9 +30,10 @@ unsigned int khs_pool_class(uint32_t n_units)
 int khs_pool_init(struct khs_pool *pool, uint32_t n_units)
 {
         *pool = (struct khs_pool){ .n_units = n_units };
+        pool->classes = calloc(n_units, sizeof(*pool->classes));
         pool->next = calloc(n_units, sizeof(*pool->next));
         pool->freed = calloc(n_units, sizeof(*pool->freed));
-        if (pool->next && pool->freed)
+        if (pool->classes && pool->next && pool->freed)
                 return 0;
         khs_pool_deinit(pool);
         return -ENOMEM;
@@ -33,39 +41,57 @@ int khs_pool_init(struct khs_pool *pool, uint32_t n_units)
 
 void khs_pool_deinit(struct khs_pool *pool)
 {
+        free(pool->classes);
         free(pool->next);
         free(pool->freed);
         *pool = (struct khs_pool){ 0 };
 }
 
-static bool is_resting(const struct khs_pool *pool, uint32_t unit, uint32_t now_ds)
+static bool pool_is_resting(const struct khs_pool *pool, uint32_t unit, uint32_t now_ds)
 {
         return (int32_t)(now_ds - pool->freed[unit]) < KHS_GRACE_DS;
 }
 
-int khs_pool_take(struct khs_pool *pool, unsigned int class, uint32_t now_ds, uint32_t *ret_unit)
+int khs_pool_cut(struct khs_pool *pool, unsigned int class, uint32_t *ret_unit)
 {
-        uint32_t n = khs_pool_units(class), head = pool->head[class];
+        uint32_t n = khs_pool_units(class);
 
-        if (head && !is_resting(pool, head - 1, now_ds)) {
-                pool->head[class] = pool->next[head - 1];
-                if (!pool->head[class])
-                        pool->tail[class] = 0;
-                pool->n_free -= n;
-                *ret_unit = head - 1;
-                return 0;
-        }
         if (n > pool->n_units - pool->n_cut)
                 return -ENOSPC;
+        pool->classes[pool->n_cut] = (uint8_t)(class | KHS_IN_USE);
         *ret_unit = pool->n_cut;
         pool->n_cut += n;
         return 0;
 }
 
-void khs_pool_give(struct khs_pool *pool, unsigned int class, uint32_t unit, uint32_t now_ds)
+int khs_pool_take(struct khs_pool *pool, unsigned int class, uint32_t now_ds, uint32_t *ret_unit)
 {
+        uint32_t head = pool->head[class];
+
+        if (!head || pool_is_resting(pool, head - 1, now_ds))
+                return khs_pool_cut(pool, class, ret_unit);
+        pool->head[class] = pool->next[head - 1];
+        if (!pool->head[class])
+                pool->tail[class] = 0;
+        pool->classes[head - 1] |= KHS_IN_USE;
+        pool->n_free -= khs_pool_units(class);
+        *ret_unit = head - 1;
+        return 0;
+}
+
+uint32_t khs_pool_used_units(const struct khs_pool *pool, uint32_t unit)
+{
+        return unit < pool->n_cut && pool->classes[unit] & KHS_IN_USE
+                       ? khs_pool_units(pool->classes[unit] & ~KHS_IN_USE)
+                       : 0;
+}
+
+void khs_pool_give(struct khs_pool *pool, uint32_t unit, uint32_t now_ds)
+{
+        unsigned int class = pool->classes[unit] & ~KHS_IN_USE;
         uint32_t slot = now_ds % KHS_GRACE_DS, n = khs_pool_units(class);
 
+        pool->classes[unit] = (uint8_t) class;
         pool->next[unit] = 0;
         pool->freed[unit] = now_ds;
         if (pool->tail[class])

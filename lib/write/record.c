@@ -1,10 +1,14 @@
 /*
- * Records into one file, see write/record.h; the orderings are table/atomic.h's.
+ * How a record gets into a file, so that a reader sees the old one or the new one:
  *
- * A record is first put together in private memory, the image: header, key, addresses, attributes,
- * zeros to the end of the block. Then it is compared with what the table says, and copied into a fresh
- * block, word by word. This is the only memory that a put needs besides the arena, and it is
- * allocated once.
+ *     image    put together in private memory: header, key, addresses, attributes, zeros to the end
+ *     block    a fresh one: seq odd, the image word by word, seq even
+ *     entry    its ref changes from the old block to the new one, by one store
+ *     pool     gets the old block back, to be reused after the grace time
+ *
+ * An image that says what the table says already changes at most the few words that may be stored in
+ * place. The image is the only memory that a put needs outside the arena, and is allocated once. The
+ * memory orders are explained in table/atomic.h.
  */
 
 #include <errno.h>
@@ -18,20 +22,22 @@
 #include "write/record.h"
 #include "write/reverse-index.h"
 
-static uint32_t words_of(size_t n_bytes)
+#define COPY_AHEAD 16 /* how many entries ahead of the copy a record is prefetched */
+
+static uint32_t record_words_of(size_t n_bytes)
 {
         return (uint32_t)((n_bytes + 3) / 4);
 }
 
 /* A record without its attributes. */
-static uint32_t base_words(const struct khs_row *row)
+static uint32_t record_base_words(const struct khs_row *row)
 {
-        uint32_t n = KHS_UNIT_WORDS + words_of(row->n_key);
+        uint32_t n = KHS_UNIT_WORDS + record_words_of(row->n_key);
 
-        return row->target ? n + 1 + words_of(row->n_target) : n + row->n4 + 4 * row->n6;
+        return row->target ? n + 1 + record_words_of(row->n_target) : n + row->n4 + 4 * row->n6;
 }
 
-static uint32_t block_units(uint64_t n_words)
+static uint32_t record_block_units(uint64_t n_words)
 {
         uint64_t units = (n_words + KHS_UNIT_WORDS - 1) / KHS_UNIT_WORDS;
 
@@ -40,7 +46,7 @@ static uint32_t block_units(uint64_t n_words)
 
 uint32_t khs_row_units(const struct khs_row *row)
 {
-        return block_units(base_words(row) + khs_attrs_words_max(row));
+        return record_block_units(record_base_words(row) + khs_attrs_words_max(row));
 }
 
 bool khs_row_ok(const struct khs_row *row)
@@ -75,7 +81,7 @@ struct khs_image *khs_image_free(struct khs_image *image)
         return NULL;
 }
 
-static void put_bytes(uint32_t *ret, const void *bytes, size_t n)
+static void record_put_bytes(uint32_t *ret, const void *bytes, size_t n)
 {
         if (n % 4)
                 ret[n / 4] = 0;
@@ -84,25 +90,25 @@ static void put_bytes(uint32_t *ret, const void *bytes, size_t n)
 }
 
 /*
- * Puts the block together, as it will be but for seq and CRC. Addresses come before all: attributes
- * for which even the largest block has no room are left out.
+ * Puts the block together, except for seq and CRC. Addresses come first: attributes that do not fit into
+ * the largest block are left out.
  */
-static void image_fill(struct khs_image *image, const struct khs_row *row, uint32_t tag)
+static void record_fill_image(struct khs_image *image, const struct khs_row *row, uint32_t tag)
 {
-        uint32_t *payload = image->words + KHS_UNIT_WORDS, n = base_words(row), n_attrs = 0, units;
+        uint32_t *payload = image->words + KHS_UNIT_WORDS, n = record_base_words(row), n_attrs = 0, units;
 
-        put_bytes(payload, row->key, row->n_key);
-        payload += words_of(row->n_key);
+        record_put_bytes(payload, row->key, row->n_key);
+        payload += record_words_of(row->n_key);
         if (row->target) {
                 *payload = (uint32_t)row->n_target;
-                put_bytes(payload + 1, row->target, row->n_target);
+                record_put_bytes(payload + 1, row->target, row->n_target);
         }
-        put_bytes(payload, row->v4, (size_t)row->n4 * 4);
-        put_bytes(payload + row->n4, row->v6, (size_t)row->n6 * 16);
+        record_put_bytes(payload, row->v4, (size_t)row->n4 * 4);
+        record_put_bytes(payload + row->n4, row->v6, (size_t)row->n6 * 16);
         if (row->endpoints && row->n4 + row->n6 > 0)
                 n_attrs = khs_attrs_encode(image->attrs, row, image->words + n, KHS_IMAGE_WORDS - n);
 
-        units = block_units(n + n_attrs);
+        units = record_block_units(n + n_attrs);
         memset(image->words + n + n_attrs, 0, (size_t)(units * KHS_UNIT_WORDS - n - n_attrs) * 4);
         *(struct khs_record *)image->words = (struct khs_record){
                 .units = units,
@@ -126,50 +132,79 @@ static void image_fill(struct khs_image *image, const struct khs_row *row, uint3
 
 /* ---- entries and blocks ---- */
 
-static uint32_t *block_at(const struct khs_file *file, uint32_t ref)
+static uint32_t *record_block(const struct khs_file *file, uint32_t ref)
 {
         return file->map + file->arena_word + (size_t)(ref - 1) * KHS_UNIT_WORDS;
 }
 
-static struct khs_record *record_at(const struct khs_file *file, uint32_t ref)
+/* Words of a record without its attributes; more than any block has if a count is out of range. */
+static uint32_t record_head_words(const struct khs_record *head, const uint32_t *payload)
 {
-        return (struct khs_record *)block_at(file, ref);
+        uint32_t n_key = head->key & KHS_KEY_LEN_MASK, n = KHS_UNIT_WORDS + record_words_of(n_key), n_target;
+
+        if (n_key < 1 || n_key > KHS_KEY_MAX || head->n4 > KHS_MAX_ADDRS || head->n6 > KHS_MAX_ADDRS)
+                return UINT32_MAX;
+        if (!(head->key & KHS_REC_ALIAS))
+                return n + head->n4 + 4 * head->n6;
+        if (n >= head->units * KHS_UNIT_WORDS)
+                return UINT32_MAX;
+        n_target = payload[n - KHS_UNIT_WORDS];
+        return n_target >= 1 && n_target <= KHS_KEY_MAX ? n + 1 + record_words_of(n_target) : UINT32_MAX;
 }
 
-static bool key_is(const struct khs_file *file, uint32_t ref, const char *key, size_t n_key)
+/*
+ * The record that an entry refers to. Only this process writes here, so plain reads do not race; but what is
+ * read is believed no more than a reader would, and blocks are where the pool says. Return: false: damaged.
+ */
+static bool record_load(const struct khs_file *file, uint32_t ref, struct khs_written *ret)
 {
-        const struct khs_record *record = record_at(file, ref);
+        uint32_t units = khs_pool_used_units(&file->pool, ref - 1);
 
-        /* This process alone writes here: plain reads of what it wrote itself are no race. */
-        return (record->key & KHS_KEY_LEN_MASK) == n_key && memcmp(record + 1, key, n_key) == 0;
+        if (units == 0)
+                return false;
+        ret->payload = record_block(file, ref) + KHS_UNIT_WORDS;
+        memcpy(&ret->head, record_block(file, ref), sizeof(ret->head));
+        return ret->head.units == units && record_head_words(&ret->head, ret->payload) <= units * KHS_UNIT_WORDS;
 }
 
-/* The place of a key: its entry (*ret_found), else the first free one in reach, else NULL. */
-static uint32_t *entry_find(const struct khs_file *file, uint64_t hash, const char *key, size_t n_key, bool *ret_found)
-{
-        uint32_t tag = (uint32_t)(hash >> 32) | 1, *free_entry = NULL;
+/* Where a key is, or where it can be put. */
+struct record_place {
+        uint32_t *entry;        /* its own; else the first free one within the probe window; else NULL */
+        struct khs_written old; /* what its own entry refers to */
+};
 
-        *ret_found = false;
+/* Return: 1: the key is there; 0: it is not; -EBADMSG: a record that may be the one is damaged. */
+static int record_find(const struct khs_file *file, uint64_t hash, const char *key, size_t n_key,
+                       struct record_place *ret)
+{
+        uint32_t tag = (uint32_t)(hash >> 32) | 1;
+
+        ret->entry = NULL;
         for (uint32_t probe = 0; probe < KHS_PROBE_DEFAULT && probe < file->n_buckets; probe++) {
                 uint32_t *entry = khs_bucket(file->map + file->idx_word, file->n_buckets, (uint32_t)hash + probe);
 
                 for (uint32_t i = 0; i < KHS_BUCKET_ENTRIES; i++, entry += 2) {
-                        if (entry[1] == 0 && !free_entry)
-                                free_entry = entry;
+                        if (entry[1] == 0 && !ret->entry)
+                                ret->entry = entry;
                         if (entry[0] == 0)
-                                return free_entry;
-                        if (entry[0] == tag && entry[1] != 0 && key_is(file, entry[1], key, n_key)) {
-                                *ret_found = true;
-                                return entry;
-                        }
+                                return 0;
+                        if (entry[0] != tag || entry[1] == 0)
+                                continue;
+                        if (!record_load(file, entry[1], &ret->old))
+                                return -EBADMSG;
+                        if ((ret->old.head.key & KHS_KEY_LEN_MASK) != n_key ||
+                            memcmp(ret->old.payload, key, n_key) != 0)
+                                continue;
+                        ret->entry = entry;
+                        return 1;
                 }
         }
-        return free_entry;
+        return 0;
 }
 
-static void block_write(struct khs_file *file, uint32_t unit, const uint32_t *image, uint32_t units)
+static void record_write_block(struct khs_file *file, uint32_t unit, const uint32_t *image, uint32_t units)
 {
-        uint32_t *block = block_at(file, unit + 1);
+        uint32_t *block = record_block(file, unit + 1);
         uint32_t seq = khs_load_relaxed(block) | 1;
 
         khs_store_relaxed(block, seq);
@@ -179,7 +214,7 @@ static void block_write(struct khs_file *file, uint32_t unit, const uint32_t *im
         khs_store_release(block, seq + 1);
 }
 
-static void count_record(struct khs_file *file, const struct khs_record *record, int sign)
+static void record_count(struct khs_file *file, const struct khs_record *record, int sign)
 {
         struct khs_table_header *header = (struct khs_table_header *)file->map;
 
@@ -193,66 +228,64 @@ static void count_record(struct khs_file *file, const struct khs_record *record,
         khs_store_relaxed(&header->free_units, file->pool.n_units - file->pool.n_cut + file->pool.n_free);
 }
 
-/* Number of an index entry: what the reverse index refers to. */
-static uint32_t entry_number(const struct khs_file *file, const uint32_t *entry)
+/* Number of an index entry, by which the reverse index refers to it. */
+static uint32_t record_entry_number(const struct khs_file *file, const uint32_t *entry)
 {
         return (uint32_t)(entry - (file->map + file->idx_word)) / 2;
 }
 
-/* A block that no entry refers to any more. */
-static void retire(struct khs_file *file, uint32_t ref, uint32_t now_ds)
+/* Gives back a block to which no entry refers any more. */
+static void record_retire(struct khs_file *file, uint32_t ref, const struct khs_record *head, uint32_t now_ds)
 {
-        const struct khs_record *record = record_at(file, ref);
-
-        count_record(file, record, -1);
-        khs_pool_give(&file->pool, khs_pool_class(record->units), ref - 1, now_ds);
+        record_count(file, head, -1);
+        khs_pool_give(&file->pool, ref - 1, now_ds);
 }
 
-/* The image into a fresh block, and the block behind the entry. */
-static int place(struct khs_file *file, uint32_t *entry, bool found, const uint32_t *image, uint32_t now_ds)
+/* Writes the image into a fresh block and lets the entry refer to it. @old: of the entry; NULL: it is free. */
+static int record_publish(struct khs_file *file, uint32_t *entry, const struct khs_written *old, const uint32_t *image,
+                          uint32_t now_ds)
 {
-        const struct khs_record *record = (const struct khs_record *)image, *old = NULL;
-        uint32_t unit, old_ref = found ? entry[1] : 0;
+        struct khs_written new = { .payload = image + KHS_UNIT_WORDS };
+        uint32_t unit, old_ref = entry[1];
         int r;
 
-        if (old_ref)
-                old = record_at(file, old_ref);
-        if (!khs_reverse_room(file, old, record))
+        memcpy(&new.head, image, sizeof(new.head));
+        if (!khs_reverse_room(file, old, &new))
                 return -EXFULL;
-        r = khs_pool_take(&file->pool, khs_pool_class(record->units), now_ds, &unit);
+        r = khs_pool_take(&file->pool, khs_pool_class(new.head.units), now_ds, &unit);
         if (r < 0)
                 return r;
-        block_write(file, unit, image, record->units);
-        khs_entry_publish(entry, record->tag, unit + 1);
-        count_record(file, record, 1);
-        khs_reverse_update(file, entry_number(file, entry), old, record);
-        if (old_ref)
-                retire(file, old_ref, now_ds);
+        record_write_block(file, unit, image, new.head.units);
+        khs_entry_publish(entry, new.head.tag, unit + 1);
+        record_count(file, &new.head, 1);
+        khs_reverse_update(file, record_entry_number(file, entry), old, &new);
+        if (old)
+                record_retire(file, old_ref, &old->head, now_ds);
         return 0;
 }
 
-static void withdraw(struct khs_file *file, uint32_t *entry, uint32_t now_ds)
+static void record_withdraw(struct khs_file *file, uint32_t *entry, const struct khs_written *old, uint32_t now_ds)
 {
         uint32_t ref = entry[1];
 
         khs_store_release(entry + 1, 0);
-        khs_reverse_update(file, entry_number(file, entry), record_at(file, ref), NULL);
-        retire(file, ref, now_ds);
+        khs_reverse_update(file, record_entry_number(file, entry), old, NULL);
+        record_retire(file, ref, &old->head, now_ds);
 }
 
-/* Whether a record says the same but for what may be stored in place. */
-static bool same_content(const struct khs_file *file, uint32_t ref, const uint32_t *image)
+/* Whether a record differs at most in words that may be stored in place. */
+static bool record_says_same(const struct khs_written *old, const uint32_t *image)
 {
-        const struct khs_record *new = (const struct khs_record *)image, *old = record_at(file, ref);
+        const struct khs_record *new = (const struct khs_record *)image, *head = &old->head;
 
-        return old->units == new->units && old->key == new->key && old->n4 == new->n4 && old->n6 == new->n6 &&
-               old->policy == new->policy && old->version == new->version &&
-               old->port == new->port &&memcmp(old + 1, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
+        return head->units == new->units && head->key == new->key && head->n4 == new->n4 && head->n6 == new->n6 &&
+               head->policy == new->policy && head->version == new->version &&
+               head->port == new->port &&memcmp(old->payload, new + 1, (size_t)(new->units - 1) * KHS_UNIT) == 0;
 }
 
-static void touch(struct khs_file *file, uint32_t ref, const struct khs_row *row)
+static void record_touch(struct khs_file *file, uint32_t ref, const struct khs_row *row)
 {
-        struct khs_record *record = record_at(file, ref);
+        struct khs_record *record = (struct khs_record *)record_block(file, ref);
 
         khs_store_relaxed(&record->fresh_until_ds, row->fresh_until_ds);
         khs_store_relaxed(&record->stale_until_ds, row->stale_until_ds);
@@ -264,103 +297,103 @@ static void touch(struct khs_file *file, uint32_t ref, const struct khs_row *row
 int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_image *image, uint32_t now_ds)
 {
         uint64_t hash = khs_siphash13(file->hash_key, row->key, row->n_key);
+        struct record_place place;
         struct khs_record *record;
-        uint32_t *entry;
-        bool found;
+        int r;
 
-        entry = entry_find(file, hash, row->key, row->n_key, &found);
-        if (!entry || (!found && file->n_keys >= file->n_buckets * KHS_BUCKET_ENTRIES / 2))
+        r = record_find(file, hash, row->key, row->n_key, &place);
+        if (r < 0)
+                return r;
+        if (!place.entry || (r == 0 && file->n_keys >= file->n_buckets * KHS_BUCKET_ENTRIES / 2))
                 return -EXFULL;
 
-        image_fill(image, row, (uint32_t)(hash >> 32) | 1);
-        if (found && same_content(file, entry[1], image->words)) {
-                touch(file, entry[1], row);
+        record_fill_image(image, row, (uint32_t)(hash >> 32) | 1);
+        if (r == 1 && record_says_same(&place.old, image->words)) {
+                record_touch(file, place.entry[1], row);
                 return 0;
         }
         record = (struct khs_record *)image->words;
         record->crc = khs_record_crc(record);
-        return place(file, entry, found, image->words, now_ds);
+        return record_publish(file, place.entry, r == 1 ? &place.old : NULL, image->words, now_ds);
 }
 
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds)
 {
         uint64_t hash = khs_siphash13(file->hash_key, key, n_key);
-        uint32_t *entry;
-        bool found;
+        struct record_place place;
+        int r;
 
-        entry = entry_find(file, hash, key, n_key, &found);
-        if (!found)
-                return -ENOENT;
-        withdraw(file, entry, now_ds);
+        r = record_find(file, hash, key, n_key, &place);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        record_withdraw(file, place.entry, &place.old, now_ds);
         return 0;
 }
 
-static int copy_record(struct khs_file *to, const struct khs_file *from, uint32_t ref, struct khs_image *image,
-                       uint32_t now_ds)
+static int record_copy(struct khs_file *to, const struct khs_written *from, struct khs_image *image, uint32_t now_ds)
 {
         struct khs_record *record = (struct khs_record *)image->words;
-        const char *key = (const char *)(record + 1);
-        uint32_t *entry;
+        uint32_t n_key = from->head.key & KHS_KEY_LEN_MASK;
+        struct record_place place;
         uint64_t hash;
-        bool found;
+        int r;
 
-        memcpy(image->words, block_at(from, ref), (size_t)record_at(from, ref)->units * KHS_UNIT);
-        hash = khs_siphash13(to->hash_key, key, record->key & KHS_KEY_LEN_MASK);
-        entry = entry_find(to, hash, key, record->key & KHS_KEY_LEN_MASK, &found);
-        if (!entry)
+        *record = from->head;
+        memcpy(record + 1, from->payload, (size_t)(from->head.units - 1) * KHS_UNIT);
+        hash = khs_siphash13(to->hash_key, record + 1, n_key);
+        r = record_find(to, hash, (const char *)(record + 1), n_key, &place);
+        if (r != 0)
+                return r < 0 ? r : 0; /* twice in a damaged table */
+        if (!place.entry)
                 return -EXFULL;
-        if (found)
-                return 0;
         record->tag = (uint32_t)(hash >> 32) | 1;
         record->crc = khs_record_crc(record);
-        return place(to, entry, false, image->words, now_ds);
+        return record_publish(to, place.entry, NULL, image->words, now_ds);
 }
 
-int khs_file_copy(struct khs_file *to, const struct khs_file *from, uint32_t *entry, uint32_t n_words,
-                  struct khs_image *image, uint32_t now_ds)
+int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_image *image, uint32_t now_ds)
 {
-        for (uint32_t seen = 0; *entry < from->n_buckets * KHS_BUCKET_ENTRIES && seen < n_words; ++*entry) {
-                uint32_t ref = from->map[from->idx_word + (size_t)*entry * 2 + 1];
-                int r;
+        const struct khs_entry *entries = (const struct khs_entry *)(from->map + from->idx_word);
+        uint32_t n = from->n_buckets * KHS_BUCKET_ENTRIES;
+        struct khs_written record;
+        int r = 0;
 
-                seen += 2;
-                if (ref == 0)
-                        continue;
-                seen += record_at(from, ref)->units * KHS_UNIT_WORDS;
-                r = copy_record(to, from, ref, image, now_ds);
-                if (r < 0)
-                        return r;
+        for (uint32_t i = 0; r == 0 && i < n; i++) {
+                /* Neighbours in the index are far apart in the arena. This saves 15 % at 100,000 services. */
+                if (i + COPY_AHEAD < n && entries[i + COPY_AHEAD].ref > 0)
+                        __builtin_prefetch(record_block(from, entries[i + COPY_AHEAD].ref));
+                if (entries[i].ref > 0 && record_load(from, entries[i].ref, &record))
+                        r = record_copy(to, &record, image, now_ds);
         }
-        return *entry < from->n_buckets * KHS_BUCKET_ENTRIES;
+        return r;
 }
 
 /* The key of a record, and its target's, NUL-terminated. */
-static void read_keys(const struct khs_record *record, char key[static 256], char target[static 256])
+static void record_read_keys(const struct khs_written *record, char key[static 256], char target[static 256])
 {
-        const uint32_t *payload = (const uint32_t *)(record + 1);
-        uint32_t n_key = record->key & KHS_KEY_LEN_MASK;
+        uint32_t n_key = record->head.key & KHS_KEY_LEN_MASK, n_target = 0;
 
-        memcpy(key, payload, n_key);
+        memcpy(key, record->payload, n_key);
         key[n_key] = '\0';
-        target[0] = '\0';
-        if (record->key & KHS_REC_ALIAS) {
-                payload += words_of(n_key);
-                memcpy(target, payload + 1, *payload);
-                target[*payload] = '\0';
+        if (record->head.key & KHS_REC_ALIAS) {
+                n_target = record->payload[record_words_of(n_key)] & KHS_KEY_LEN_MASK;
+                memcpy(target, record->payload + record_words_of(n_key) + 1, n_target);
         }
+        target[n_target] = '\0';
 }
 
 void khs_file_retain(struct khs_file *file, bool (*keep)(void *userdata, const char *key, const char *target),
                      void *userdata, uint32_t now_ds)
 {
         for (uint32_t i = 0; i < file->n_buckets * KHS_BUCKET_ENTRIES; i++) {
-                uint32_t *entry = file->map + file->idx_word + (size_t)i * 2, ref = entry[1];
+                uint32_t *entry = file->map + file->idx_word + (size_t)i * 2;
+                struct khs_written record;
                 char key[256], target[256];
 
-                if (ref == 0)
+                if (entry[1] == 0 || !record_load(file, entry[1], &record))
                         continue;
-                read_keys(record_at(file, ref), key, target);
+                record_read_keys(&record, key, target);
                 if (!keep(userdata, key, target[0] ? target : NULL))
-                        withdraw(file, entry, now_ds);
+                        record_withdraw(file, entry, &record, now_ds);
         }
 }

@@ -1,6 +1,7 @@
 /*
- * The reverse index, see write/reverse-index.h. The addresses of a record are sorted, so that one walk over
- * the old and the new ones finds what differs.
+ * An update costs what it changes: the addresses of a record are sorted, so one walk over the old and the
+ * new ones finds those that come or go. Entries of the forward index never move within a file, so nothing
+ * else changes here when a record moves into another block.
  */
 
 #include <string.h>
@@ -12,7 +13,7 @@
 void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref)
 {
         if (khs_load_relaxed(entry) != tag) {
-                /* Free: nobody may find the new tag with an old ref. */
+                /* It is free. Nobody may find the new tag with an old ref. */
                 khs_store_relaxed(entry + 1, 0);
                 khs_fence_release();
                 khs_store_relaxed(entry, tag);
@@ -20,8 +21,8 @@ void khs_entry_publish(uint32_t *entry, uint32_t tag, uint32_t ref)
         khs_store_release(entry + 1, ref);
 }
 
-/* The place that refers to `number` for this address (*ret_found), else the first free one in reach, else NULL. */
-static uint32_t *place_of(const struct khs_file *file, uint64_t hash, uint32_t number, bool *ret_found)
+/* The entry of an address and a number (*ret_found), else the first free one within reach, else NULL. */
+static uint32_t *reverse_place(const struct khs_file *file, uint64_t hash, uint32_t number, bool *ret_found)
 {
         uint32_t tag = (uint32_t)(hash >> 32) | 1, *free_entry = NULL;
 
@@ -43,26 +44,26 @@ static uint32_t *place_of(const struct khs_file *file, uint64_t hash, uint32_t n
         return free_entry;
 }
 
-static void add(struct khs_file *file, uint32_t number, const void *address, size_t size)
+static void reverse_add(struct khs_file *file, uint32_t number, const void *address, size_t size)
 {
         uint64_t hash = khs_siphash13(file->hash_key, address, size);
         uint32_t *entry;
         bool found;
 
-        entry = place_of(file, hash, number, &found);
+        entry = reverse_place(file, hash, number, &found);
         if (!entry || found)
                 return;
         khs_entry_publish(entry, (uint32_t)(hash >> 32) | 1, number + 1);
         file->n_reverse++;
 }
 
-static void drop(struct khs_file *file, uint32_t number, const void *address, size_t size)
+static void reverse_drop(struct khs_file *file, uint32_t number, const void *address, size_t size)
 {
         uint64_t hash = khs_siphash13(file->hash_key, address, size);
         uint32_t *entry;
         bool found;
 
-        entry = place_of(file, hash, number, &found);
+        entry = reverse_place(file, hash, number, &found);
         if (!found)
                 return;
         khs_store_release(entry + 1, 0);
@@ -75,20 +76,19 @@ struct run {
         size_t n, size;
 };
 
-static struct run run_of(const struct khs_record *record, size_t size)
+static struct run reverse_run(const struct khs_written *record, size_t size)
 {
-        const char *payload;
+        const uint32_t *addresses;
 
-        if (!record || record->key & KHS_REC_ALIAS)
+        if (!record || record->head.key & KHS_REC_ALIAS)
                 return (struct run){ "", 0, size };
-        payload = (const char *)(record + 1);
-        payload += ((record->key & KHS_KEY_LEN_MASK) + 3) / 4 * 4;
+        addresses = record->payload + ((record->head.key & KHS_KEY_LEN_MASK) + 3) / 4;
         if (size == 4)
-                return (struct run){ payload, record->n4, 4 };
-        return (struct run){ payload + (size_t)record->n4 * 4, record->n6, 16 };
+                return (struct run){ (const char *)addresses, record->head.n4, 4 };
+        return (struct run){ (const char *)(addresses + record->head.n4), record->head.n6, 16 };
 }
 
-static void follow(struct khs_file *file, uint32_t number, struct run old, struct run new)
+static void reverse_follow(struct khs_file *file, uint32_t number, struct run old, struct run new)
 {
         size_t i = 0, j = 0;
 
@@ -97,26 +97,26 @@ static void follow(struct khs_file *file, uint32_t number, struct run old, struc
                 int order = i == old.n ? 1 : j == new.n ? -1 : memcmp(gone, here, old.size);
 
                 if (order < 0)
-                        drop(file, number, gone, old.size);
+                        reverse_drop(file, number, gone, old.size);
                 else if (order > 0)
-                        add(file, number, here, new.size);
+                        reverse_add(file, number, here, new.size);
                 i += order <= 0;
                 j += order >= 0;
         }
 }
 
-void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs_record *old,
-                        const struct khs_record *new)
+void khs_reverse_update(struct khs_file *file, uint32_t number, const struct khs_written *old,
+                        const struct khs_written *new)
 {
         if (!file->n_rbuckets)
                 return;
-        follow(file, number, run_of(old, 4), run_of(new, 4));
-        follow(file, number, run_of(old, 16), run_of(new, 16));
+        reverse_follow(file, number, reverse_run(old, 4), reverse_run(new, 4));
+        reverse_follow(file, number, reverse_run(old, 16), reverse_run(new, 16));
 }
 
-bool khs_reverse_room(const struct khs_file *file, const struct khs_record *old, const struct khs_record *new)
+bool khs_reverse_room(const struct khs_file *file, const struct khs_written *old, const struct khs_written *new)
 {
-        uint32_t n_old = old ? old->n4 + old->n6 : 0, n_new = new->n4 + new->n6;
+        uint32_t n_old = old ? old->head.n4 + old->head.n6 : 0, n_new = new->head.n4 + new->head.n6;
 
         return !file->n_rbuckets || n_new <= n_old ||
                file->n_reverse + (n_new - n_old) <= file->n_rbuckets * KHS_BUCKET_ENTRIES / 2;

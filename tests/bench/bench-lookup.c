@@ -5,6 +5,8 @@
  *                                         all measurements or some; status 1 when a bar does not hold
  *     bench-lookup --spin MSEC PHASE      lookups in one thread, between two calls of getppid(): for strace,
  *                                         see lookup-syscalls; PHASE: steady, replaced, silent
+ *     bench-lookup --calls COUNT CONTESTANT SUFFIX
+ *                                         COUNT lookups in one thread: for valgrind, see count-instructions
  *
  * Contestants, each with the name as a program writes it and results as it gets them:
  *
@@ -150,7 +152,7 @@ static __attribute__((noinline)) int lookup_api(struct reader *r, const char *na
 
 static __attribute__((noinline)) int lookup_reader(struct reader *r, const char *name)
 {
-        const struct khs_zone zone = khs_view_zone(r->view);
+        const struct khs_zone zone = { r->view->zone, r->view->n_zone };
         struct khs_found found;
         struct khs_name parsed;
         int ret;
@@ -167,7 +169,7 @@ static __attribute__((noinline)) int lookup_reader(struct reader *r, const char 
 
 static inline const struct khs_record *raw_find(const struct khs_view *view, const char *name)
 {
-        const struct khs_zone zone = khs_view_zone(view);
+        const struct khs_zone zone = { view->zone, view->n_zone };
         struct khs_name parsed;
         uint64_t hash;
         uint32_t tag;
@@ -707,7 +709,7 @@ static uint64_t bench_concurrent(int dir_fd, double *ret_idle_p50, double *ret_b
         return n_gave_up;
 }
 
-/* ---- for strace ---- */
+/* ---- for strace and valgrind ---- */
 
 /* As a daemon that replaces its file all the time, or that has died. */
 static void spin_daemon(struct khs_writer *w, const char *phase)
@@ -738,27 +740,32 @@ static void make_silent(int dir_fd)
         (void)close(fd);
 }
 
-static int spin(int dir_fd, uint64_t msec, const char *phase)
+/* A small table, whose daemon goes through this phase. */
+static struct reader *spin_reader(int dir_fd, const char *phase)
 {
         struct khs_table_params params = bench_params();
-        struct names names = { .n_services = 1, .suffix = ".svc.cluster.local" };
-        uint64_t end, n_lookups = 0, n_failed = 0;
         struct khs_writer *w;
-        struct reader *r;
-        int ret;
+        int r;
 
-        ret = khs_writer_new(&w, dir_fd, &params, 1);
-        if (ret < 0)
-                bench_die("table", ret);
+        r = khs_writer_new(&w, dir_fd, &params, 1);
+        if (r < 0)
+                bench_die("table", r);
         bench_fill(w, (struct bench_size){ 100, 3 });
-        ret = khs_writer_publish(w);
-        if (ret < 0)
-                bench_die("publish", ret);
+        r = khs_writer_publish(w);
+        if (r < 0)
+                bench_die("publish", r);
         if (strcmp(phase, "silent") == 0)
                 make_silent(dir_fd);
         spin_daemon(w, phase);
+        return reader_new();
+}
 
-        r = reader_new();
+static int spin(int dir_fd, uint64_t msec, const char *phase)
+{
+        struct names names = { .n_services = 1, .suffix = ".svc.cluster.local" };
+        struct reader *r = spin_reader(dir_fd, phase);
+        uint64_t end, n_lookups = 0, n_failed = 0;
+
         names_next(&names, N_BATCH);
         n_failed += lookup_api(r, names.text[0]) != 3; /* opens */
         end = bench_now_ns() + msec * 1000000;
@@ -773,6 +780,23 @@ static int spin(int dir_fd, uint64_t msec, const char *phase)
         return n_failed > 0;
 }
 
+static int calls(int dir_fd, uint64_t count, const char *contestant, const char *suffix)
+{
+        struct names names = { .n_services = 1, .suffix = suffix };
+        struct reader *r = spin_reader(dir_fd, "steady");
+        uint64_t n_failed = 0;
+        int c = 0;
+
+        while (c < N_CONTESTANTS && strcmp(contestants[c].name, contestant) != 0)
+                c++;
+        if (c == N_CONTESTANTS)
+                bench_die(contestant, EINVAL);
+        names_next(&names, N_BATCH);
+        for (uint64_t i = 0; i < count; i++)
+                n_failed += contestants[c].lookup(r, names.text[0]) != 3;
+        return n_failed > 0;
+}
+
 int main(int argc, char **argv)
 {
         double hot = 0, random = 0, idle_p50 = 1, busy_p99 = 0;
@@ -782,6 +806,8 @@ int main(int argc, char **argv)
 
         if (argc == 4 && strcmp(argv[1], "--spin") == 0)
                 return spin(bench_enter_rundir(), strtoull(argv[2], NULL, 10), argv[3]);
+        if (argc == 5 && strcmp(argv[1], "--calls") == 0)
+                return calls(bench_enter_rundir(), strtoull(argv[2], NULL, 10), argv[3], argv[4]);
         for (int i = 1; i < argc; i++) {
                 json = json || strcmp(argv[i], "--json") == 0;
                 quick = quick || strcmp(argv[i], "--quick") == 0;

@@ -18,7 +18,7 @@
 
 #define STACK (64U * 1024)
 
-#define LIMIT (1024U + 64U) /* 64 bytes are for other compilers */
+#define LIMIT 2048U
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
 #define AS_SHIPPED false

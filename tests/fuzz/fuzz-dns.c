@@ -2,7 +2,7 @@
  * Answers of DNS servers: any bytes. The first byte of the input says which question they answer, and how
  * much of them is made right beforehand, so that not only the first check is reached:
  *
- *     1 AAAA, not A    2 sent by UDP: mixed case    4 allow-cidr    8 only text, a name
+ *     1 AAAA, not A    2 sent by UDP: mixed case    4 read as SRV and PTR, too    8 only text, a name
  *     16 the message's header and question are those of an answer; its counts come from the input
  */
 
@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/filter.h"
-#include "wire/message.h"
+#include "base/address.h"
+#include "wire/answer.h"
 #include "wire/rewrite.h"
+#include "wire/srv.h"
 
 #define CHECK(condition)                                                                                               \
         do {                                                                                                           \
@@ -24,7 +25,7 @@
 #define NAME   "user-svc.default.svc.cluster.local"
 #define DOMAIN "cluster.local"
 
-enum { AAAA = 1, UDP = 2, ALLOW = 4, TEXT = 8, FRAME = 16 };
+enum { AAAA = 1, UDP = 2, HOSTS = 4, TEXT = 8, FRAME = 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -77,23 +78,22 @@ static uint8_t *make_packet(const struct dns_question *question, const uint8_t *
         return packet;
 }
 
-static void check_addresses(const struct dns_rules *rules, const struct dns_answer *answer, const uint8_t *addrs,
-                            uint8_t family, const uint8_t *packet, size_t n_packet)
+static void check_addresses(const struct dns_answer *answer, const uint8_t *addrs, uint8_t family,
+                            const uint8_t *packet, size_t n_packet)
 {
-        size_t n = family == AF_INET ? 4 : 16;
+        size_t n = address_size(family);
 
         CHECK(answer->n_addrs >= 1 && answer->n_addrs <= KHS_MAX_ADDRS);
         for (size_t i = 0; i < answer->n_addrs; i++) {
                 CHECK(i == 0 || memcmp(addrs + (i - 1) * n, addrs + i * n, n) < 0);
-                CHECK(address_is_pod(family, addrs + i * n, rules->allow_cidr, rules->n_allow_cidr));
                 CHECK(memmem(packet, n_packet, addrs + i * n, n));
         }
 }
 
-static void check_answer(const struct dns_rules *rules, const struct dns_question *question, const uint8_t *packet,
-                         size_t n_packet, uint8_t family, const struct dns_answer *answer, const uint8_t *addrs)
+static void check_answer(const struct dns_question *question, const uint8_t *packet, size_t n_packet, uint8_t family,
+                         const struct dns_answer *answer, const uint8_t *addrs)
 {
-        bool same_case = false, matches = dns_reply_matches(question, packet, n_packet, &same_case);
+        bool same_case = false, matches = dns_question_matches(question, packet, n_packet, &same_case);
 
         CHECK(answer->kind == FINDING_ANSWER || answer->kind == FINDING_NEGATIVE || answer->kind == FINDING_FAILURE);
         if (answer->kind == FINDING_FAILURE) {
@@ -102,11 +102,11 @@ static void check_answer(const struct dns_rules *rules, const struct dns_questio
         }
         /* An answer to this question, in its case, not a part of one. */
         CHECK(matches && (packet[2] & 0x82) == 0x80 && !answer->ask_tcp);
-        CHECK(same_case || !question->mixed_case);
+        CHECK(same_case || !(question->dress & DNS_MIXED_CASE));
         CHECK(answer->ttl_s >> 31 == 0);
         if (answer->kind == FINDING_ANSWER) {
                 CHECK(answer->reason == KHS_REASON_NONE && (packet[3] & 0x0f) == 0);
-                check_addresses(rules, answer, addrs, family, packet, n_packet);
+                check_addresses(answer, addrs, family, packet, n_packet);
         } else {
                 CHECK(answer->n_addrs == 0 && (packet[3] & 0x0f) % 3 == 0);
                 CHECK(answer->reason == ((packet[3] & 0x0f) ? KHS_REASON_NXDOMAIN : KHS_REASON_NODATA));
@@ -114,7 +114,7 @@ static void check_answer(const struct dns_rules *rules, const struct dns_questio
 }
 
 /* By way of what c-ares 1.28 and newer reads, which forgives more: still nothing is taken that did not come. */
-static void fuzz_records(const struct dns_rules *rules, const struct dns_question *question, const uint8_t *packet,
+static void fuzz_records(const struct dns_name *domain, const struct dns_question *question, const uint8_t *packet,
                          size_t n_packet, uint8_t family)
 {
 #if DNS_HAVE_RECORDS
@@ -129,28 +129,65 @@ static void fuzz_records(const struct dns_rules *rules, const struct dns_questio
         if (dns_rewrite(records, &again, &n_again) == 0) {
                 again = realloc(again, n_again); /* what reads beyond it is seen */
                 CHECK(again);
-                dns_answer_read(rules, question, again, n_again, &answer, addrs);
-                check_answer(rules, question, again, n_again, family, &answer, addrs);
+                answer = dns_answer_read(domain, question, again, n_again, addrs);
+                check_answer(question, again, n_again, family, &answer, addrs);
                 if (answer.kind == FINDING_ANSWER)
-                        check_addresses(rules, &answer, addrs, family, packet, n_packet);
+                        check_addresses(&answer, addrs, family, packet, n_packet);
                 free(again);
         }
         ares_dns_record_destroy(records);
 #else
-        (void)rules, (void)question, (void)packet, (void)n_packet, (void)family;
+        (void)domain, (void)question, (void)packet, (void)n_packet, (void)family;
 #endif
+}
+
+/* Targets that stand there are sorted and differ; each address leads to one of them. */
+static void check_srv(const struct dns_srv *srv)
+{
+        CHECK(srv->n_targets <= DNS_SRV_TARGETS_MAX && srv->n_addrs <= DNS_SRV_ADDRS_MAX);
+        for (uint32_t i = 0; i < srv->n_targets; i++) {
+                const struct dns_srv_target *target = &srv->targets[i];
+                int order = i > 0 ? strcmp(target[-1].host, target->host) : -1;
+
+                CHECK(target->host[0] && strlen(target->host) <= KHS_LABEL_MAX);
+                CHECK(order < 0 || (order == 0 && target[-1].port < target->port));
+        }
+        for (uint32_t i = 0; i < srv->n_addrs; i++)
+                CHECK(srv->addrs[i].target < srv->n_targets);
+}
+
+static void fuzz_hosts(const struct dns_name *domain, const struct dns_name *service, const uint8_t *data, size_t size,
+                       uint8_t what, const uint8_t *random)
+{
+        static const uint16_t types[] = { DNS_TYPE_SRV, DNS_TYPE_PTR };
+        static struct dns_srv srv;
+
+        for (size_t i = 0; i < 2; i++) {
+                struct dns_question question;
+                struct dns_answer answer;
+                uint8_t *packet;
+                size_t n_packet;
+
+                dns_question_build(&question, service, types[i], what & UDP ? DNS_MIXED_CASE | DNS_EDNS : DNS_PLAIN,
+                                   random);
+                packet = make_packet(&question, data, size, what & FRAME, &n_packet);
+                answer = i == 0 ? dns_srv_read(domain, &question, service, packet, n_packet, &srv)
+                                : dns_ptr_read(&question, service, packet, n_packet, &srv);
+                check_srv(&srv);
+                CHECK(answer.kind == FINDING_ANSWER || answer.reason != KHS_REASON_NONE);
+                CHECK(answer.kind != FINDING_NEGATIVE || srv.n_targets == 0);
+                (void)dns_answer_shows_domain(domain, &question, packet, n_packet);
+                free(packet);
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static uint8_t addrs[2][KHS_MAX_ADDRS * 16U];
-        static const struct network allow[] = { { .family = AF_INET, .prefix = 9, .bytes = { 10 } },
-                                                { .family = AF_INET6, .prefix = 8, .bytes = { 0xfd } } };
-        struct dns_rules rules = { .n_allow_cidr = 0 };
         struct dns_question question;
         struct dns_answer answer, again;
-        struct dns_name name;
-        uint8_t random[34], *packet, what, family;
+        struct dns_name domain, name;
+        uint8_t random[DNS_RANDOM_SIZE], *packet, what, family;
         size_t n_packet;
 
         if (size == 0)
@@ -162,22 +199,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         }
         family = what & AAAA ? AF_INET6 : AF_INET;
-        if (what & ALLOW) {
-                rules.allow_cidr = allow;
-                rules.n_allow_cidr = 2;
-        }
         memset(random, 0x5a, sizeof(random));
-        CHECK(dns_name_parse(&rules.domain, DOMAIN) == 0 && dns_name_parse(&name, NAME) == 0);
-        dns_question_build(&question, &name, what & AAAA ? DNS_TYPE_AAAA : DNS_TYPE_A, what & UDP, random);
+        CHECK(dns_name_parse(&domain, DOMAIN) == 0 && dns_name_parse(&name, NAME) == 0);
+        dns_question_build(&question, &name, what & AAAA ? DNS_TYPE_AAAA : DNS_TYPE_A,
+                           what & UDP ? DNS_MIXED_CASE | DNS_EDNS : DNS_PLAIN, random);
         packet = make_packet(&question, data, size, what & FRAME, &n_packet);
 
-        dns_answer_read(&rules, &question, packet, n_packet, &answer, addrs[0]);
-        check_answer(&rules, &question, packet, n_packet, family, &answer, addrs[0]);
-        memset(&again, 0, sizeof(again));
-        dns_answer_read(&rules, &question, packet, n_packet, &again, addrs[1]);
+        answer = dns_answer_read(&domain, &question, packet, n_packet, addrs[0]);
+        check_answer(&question, packet, n_packet, family, &answer, addrs[0]);
+        again = dns_answer_read(&domain, &question, packet, n_packet, addrs[1]);
         CHECK(again.kind == answer.kind && again.reason == answer.reason && again.ttl_s == answer.ttl_s &&
-              again.n_addrs == answer.n_addrs && again.n_dropped == answer.n_dropped);
-        fuzz_records(&rules, &question, packet, n_packet, family);
+              again.n_addrs == answer.n_addrs);
+        fuzz_records(&domain, &question, packet, n_packet, family);
         free(packet);
+        if (what & HOSTS)
+                fuzz_hosts(&domain, &name, data, size, what, random);
         return 0;
 }

@@ -151,7 +151,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         text[n_text] = '\0';
         CHECK(r == 0 || r == -ENOENT);
         if (r == 0) {
-                check_name(&name, zone, n_zone);
+                CHECK(name.len >= 1 && name.len <= KHS_NAME_MAX && name.text[name.len] == '\0');
+                if (khs_name_valid(&name))
+                        check_name(&name, zone, n_zone);
                 check_form(&name, text, n_text, zone, n_zone);
         }
 

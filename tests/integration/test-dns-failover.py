@@ -14,6 +14,7 @@ suite = tap.Suite()
 SECOND = "10.96.0.11"
 SERVER6 = "fd00:10:96::53"
 BLACK_HOLE = "10.244.0.66"
+LINK_LOCAL = "fe80::53"
 
 
 @suite.test("the first of two servers is refused: the second answers at once; the first is back: it is asked again")
@@ -21,7 +22,7 @@ def fail_over():
     first, second = Server(udp=False, tcp=False), Server(SECOND)
     with Scene(services(3), first, second) as scene:
         scene.wait(seconds=10)
-        assert not first.log
+        assert not first.asked()
         first.listen()
         sandbox.wait_until(lambda: first.asked("s000.default"), 30, "the first is asked again")
         since = time.monotonic() + 2.5
@@ -58,7 +59,7 @@ def silent_first():
     first.script = scripted.silent
     with Scene(services(3), first, second) as scene:
         tap.comment(f"known after {scene.wait() - scene.begin:.2f} s")
-        before = [q for q in first.asked() if q.at < second.log[0].at]
+        before = [q for q in first.asked() if q.at < second.asked()[0].at]
         assert {q.transport for q in before} == {"tcp"}, "UDP was waited for, too"
         assert_second_alone(scene, first.address, second)
         first.script = None
@@ -89,19 +90,31 @@ def ports():
             server = Server(address, port, tcp=transport == "tcp")
             with Scene(services(1), server) as scene:
                 scene.wait()
-                assert {q.transport for q in server.log} == {transport}
+                assert {q.transport for q in server.asked()} == {transport}
                 scene.assert_quiet("tcp does not work, using udp")
 
 
 # ---- resolv.conf ----
 
+@suite.each("resolv.conf names a server by its link-local address: {0}", [("tcp",), ("udp",)])
+def scoped(transport):
+    sandbox.ip("address", "replace", f"{LINK_LOCAL}/64", "dev", "eth0", "nodad")
+    server = Server(f"{LINK_LOCAL}%eth0", tcp=transport == "tcp")
+    sandbox.resolv_conf(servers=[server.address])
+    with Scene(services(1), server, listed="") as scene:
+        scene.wait()
+        assert {q.transport for q in server.asked()} == {transport}
+        scene.assert_quiet("tcp does not work, using udp")
+    sandbox.resolv_conf()
+
+
 @suite.test("resolv.conf is followed: written over, replaced, and behind a link; without a server in it nothing changes")
 def resolv_conf():
-    first, second = Server(), Server(SECOND)
+    first, second, local = Server(), Server(SECOND), Server("127.0.0.1")
     sandbox.resolv_conf(servers=[first.address])
-    with Scene(services(2), first, second, listed="") as scene:
+    with Scene(services(2), first, second, local, listed="") as scene:
         scene.wait()
-        assert not second.log
+        assert not second.asked() and not local.asked()
         # in place, as an editor or dhclient does
         with open("/etc/resolv.conf", "w") as file:
             file.write(f"nameserver {SECOND}\n")
@@ -109,11 +122,23 @@ def resolv_conf():
         since = time.monotonic()
         scene.wait_asked(second, 4, since=since)
         assert not first.asked(since=since)
-        # no server: those of before
-        sandbox.write("/etc/resolv.conf", "search example.test\n")
+        # empty, as while it is being written: the previous ones
+        sandbox.write("/etc/resolv.conf", "\n")
         time.sleep(1.5)
         since = time.monotonic()
         scene.wait_asked(second, 4, since=since)
+        # without a line that names one: localhost, as for glibc, also by UDP from 0.0.0.0 and in place with its time kept
+        sandbox.write("/etc/resolv.conf", "search example1.test\n")
+        scene.wait_asked(local, 4, since=time.monotonic())
+        before = os.stat("/etc/resolv.conf")
+        with open("/etc/resolv.conf", "w") as file:
+            file.write(f"nameserver {SECOND}")
+        os.utime("/etc/resolv.conf", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert os.stat("/etc/resolv.conf").st_size == before.st_size, "the size tells nothing"
+        scene.wait_asked(second, 4, since=time.monotonic())
+        local.listen(udp=True, tcp=False)
+        sandbox.write("/etc/resolv.conf", "nameserver 0.0.0.0\n")
+        scene.wait_asked(local, 4, since=time.monotonic())
         # a link to elsewhere, and its target replaced
         sandbox.write("/run/elsewhere/resolv.conf", f"nameserver {first.address}\n")
         os.unlink("/etc/resolv.conf")
@@ -121,8 +146,47 @@ def resolv_conf():
         scene.wait_asked(first, 4, since=time.monotonic())
         sandbox.write("/run/elsewhere/resolv.conf", f"nameserver {SECOND}\nnameserver {first.address}\n")
         scene.wait_asked(second, 4, since=time.monotonic())
-        scene.assert_quiet("no nameserver, keeping those of before")
+        scene.assert_quiet("is empty, keeping the previous servers", "no nameserver, asking localhost",
+                           "127.0.0.1:53", "0.0.0.0:53")
     sandbox.resolv_conf()
+
+
+def search_page(server, question):
+    """What some providers' resolvers say of every name."""
+    question.reply(scripted.addresses(question, ["198.51.100.80"], cached=True) if question.type in (1, 28)
+                   else message(question, cached=True))
+
+
+@suite.test("a server that answers every name with its search page is not believed where another serves the cluster")
+def provider():
+    first, second = Server(), Server(SECOND)
+    second.script = search_page
+    with Scene(services(3), first, second, options="allow-cidr =\n") as scene:
+        scene.wait()
+        time.sleep(1)
+        # one SERVFAIL for each
+        failed = set()
+
+        def fail_once(server, question):
+            if question.service in failed:
+                return question.reply(server.answer(question))
+            failed.add(question.service)
+            question.reply(message(question, rcode=scripted.SERVFAIL))
+        first.script = fail_once
+        sandbox.wait_until(lambda: len(failed) == 3, 30, "all have failed once")
+        for _ in range(50):
+            scene.wait(seconds=0)
+            time.sleep(0.05)
+        # and for as long as the first is away
+        first.close()
+        scene.wait_asked(second, 3, since=time.monotonic())
+        for _ in range(50):
+            scene.wait(seconds=0)
+            time.sleep(0.05)
+        first.listen()
+        first.script = None
+        scene.wait_asked(first, 6, since=time.monotonic() + 2)
+        scene.wait(seconds=0)
 
 
 @suite.test("the list of servers changes while an answer is on its way: it counts for the server that gives it")
@@ -135,7 +199,7 @@ def another_place():
         first.close()
         scene.wait_asked(second, 4)
         for servers in [SECOND], [first.address, SECOND], [SECOND]:
-            n_asked = len(second.log)
+            n_asked = len(second.asked())
             second.script = lambda server, question: held.append(question)
             sandbox.wait_until(lambda: held, 30, "a question is held")
             # the file is looked at every second, the question is given up after two

@@ -57,8 +57,8 @@ def one_server(_, transport, begin, end):
         time.sleep(0.5)  # what was on its way
         since, cpu = time.monotonic(), scene.daemon.cpu_seconds()
         assert_served(scene, 4)
-        if server.asked(since=since):
-            assert_probes(server.asked(since=since))
+        if server.asked(since=since, probes=True):
+            assert_probes(server.asked(since=since, probes=True))
         elapsed = time.monotonic() - since
         assert scene.daemon.cpu_seconds() - cpu < 0.05 * elapsed, scene.daemon.cpu_seconds() - cpu
         server.zone = {name: ([POD2], 1) for name in scene.names}
@@ -93,13 +93,13 @@ def two_servers():
         since = time.monotonic() + 0.5
         assert_served(scene, 6.5)
         for server in first, second:
-            asked = server.asked(since=since)
+            asked = server.asked(since=since, probes=True)
             assert_probes(asked)
             transports = [q.transport for q in asked]
             assert all(a != b for a, b in zip(transports, transports[1:])) and len(asked) > 2, transports
         second.script = None
         scene.wait_asked(second, 10, since=time.monotonic())
-        assert first.asked(since=since)[-1].type == SOA
+        assert first.asked(since=since, probes=True)[-1].type == SOA
 
 
 @suite.test("after an outage 300 names are asked at no more than twice the mean of the time before")
@@ -131,6 +131,20 @@ def asked_each(server, names, since):
     return counts.values()
 
 
+@suite.test("a query-rate that cannot keep up: what was not asked does not expire, and it is said once")
+def late():
+    server = Server()
+    with Scene(services(150), server, options="max-stale = 5s\n", query_rate=10) as scene:
+        scene.wait()
+        assert_served(scene, 25)
+        said = [line for line in scene.daemon.log().splitlines() if "query-rate = 10 cannot keep up" in line]
+        assert len(said) == 1, said
+        # but what is asked in vain does
+        server.script = scripted.silent
+        sandbox.wait_until(lambda: all(a.error for a in lookup.resolve_many([n + SUFFIX for n in scene.names])), 60,
+                           "all have expired")
+
+
 @suite.test("no server at the start: names that were never known are asked at once when it comes")
 def cold():
     server = Server(udp=False, tcp=False)
@@ -139,7 +153,7 @@ def cold():
         assert lookup.resolve(scene.names[0] + SUFFIX).error
         server.listen()
         scene.wait(seconds=10)
-        first = [q for q in server.log if q.service][:200]
+        first = [q for q in server.asked() if q.service][:200]
         assert len({q.service for q in first}) == 200
         assert first[-1].at - first[0].at < 2, f"{first[-1].at - first[0].at:.1f} s for 200 names"
 

@@ -176,6 +176,25 @@ def thousand(name):
         assert not behind.about_servers(), behind.about_servers()
 
 
+@suite.each("{0}: {1} names, a change is seen a TTL and a second later",
+            [("knot", 3), ("CoreDNS, cache", 3), ("dnsmasq", 3), ("unbound", 3), ("dnsmasq", 300), ("unbound", 300)])
+def in_time(name, n):
+    """At defaults, on a connection that is older than a TTL: dnsmasq judges TTLs by when that began."""
+    names = MANY_NAMES[:n]
+    with Behind(name, names=names, refresh_max="5s") as behind:
+        sandbox.wait_until(lambda: all(set(a.addresses) == {A} for a in lookup.resolve_many([m + SUFFIX for m in names])), 30,
+                           "all have their address")
+        time.sleep(8)
+        for addresses in [B], [A]:
+            begin = time.monotonic()
+            behind.server.set_service(names[0], addresses, 5)
+            behind.wait(names[0], addresses, 90)
+            seconds = time.monotonic() - begin
+            tap.comment(f"seen after {seconds:.1f} s")
+            assert seconds < 5 + 1 + 1, f"seen after {seconds:.1f} s"
+    knot.set_service(names[0], [A], 5)
+
+
 def set_up():
     sandbox.nsswitch("k8shsvc")
     for address in servers.COREDNS, servers.DNSMASQ, servers.UNBOUND:

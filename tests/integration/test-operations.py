@@ -150,6 +150,23 @@ def terminal_gone():
         follows()
 
 
+@suite.test("in the background of a terminal that stops who writes (stty tostop)")
+def terminal_stops():
+    fresh()
+    reader, writer = terminal()
+    command = ["setsid", "--ctty", "sh", "-c", 'set -m; stty tostop; "$0" & sleep 60', sandbox.DAEMON]
+    shell = subprocess.Popen(command, stdin=writer, stdout=writer, stderr=writer)
+    os.close(writer)
+    try:
+        sandbox.wait_until(lambda: lookup.addresses(FIRST) == {A}, NEVER, "the table answers")
+        follows()
+        assert "ready: " in read_all(reader)
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)  # the terminal's hangup takes the daemon along
+        shell.wait()
+        os.close(reader)
+
+
 @suite.test("more lines than somebody could read: they are limited, counted, and the count is told")
 def too_many():
     fresh()

@@ -4,6 +4,7 @@ Two loops look up all the time: one process that lives on, and a new process for
 """
 
 import os
+import re
 import sys
 import time
 
@@ -43,8 +44,8 @@ class Loops:
             assert result["failures"] == 0 and result["wrong"] == 0, f"{mode}: {result}"
 
 
-def start():
-    running[0] = daemon.Daemon()
+def start(**options):
+    running[0] = daemon.Daemon(**options)
     return running[0]
 
 
@@ -149,6 +150,36 @@ def last_good():
     wait_in_charge()
 
 
+@suite.test("resolv.conf is gone during the take-over: no lookup fails, and changes are seen when it is back")
+def without_resolv_conf():
+    with Loops():
+        os.unlink("/etc/resolv.conf")
+        try:
+            for _ in range(2):
+                running[0].kill()
+                start().wait_log("no DNS server: /etc/resolv.conf .*; what is known is served")
+                time.sleep(2)
+                assert running[0].alive, running[0].log()
+        finally:
+            sandbox.resolv_conf()
+        wait_in_charge()
+
+
+@suite.each("the next daemon's time namespace is {0}, and the DNS server is down: no lookup fails", [
+    ("ten days ahead", 864000), ("behind again", 0)])
+def other_clock(_, offset):
+    prefix = ("unshare", "--time", "--boottime", str(offset), "--fork", "--kill-child") if offset else ()
+    with Loops():
+        server.stop()
+        try:
+            running[0].kill()
+            start(prefix=prefix).wait_log("ready: ")
+            time.sleep(3)
+        finally:
+            server.start()
+        wait_in_charge()
+
+
 @suite.test("a service that is not in the next daemon's configuration is not answered any more")
 def forgotten():
     running[0].kill()
@@ -197,6 +228,43 @@ def orphaned():
     sandbox.nsswitch("k8shsvc")
     start()
     sandbox.wait_until(lambda: lookup.addresses(NAME) == set(PODS), 20, "the next daemon's table")
+
+
+def ends(process, pattern):
+    """It says why, once, and ends by itself."""
+    sandbox.wait_until(lambda: not process.alive, 5, "the daemon ends")
+    assert process.process.returncode == 1, f"status {process.process.returncode}:\n{process.log()}"
+    assert len(re.findall(pattern, process.log(), re.MULTILINE)) == 1, process.log()
+
+
+@suite.test("the lock file is removed and a second daemon started: the first one says so and ends, then the second takes over")
+def lock_is_removed():
+    with Loops():
+        while True:
+            first = running[0]
+            os.unlink(f"{sandbox.RUNDIR}/lock")
+            second = start()
+            sandbox.wait_until(lambda: not first.alive or not second.alive, 20, "one of the daemons ends")
+            if not first.alive:
+                break
+            running[0] = first  # it had taken the lock again before the second one came
+        ends(first, "lock was replaced: the table belongs to another k8shsvcd")
+        wait_in_charge()
+
+
+@suite.each("the run directory is {0}: the daemon says so and ends", [
+    ("renamed", lambda: os.rename(sandbox.RUNDIR, f"{sandbox.RUNDIR}.moved"),
+     lambda: os.rename(f"{sandbox.RUNDIR}.moved", sandbox.RUNDIR)),
+    ("mounted over", lambda: sandbox.run("mount", "-t", "tmpfs", "tmpfs", sandbox.RUNDIR),
+     lambda: sandbox.run("umount", sandbox.RUNDIR))])
+def directory_is_lost(_, lose, restore):
+    lose()
+    try:
+        ends(running[0], f"^(<3>)?{sandbox.RUNDIR} was removed, renamed or mounted over")
+    finally:
+        restore()
+    start()
+    wait_in_charge()
 
 
 def set_up():

@@ -11,7 +11,7 @@ cd "$1" || exit 1
 # The build's own commands, without the options of gcc that are an error to clang.
 commands=$(mktemp -d) || exit 1
 trap 'rm -r "$commands"' EXIT
-sed 's/ -fno-reorder-blocks-and-partition//' "$build/compile_commands.json" >"$commands/compile_commands.json" || exit 1
+sed 's/ -fno-reorder-blocks-and-partition//; s/ -ffat-lto-objects//' "$build/compile_commands.json" >"$commands/compile_commands.json" || exit 1
 
 tidy() {
         find lib nss cached -name '*.c' -print0 | xargs -0 -P "$(nproc)" -n 4 \

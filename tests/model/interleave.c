@@ -329,18 +329,18 @@ static void open_file(void)
         free_file();
         file.map = sim_memory;
         file.size = sizeof(sim_memory);
-        take_geometry(&file, &view);
+        adopt_geometry(&file, &view);
         assert(khs_pool_init(&file.pool, view.arena_units) == 0);
 }
 
 /* The next daemon: as khs_file_adopt(), which would do this to a file. */
 static void take_over(void)
 {
-        uint8_t marks[64] = { 0 };
+        bool referred[64] = { false };
 
         now_ds += KHS_GRACE_DS;
         open_file();
-        if (adopt(&file, &view, marks, now_ds) < 0)
+        if (adopt_contents(&file, &view, referred, now_ds) < 0)
                 broken = "the next daemon does not take the table over";
         note_moment();
 }

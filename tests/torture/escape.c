@@ -3,7 +3,7 @@
  * (fault 23). At worst one map may leak: later lookups answer, and go on answering when the daemon
  * replaces its file and the old one's heart stops.
  *
- * read/map.c is compiled into this program, with calls that jump instead of returning.
+ * read/open.c and read/map.c are compiled into this program, with calls that jump instead of returning.
  */
 
 #include <setjmp.h>
@@ -44,6 +44,7 @@ static uint32_t after_clock(clockid_t clock)
 #define madvise(...) (int)after_call(madvise(__VA_ARGS__))
 #define khs_clock_ds after_clock
 #include "../../lib/read/map.c"
+#include "../../lib/read/open.c"
 #undef syscall
 #undef mmap
 #undef munmap

@@ -281,34 +281,36 @@ static void daemon_stopped(void)
 
 static void second_daemon(void)
 {
+        bool created;
         int fd, status;
         pid_t pid;
 
         begin();
         pid = torture_fork();
         if (pid == 0) {
-                must(khs_writer_lock(dir_fd), "lock");
+                must(khs_lock_take(dir_fd, &created), "lock");
                 (void)raise(SIGSTOP);
         }
         (void)waitpid(pid, &status, WUNTRACED);
-        fd = khs_writer_lock(dir_fd);
+        fd = khs_lock_take(dir_fd, &created);
         expect(fd == -EAGAIN, "the second one gets %d", fd);
         expect_lookup(0, "meanwhile");
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, &status, 0);
-        fd = khs_writer_lock(dir_fd);
+        fd = khs_lock_take(dir_fd, &created);
         expect(fd >= 0, "after the first one's death: %d", fd);
 }
 
 static void locks_of_a_reader(void)
 {
+        bool created;
         static const char *const paths[] = { TABLE, K8SHSVC_RUNDIR };
         struct khs_table_params params = torture_params();
         int status, fd;
         pid_t pid;
 
         begin();
-        fd = khs_writer_lock(dir_fd); /* the lock file is there */
+        fd = khs_lock_take(dir_fd, &created); /* the lock file is there */
         (void)close(fd);
         pid = torture_fork();
         if (pid == 0) {
@@ -325,13 +327,13 @@ static void locks_of_a_reader(void)
                 (void)raise(SIGSTOP);
         }
         (void)waitpid(pid, &status, WUNTRACED);
-        fd = khs_writer_lock(dir_fd);
+        fd = khs_lock_take(dir_fd, &created);
         must(fd, "lock beside a reader's");
         (void)close(fd);
         must(torture_put(writer, 1, 2, torture_now()), "put");
         must(khs_writer_renew(writer, NULL, torture_now()), "renew");
         writer = khs_writer_free(writer);
-        must(khs_writer_lock(dir_fd), "lock");
+        must(khs_lock_take(dir_fd, &created), "lock");
         must(khs_writer_adopt(&writer, dir_fd, &params, torture_now()), "adopt");
         expect_version(2, 2500000, false, "after all that");
         (void)kill(pid, SIGKILL);
@@ -1263,7 +1265,7 @@ static void directory_removed(void)
         (void)unlinkat(dir_fd, "lock", 0);
         must(unlink(TABLE), "unlink");
         must(rmdir(K8SHSVC_RUNDIR), "rmdir");
-        expect(khs_writer_check(writer) == -ENOTDIR, "the writer does not notice");
+        expect(khs_writer_check(writer) == -ESTALE, "the writer does not notice");
         expect_lookup(0, "the map lives on");
         must(mkdir(K8SHSVC_RUNDIR, 0755), "mkdir");
         expect(khs_writer_renew(writer, NULL, torture_now()) < 0, "a table in a removed directory");
@@ -1271,6 +1273,46 @@ static void directory_removed(void)
 }
 
 /* ---- limits of the format ---- */
+
+/* A process that looks up all the time, until it is killed. */
+static pid_t start_reader(void)
+{
+        uint32_t version;
+        pid_t pid = torture_fork();
+
+        if (pid > 0)
+                return pid;
+        for (uint32_t i = 0;; i++) {
+                int r = lookup(i % N, &version);
+
+                expect(r == 0, "service %u while the table grows: %d", i % N, r);
+        }
+}
+
+static void growth_under_readers(void)
+{
+        pid_t readers[8];
+        uint64_t size;
+
+        begin();
+        for (size_t k = 0; k < 8; k++)
+                readers[k] = start_reader();
+        (void)usleep(100000);
+        for (unsigned int n = 0, i = N; n < 4;
+             n++) { /* twice ahead of need, twice when full; a reader's look between */
+                for (size = khs_writer_size(writer); khs_writer_size(writer) < size * 3 / 2; i++) {
+                        must(torture_put(writer, i, 1, torture_now()), "put");
+                        if (n % 2)
+                                must(khs_writer_tend(writer, torture_now() + n * 6000), "heartbeat");
+                        khs_writer_beat(writer);
+                }
+                (void)usleep(1200000);
+        }
+        for (size_t k = 0; k < 8; k++) {
+                (void)kill(readers[k], SIGKILL);
+                (void)waitpid(readers[k], NULL, 0);
+        }
+}
 
 static void hash_flooding(void)
 {
@@ -1426,6 +1468,7 @@ static const struct fault {
         { "34", "user namespace without a mapping", user_namespace },
         { "35", "odd mounts, access denied", odd_mounts_and_denial },
         { "35", "seccomp filters", seccomp_filters },
+        { "37", "growth under eight readers", growth_under_readers },
         { "38", "hash flooding", hash_flooding },
         { "39", "1.2 million publishes", many_publishes },
         { "40", "seq wraps", seq_wraps },

@@ -59,17 +59,11 @@ static uint32_t version_of(const struct khs_pin *pin)
         return version;
 }
 
-/* What a lookup reads by itself; there is never more than one that does. */
-static struct khs_view own;
-
-/* A lookup that begins: one that has no room for a view of its own before it is told to. */
+/* A lookup that begins. */
 static void enter(struct khs_pin *pin, uint32_t wanted, bool mapped)
 {
-        int r = khs_map_enter(pin, NULL);
+        int r = khs_map_enter(pin);
 
-        expect(r == (mapped ? 0 : -EXDEV), "%d without room for a view of its own, version %u", r, wanted);
-        if (r < 0)
-                r = khs_map_read(pin, &own);
         expect(r == 0, "%d instead of version %u", r, wanted);
         expect(version_of(pin) == wanted, "version %u, not %u", version_of(pin), wanted);
         expect((pin->count != NULL) == mapped, "version %u is %s", wanted, mapped ? "not mapped" : "mapped");
@@ -116,7 +110,7 @@ static void fourth_file_is_read_by_itself(void)
         khs_map_leave(&pins[1]);
         khs_map_leave(&pins[2]);
         khs_map_leave(&pin);
-        unmap_retired();
+        map_unmap_retired();
         expect(n_mapped() == 1, "%u maps in the end", n_mapped());
 }
 
@@ -128,10 +122,9 @@ static void goes_on_with_the_map_when_no_file_can_be_opened(void)
         enter_three(pins);
         replace(4);
         (void)setrlimit(RLIMIT_NOFILE, &none);
-        expect(khs_map_enter(&pin, &own) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer");
+        expect(khs_map_enter(&pin) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer");
 }
 
-/* Which is found out when it is read: by those who had no room for a view before, too. */
 static void goes_on_with_the_map_when_the_newer_file_is_damaged(void)
 {
         struct khs_pin pins[3], pin;
@@ -142,11 +135,7 @@ static void goes_on_with_the_map_when_the_newer_file_is_damaged(void)
         fd = openat(dir_fd, KHS_TABLE_NAME, O_WRONLY | O_CLOEXEC);
         expect(fd >= 0 && pwrite(fd, "", 1, 0) == 1, "it can't be damaged");
         (void)close(fd);
-        expect(khs_map_enter(&pin, NULL) == -EXDEV, "it is not read by itself");
-        expect(khs_map_read(&pin, &own) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer");
-        khs_map_leave(&pin);
-        expect(khs_map_enter(&pin, &own) == 0 && pin.count && version_of(&pin) == 3,
-               "version 3 does not answer at once");
+        expect(khs_map_enter(&pin) == 0 && pin.count && version_of(&pin) == 3, "version 3 does not answer");
 }
 
 static void no_way_back_behind_a_file_that_was_read(void)
@@ -179,7 +168,7 @@ static void no_way_back_to_a_file_that_is_not_marked(void)
 
         enter(&pin, 1, true); /* nothing says that there is one */
         khs_map_leave(&pin);
-        expect(enter_own(&pin, &own) == 0 && version_of(&pin) == 2, "the newer file can't be read");
+        expect(map_enter_own(&pin) == 0 && version_of(&pin) == 2, "the newer file can't be read");
         khs_map_leave(&pin);
         enter(&pin, 2, false);
         khs_map_leave(&pin);
@@ -194,7 +183,7 @@ static void daemon_that_begins_anew_is_believed(void)
         struct khs_pin pin;
 
         begin_anew(57, 2);
-        expect(enter_own(&pin, &own) == 0, "it can't be read");
+        expect(map_enter_own(&pin) == 0, "it can't be read");
         khs_map_leave(&pin);
         begin_anew(1, 3);
         enter(&pin, 3, true);

@@ -20,7 +20,6 @@
 
 #include <stddef.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 
@@ -530,33 +529,23 @@ static void put_5(struct khs_writer *writer, uint32_t most_units)
         must(torture_put(writer, w->ids[5], w->old[5], w->now_ds), "fill");
 }
 
-/*
- * Fills the arena: everything that is free rests, and what is uncut is too small for the next put. Growth
- * ahead of that is given up for want of descriptors.
- */
+/* Fills the arena: everything that is free rests, and what is uncut is too small for the next put. */
 static void fill(struct khs_writer *writer)
 {
-        struct rlimit before, none = { 3, 3 };
         uint32_t n_uncut;
 
-        must(getrlimit(RLIMIT_NOFILE, &before), "getrlimit");
-        none.rlim_max = before.rlim_max;
-        must(setrlimit(RLIMIT_NOFILE, &none), "setrlimit");
         while ((n_uncut = uncut_units(&w->path.file.view)) >= units_of(0, w->new[0]))
                 put_5(writer, n_uncut);
-        must(setrlimit(RLIMIT_NOFILE, &before), "setrlimit");
 }
 
-/* Fills it up to where the next put makes a larger one due. */
+/* Fills it so that the next put takes a block of the last quarter. */
 static void fill_three_quarters(struct khs_writer *writer)
 {
         const struct khs_view *view = &w->path.file.view;
-        uint32_t tight = view->arena_units - view->arena_units / 4 * 3, n_next = units_of(0, w->new[0]), n_uncut;
+        uint32_t tight = view->arena_units - view->arena_units / 4 * 3, n_uncut;
 
-        while ((n_uncut = uncut_units(view)) > tight + n_next)
-                put_5(writer, n_uncut - tight - 1);
-        if (khs_writer_wants_step(writer) && !w->dying)
-                die("a larger file is due too soon");
+        while ((n_uncut = uncut_units(view)) >= tight + units_of(0, w->new[0]))
+                put_5(writer, n_uncut - tight);
 }
 
 static void expect_growth(void)
@@ -572,31 +561,15 @@ static void grow(struct khs_writer *writer)
                 die("the table has not grown");
 }
 
-/* Before the copy comes to them and behind it, and something that is gone. */
-static void expect_slices(void)
-{
-        w->new[0] = w->old[0] + 1;
-        while (units_of(0, w->new[0]) < 5)
-                w->new[0]++;
-        for (uint32_t k = 1; k <= 4; k++)
-                w->new[k] = w->old[k] + 40;
-        w->new[7] = 0;
-}
-static void grow_in_slices(struct khs_writer *writer)
+/* After some deaths there may be blocks that have rested, and room enough. */
+static void grow_ahead(struct khs_writer *writer)
 {
         uint64_t size = khs_writer_size(writer);
 
-        must(torture_put(writer, w->ids[0], w->new[0], w->now_ds), "put that makes it due");
-        if (khs_writer_wants_step(writer))
-                must(khs_writer_step(writer, w->now_ds), "allocation");
-        else if (!w->dying) /* after some deaths there may be blocks that have rested, and room enough */
-                die("no larger file is due");
-        for (uint32_t k = 1; k <= 4; k++) /* each carries the copy on by some services */
-                must(torture_put(writer, w->ids[k], w->new[k], w->now_ds), "put into both");
-        if (w->old[7])
-                must(torture_delete(writer, w->ids[7], w->now_ds), "delete from both");
-        while (khs_writer_wants_step(writer))
-                must(khs_writer_step(writer, w->now_ds), "slice");
+        must(torture_put(writer, w->ids[0], w->new[0], w->now_ds), "put into the last quarter");
+        if (khs_writer_size(writer) != size)
+                die("a put found the table full");
+        must(khs_writer_tend(writer, w->now_ds), "heartbeat");
         if (khs_writer_size(writer) == size && !w->dying)
                 die("the table has not grown");
 }
@@ -633,7 +606,7 @@ static const struct operation operations[] = {
         { "times stored in place", NULL, touch_4, expect_nothing, false },
         { "delete", NULL, delete_6, expect_no_6, false },
         { "insert into the entry of a deleted service", NULL, insert_7, expect_7, false },
-        { "growth in slices", fill_three_quarters, grow_in_slices, expect_slices, false },
+        { "growth ahead of need", fill_three_quarters, grow_ahead, expect_growth, false },
         { "growth of a full table", fill, grow, expect_growth, false },
         { "renewal", NULL, renew, expect_nothing, false },
 };

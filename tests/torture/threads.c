@@ -143,9 +143,8 @@ static void *holder(void *userdata)
 
         for (uint32_t k = 0; !atomic_load_explicit(&stop, memory_order_relaxed); k++) {
                 uint32_t i = k % N_SERVICES, before = 0, after = 0;
-                struct khs_view own;
                 struct khs_pin pin;
-                int r = khs_map_enter(&pin, &own);
+                int r = khs_map_enter(&pin);
 
                 counts->n_lookups++;
                 if (r < 0) {
@@ -297,7 +296,7 @@ int main(int argc, char **argv)
                (unsigned long long)all.n_own);
         tap_ok(most_maps <= MAX_MAPS && (slow_clock || most_maps >= 2), "at most %u maps kept at a time", most_maps);
         tap_ok(most_listed <= MAX_MAPS, "at most %u maps listed at a time", most_listed);
-        unmap_retired();
+        map_unmap_retired();
         tap_ok(listed_maps() == 1, "%u maps can't be given back in the end", listed_maps() - 1);
         printf("# %.1f s\n", torture_seconds() - start);
         return tap_done();

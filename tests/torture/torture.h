@@ -34,6 +34,7 @@
 #include "read/attrs.h"
 #include "read/map.h"
 #include "table/clock.h"
+#include "write/lock.h"
 #include "write/writer.h"
 
 /* What a sanitizer's run-time library does itself, or keeps from happening, can't be tested with it. */

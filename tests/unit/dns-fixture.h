@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/message.h"
+#include "wire/question.h"
 
 struct reply {
         uint8_t *packet;
@@ -17,11 +17,11 @@ static inline struct dns_question question_of(const char *text, uint16_t type, b
 {
         struct dns_question question;
         struct dns_name name;
-        uint8_t random[34];
+        uint8_t random[DNS_RANDOM_SIZE];
 
         memset(random, 0x5a, sizeof(random));
         cr_assert_eq(dns_name_parse(&name, text), 0);
-        dns_question_build(&question, &name, type, udp, random);
+        dns_question_build(&question, &name, type, udp ? DNS_MIXED_CASE | DNS_EDNS : DNS_PLAIN, random);
         return question;
 }
 

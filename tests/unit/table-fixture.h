@@ -14,6 +14,7 @@
 
 #include "read/map.h"
 #include "table/clock.h"
+#include "write/lock.h"
 #include "write/writer.h"
 
 struct fixture {

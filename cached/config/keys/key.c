@@ -34,7 +34,7 @@ static bool is_no_endpoint(const struct address *a)
 {
         static const uint8_t unspecified[16];
 
-        if (memcmp(a->bytes, unspecified, a->family == AF_INET ? 4 : 16) == 0)
+        if (a->scope != 0 || memcmp(a->bytes, unspecified, a->family == AF_INET ? 4 : 16) == 0)
                 return true;
         return a->family == AF_INET ? a->bytes[0] >= 224 : a->bytes[0] == 0xff;
 }

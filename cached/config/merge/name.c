@@ -15,6 +15,7 @@
 
 #include "answer/name.h"
 #include "base/file.h"
+#include "base/resolv-conf.h"
 #include "base/util.h"
 #include "config/keys/value.h"
 #include "config/merge/name.h"
@@ -92,7 +93,7 @@ static int namespace_from_account(const char *path, char **ret)
         return config_label_parse(word, ret);
 }
 
-/* Splits the words of a "search" or "domain" line in place. */
+/* Splits the words of a search list in place. */
 static size_t namespace_split_search(char *line, const char **ret)
 {
         const char *cursor = line, *word;
@@ -110,27 +111,17 @@ static size_t namespace_split_search(char *line, const char **ret)
         return n;
 }
 
-/* As resolv.conf(5): the last "search" or "domain" counts. */
 static int namespace_from_resolv_conf(const char *path, const char *domain, char **ret)
 {
-        _cleanup_(cleanup_free) char *text = NULL;
         const char *search[SEARCH_MAX + 1] = { NULL };
         const struct khs_zone zone = { .bytes = domain, .n = strlen(domain) };
         char namespace[KHS_LABEL_MAX + 1];
-        char *line, *rest;
-        size_t n_text;
-        int r;
+        struct resolv_conf conf;
+        int r = resolv_conf_read(&conf, path);
 
-        r = file_read(path, SMALL_FILE_MAX, &text, &n_text);
         if (r < 0)
                 return r == -ENOMEM ? r : -ENOENT;
-        rest = text;
-        while ((line = strsep(&rest, "\n"))) {
-                if (strncmp(line, "search", 6) != 0 && strncmp(line, "domain", 6) != 0)
-                        continue;
-                if (line[6] == ' ' || line[6] == '\t')
-                        search[namespace_split_search(line + 7, search)] = NULL;
-        }
+        search[namespace_split_search(conf.search, search)] = NULL;
         if (khs_name_search(search, &zone, namespace) == 0)
                 return -ENOENT;
         return config_label_valid(namespace, strlen(namespace)) ? config_label_parse(namespace, ret) : -ENOENT;

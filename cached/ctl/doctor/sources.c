@@ -18,7 +18,8 @@
 #include "cluster.h"
 #include "ctl/configuration.h"
 #include "ctl/doctor/check.h"
-#include "wire/message.h"
+#include "wire/answer.h"
+#include "wire/name.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define DNS_TRIES   2
@@ -58,8 +59,8 @@ static socklen_t sources_sockaddr(const struct address *server, struct sockaddr_
         return sizeof(*six);
 }
 
-/* Return: 0: it has answered, whatever it says; -ETIMEDOUT; -ECONNREFUSED and others. */
-static int sources_ask_once(int fd, const struct dns_question *question)
+/* Return: whether it has shown the domain's SOA; -ETIMEDOUT; -ECONNREFUSED and others: no answer. */
+static int sources_ask_once(int fd, const struct dns_question *question, const struct dns_name *domain)
 {
         struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
         uint8_t reply[4096];
@@ -73,7 +74,9 @@ static int sources_ask_once(int fd, const struct dns_question *question)
         n = recv(fd, reply, sizeof(reply), 0);
         if (n < 0)
                 return -errno;
-        return dns_reply_matches(question, reply, (size_t)n, &same_case) ? 0 : -EBADMSG;
+        if (!dns_question_matches(question, reply, (size_t)n, &same_case))
+                return -EBADMSG;
+        return dns_answer_shows_domain(domain, question, reply, (size_t)n);
 }
 
 static int sources_ask(const struct address *server, const char *domain)
@@ -82,21 +85,21 @@ static int sources_ask(const struct address *server, const char *domain)
         socklen_t n_address = sources_sockaddr(server, &address);
         struct dns_question question;
         struct dns_name name;
-        uint8_t random[34];
+        uint8_t random[DNS_RANDOM_SIZE];
         int fd, r = -ETIMEDOUT;
 
         if (dns_name_parse(&name, domain) < 0)
                 return -EINVAL;
         memset(random, 0, sizeof(random));
         (void)random_fill(random, sizeof(random));
-        dns_question_build(&question, &name, DNS_TYPE_SOA, true, random);
+        dns_question_build(&question, &name, DNS_TYPE_SOA, DNS_EDNS, random);
         fd = socket(server->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
         if (connect(fd, (const struct sockaddr *)&address, n_address) < 0)
                 r = -errno;
         for (int i = 0; i < DNS_TRIES && r == -ETIMEDOUT; i++)
-                r = sources_ask_once(fd, &question);
+                r = sources_ask_once(fd, &question, &name);
         (void)close(fd);
         return r;
 }
@@ -112,8 +115,13 @@ static void sources_check_server(struct doctor *d, const struct address *server,
                 doctor_sayf(d, "dns", VERDICT_BAD,
                             "look at the network and at the server; dns-servers or " RESOLV_CONF " names it",
                             "the DNS server %s, port %u, is unreachable: %s", text, server->port, strerror(-r));
+        else if (r == 0)
+                doctor_sayf(d, "dns", VERDICT_UNKNOWN, "name a server of the cluster in dns-servers",
+                            "the DNS server %s, port %u, answers, but does not show the SOA of %s", text, server->port,
+                            domain);
         else
-                doctor_sayf(d, "dns", VERDICT_OK, NULL, "the DNS server %s, port %u, answers", text, server->port);
+                doctor_sayf(d, "dns", VERDICT_OK, NULL, "the DNS server %s, port %u, answers for %s", text,
+                            server->port, domain);
 }
 
 static bool sources_are_asked(const struct config *config, enum khs_source source)

@@ -1,4 +1,9 @@
-/* Addresses by A and AAAA, see source/dns/addresses.h. A report is always the last thing done: it may free the family.
+/*
+ * One task for each family of a service. A finding sets the time of the next question before it is reported:
+ * the report is always the last thing done, since it may free the family.
+ *
+ * Most services have one family only. The other one is then parked, and asked every five minutes; it is asked
+ * at once when the family that had addresses has lost them, since the service may have moved.
  */
 
 #include <netinet/in.h>
@@ -6,34 +11,30 @@
 #include "base/util.h"
 #include "source/dns/addresses.h"
 
-/* lookup is the first member. */
-static struct dns_family *family_of(struct dns_lookup *lookup)
+bool dns_addresses_is_running(const struct dns_addresses *family)
 {
-        return (struct dns_family *)(void *)lookup;
+        return family->task.tasks;
 }
 
-bool dns_family_is_running(const struct dns_family *family)
+static int addresses_question(struct dns_task *task, struct dns_name *ret_name, uint16_t *ret_type)
 {
-        return family->lookup.lookups;
-}
-
-static int question(struct dns_lookup *lookup, struct dns_name *ret_name, uint16_t *ret_type)
-{
-        const struct dns_family *family = family_of(lookup);
+        const struct dns_addresses *family = container_of(task, struct dns_addresses, task);
 
         *ret_type = family->family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA;
-        return dns_lookups_service_name(lookup->lookups, family->key, ret_name);
+        return dns_name_of_service(ret_name, family->key, &task->tasks->domain);
 }
 
-static void read_reply(struct dns_lookup *lookup, const struct dns_question *question, const uint8_t *packet,
-                       size_t n_packet, struct dns_answer *ret)
+static struct dns_answer addresses_read(struct dns_task *task, const struct dns_question *question,
+                                        const uint8_t *packet, size_t n_packet)
 {
-        dns_answer_read(&lookup->lookups->rules, question, packet, n_packet, ret, lookup->lookups->addrs);
+        struct dns_tasks *tasks = task->tasks;
+
+        return dns_answer_read(&tasks->domain, question, packet, n_packet, tasks->addrs);
 }
 
-static void family_report(struct dns_family *family, const struct dns_answer *answer)
+static void addresses_report(struct dns_addresses *family, const struct dns_answer *answer)
 {
-        struct dns_lookups *lookups = family->lookup.lookups;
+        struct dns_tasks *tasks = family->task.tasks;
         struct finding result = {
                 .family = family->family,
                 .kind = answer->kind,
@@ -41,26 +42,26 @@ static void family_report(struct dns_family *family, const struct dns_answer *an
                 .source = KHS_SOURCE_DNS,
                 .ttl_s = answer->ttl_s,
                 .n_addrs = answer->n_addrs,
-                .addrs = answer->n_addrs > 0 ? lookups->addrs : NULL,
+                .addrs = answer->n_addrs > 0 ? tasks->addrs : NULL,
         };
 
         if (answer->kind == FINDING_ANSWER)
-                lookups->stats.n_answers++;
+                tasks->stats.n_answers++;
         else if (answer->kind == FINDING_NEGATIVE)
-                lookups->stats.n_negatives++;
+                tasks->stats.n_negatives++;
         else
-                lookups->stats.n_failures++;
+                tasks->stats.n_failures++;
         if (answer->kind == FINDING_FAILURE)
-                lookups->stats.failures[answer->reason]++;
+                tasks->stats.failures[answer->reason]++;
         family->report(family, &result);
 }
 
-static uint64_t settle_negative(struct dns_family *family, uint32_t ttl_s)
+static uint64_t addresses_settle_negative(struct dns_addresses *family, uint32_t ttl_s)
 {
-        struct dns_family *other = family->other;
-        bool other_has = other && dns_family_is_running(other) && other->has_addresses;
+        struct dns_addresses *other = family->other;
+        bool other_has = other && dns_addresses_is_running(other) && other->has_addresses;
         uint64_t delay = dns_schedule_negative(&family->schedule, family->min_usec, family->max_usec, ttl_s, other_has,
-                                               dns_random32()),
+                                               random_u32()),
                  due;
 
         if (family->schedule.n_negatives < DNS_NEGATIVES)
@@ -68,64 +69,66 @@ static uint64_t settle_negative(struct dns_family *family, uint32_t ttl_s)
         family->parked = other_has && !family->schedule.had_addresses;
         family->has_addresses = false;
         /* The service may have moved to the other family: that one is no longer parked. */
-        if (other && dns_family_is_running(other) && other->parked && dns_lookup_is_put(&other->lookup, &due)) {
+        if (other && dns_addresses_is_running(other) && other->parked && dns_task_is_put(&other->task, &due)) {
                 other->parked = false;
-                dns_lookup_put(&other->lookup, DNS_PACED, usec_now());
+                dns_task_put(&other->task, DNS_PACED, usec_now());
         }
         return delay;
 }
 
-/* When is the next round? Then tell. */
-static void done(struct dns_lookup *lookup, const struct dns_answer *answer)
+/* Sets the time of the next round, then reports. */
+static void addresses_done(struct dns_task *task, const struct dns_answer *answer)
 {
-        struct dns_family *family = family_of(lookup);
+        struct dns_addresses *family = container_of(task, struct dns_addresses, task);
         uint64_t delay;
 
         family->parked = false;
         if (answer->kind == FINDING_ANSWER) {
                 family->has_addresses = true;
                 delay = dns_schedule_answer(&family->schedule, family->min_usec, family->max_usec, answer->ttl_s,
-                                            dns_random32());
+                                            random_u32());
         } else if (answer->kind == FINDING_NEGATIVE) {
-                delay = settle_negative(family, answer->ttl_s);
-        } else if (!dns_pool_any_up(lookup->lookups->pool)) {
-                dns_lookup_wait(lookup);
-                family_report(family, answer);
+                delay = addresses_settle_negative(family, answer->ttl_s);
+        } else if (!dns_pool_any_up(task->tasks->pool)) {
+                dns_task_wait(task);
+                addresses_report(family, answer);
                 return;
         } else {
-                delay = dns_schedule_failure(&family->schedule, dns_random32());
+                delay = dns_schedule_failure(&family->schedule, random_u32());
         }
-        dns_lookup_put(lookup, DNS_PACED, usec_now() + delay);
-        family_report(family, answer);
+        dns_task_put(task, DNS_PACED, usec_now() + delay);
+        addresses_report(family, answer);
 }
 
-static const struct dns_lookup_class family_class = { .question = question, .read = read_reply, .done = done };
+static const struct dns_task_class addresses_class = { .question = addresses_question,
+                                                       .read = addresses_read,
+                                                       .done = addresses_done };
 
-int dns_family_start(struct dns_family *family, struct dns_lookups *lookups, bool has_data)
+int dns_addresses_start(struct dns_addresses *family, struct dns_tasks *tasks, bool has_data)
 {
-        int r = dns_lookup_open(&family->lookup, lookups, &family_class);
+        int r = dns_task_open(&family->task, tasks, &addresses_class);
 
         if (r < 0)
                 return r;
-        family->lookup.cold = !has_data;
-        dns_lookup_put(&family->lookup, has_data ? DNS_PACED : DNS_URGENT,
-                       usec_now() + (has_data ? dns_schedule_first(family->max_usec, dns_random32()) : 0));
+        family->task.cold = !has_data;
+        dns_task_put(&family->task, has_data ? DNS_PACED : DNS_URGENT,
+                     usec_now() + (has_data ? dns_schedule_first(family->max_usec, random_u32()) : 0));
         return 0;
 }
 
-void dns_family_stop(struct dns_family *family)
+void dns_addresses_stop(struct dns_addresses *family)
 {
-        dns_lookup_close(&family->lookup);
-        *family = (struct dns_family){ .key = NULL };
+        dns_task_close(&family->task);
+        *family = (struct dns_addresses){ .key = NULL };
 }
 
-void dns_family_hurry(struct dns_family *family)
+void dns_addresses_hurry(struct dns_addresses *family)
 {
-        uint64_t due = usec_now() + dns_schedule_first(family->max_usec, dns_random32()), old;
+        uint64_t due = usec_now() + dns_schedule_first(family->max_usec, random_u32()), old;
 
-        if (family->parked && family->other && dns_family_is_running(family->other))
+        if (family->parked && family->other && dns_addresses_is_running(family->other))
                 return;
         family->parked = false;
-        if (dns_lookup_is_put(&family->lookup, &old) && old > due)
-                dns_lookup_put(&family->lookup, (enum dns_queue)family->lookup.queue, due);
+        if (dns_task_is_put(&family->task, &old) && old > due)
+                dns_task_put(&family->task, (enum dns_queue)family->task.queue, due);
 }

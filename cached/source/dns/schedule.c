@@ -1,12 +1,10 @@
 /*
- * The timing of questions, see source/dns/schedule.h.
+ * Names that were registered together must not be asked together for ever, so every delay has its jitter.
  *
- * Jitter of an answer's interval only ever shortens it: what changes must be visible within the
- * TTL (held between the limits) plus a second, and +10 % of a TTL of 30 s would be 3 s late. With
- * 80..100 % the mean is 90 %, the figure the load targets of reliability.md section 10 count with.
+ * That of an answer's interval only ever shortens it: a change must be visible within the TTL (held between the
+ * limits) and a second, and +10 % of a TTL of 30 s would be 3 s late. With 80..100 % the mean is 90 %.
  *
- * Jitter of the pause between negatives only ever lengthens it: negatives closer than 2 s would
- * not be counted.
+ * That of the pause between negatives only ever lengthens it: negatives closer than 2 s would not be counted.
  */
 
 #include "source/dns/schedule.h"

@@ -3,21 +3,20 @@
 /*
  * When a name is asked again, and how many names a second. Pure functions of their arguments.
  *
- * Times are microseconds; each function that returns a delay takes 32 random bits for its jitter:
- * names that were registered together must not be asked together for ever.
+ * Times are microseconds; each function that returns a delay takes 32 random bits for its jitter.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What one family of one service has been told so far. Zeroed at first. */
+/* What servers have said of one family of one service so far. Zeroed at first. */
 struct dns_schedule {
         uint32_t n_failures; /* in a row; any answer or negative ends it */
         uint8_t n_negatives; /* in a row, up to DNS_NEGATIVES; failures neither count nor reset */
         bool had_addresses;  /* ever */
 };
 
-#define DNS_NEGATIVES 3U /* as many, 2 s apart, make a withdrawal: design.md section 7 */
+#define DNS_NEGATIVES 3U /* so many in a row, 2 s apart, withdraw the addresses */
 
 /* An answer: its TTL held between @min and @max, and 80..100 % of that. */
 uint64_t dns_schedule_answer(struct dns_schedule *schedule, uint64_t min_usec, uint64_t max_usec, uint32_t ttl_s,

@@ -1,17 +1,16 @@
 /*
  * The dns source.
  *
- *     watch (a service) --> two families (A, AAAA) --> pool --> server --> channel (c-ares)
- *                       '-> hosts (SRV, PTR) ---------'
+ *     a service followed --> two families (A, AAAA) --> pool --> server --> path --> channel (c-ares)
+ *                        '-> hosts (SRV, PTR) ----------'
  *
- * This file owns the watches, the options and the following of resolv.conf; when to ask is task.c's, whom to ask
- * is transport/pool.c's. Watches are sorted by key, as the sets of the registry are: an update walks both lists
- * once, and a watch that stays is not disturbed.
+ * This file owns what is followed, the options and the reading of resolv.conf; when to ask is task.c's, whom to
+ * ask is transport/pool.c's. What is followed is sorted by key, as the sets of the registry are: an update walks
+ * both lists once, and a service that stays is not disturbed.
  */
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,14 +20,14 @@
 #include "base/resolv-conf.h"
 #include "base/util.h"
 #include "source/dns/addresses.h"
-#include "source/dns/hosts.h"
+#include "source/dns/hosts/hosts.h"
 #include "source/dns/source.h"
 #include "source/dns/transport/pool.h"
 
-struct watch {
+struct followed {
         struct source_dns *source;
-        struct dns_family families[2]; /* A, AAAA */
-        struct dns_hosts *hosts;       /* NULL: not wanted */
+        struct dns_addresses families[2]; /* A, AAAA */
+        struct dns_hosts *hosts;          /* NULL: not wanted */
         char key[];
 };
 
@@ -36,60 +35,35 @@ struct source_dns {
         struct source source;
         struct dns_server_context context;
         struct dns_pool pool;
-        struct dns_lookups lookups;
-        char *domain;
+        struct dns_tasks tasks;
         char *resolv_conf; /* NULL: servers were given */
         struct resolv_conf resolv;
-        int resolv_error;       /* of the last reading; the next heartbeat tries again */
-        struct watch **watches; /* sorted by key */
-        size_t n_watches;
+        int resolv_error;           /* of the last reading; the next heartbeat tries again */
+        struct followed **followed; /* sorted by key */
+        size_t n_followed;
         struct dns_srv srv; /* the answer at hand */
 };
 
-static void on_server_change(void *userdata, struct dns_server *server)
+static void source_server_changed(void *userdata, struct dns_server *server)
 {
         struct source_dns *source = userdata;
 
         (void)server;
-        dns_lookups_servers_changed(&source->lookups);
+        dns_tasks_servers_changed(&source->tasks);
 }
 
 /* ---- options ---- */
-
-/* The copies of one set of options; handed over all at once or not at all. */
-struct copies {
-        char *domain, *resolv_conf;
-        struct dns_name name;
-};
-
-static void copies_deinit(struct copies *copies)
-{
-        free(copies->domain);
-        free(copies->resolv_conf);
-}
-
-static int copies_init(struct copies *copies, const struct source_dns_options *options)
-{
-        int r = dns_name_parse(&copies->name, options->cluster_domain);
-
-        if (r < 0)
-                return r;
-        copies->domain = strdup(options->cluster_domain);
-        if (options->n_servers == 0)
-                copies->resolv_conf = strdup(options->resolv_conf);
-        return copies->domain && (options->n_servers > 0 || copies->resolv_conf) ? 0 : -ENOMEM;
-}
 
 static int source_set_servers(struct source_dns *source, const struct address *servers, size_t n_servers)
 {
         int r = dns_pool_set(&source->pool, servers, n_servers);
 
         if (r >= 0)
-                dns_lookups_servers_changed(&source->lookups);
+                dns_tasks_servers_changed(&source->tasks);
         return r;
 }
 
-/* Takes the file's servers. An empty or missing file leaves those there are. */
+/* Takes the file's servers. While it is empty or missing, the previous ones stay. */
 static int source_read_resolv_conf(struct source_dns *source, const char *path, struct resolv_conf *resolv)
 {
         int r = resolv_conf_read(resolv, path);
@@ -100,13 +74,14 @@ static int source_read_resolv_conf(struct source_dns *source, const char *path, 
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
         if (resolv->n_skipped > 0)
-                log_message(LOG_WARNING, "dns: %s: %zu nameserver lines left out (no address, scoped, or more than %u)",
-                            path, resolv->n_skipped, RESOLV_CONF_SERVERS_MAX);
-        if (resolv->n_servers == 0) {
-                log_message(LOG_WARNING, "dns: %s: no nameserver%s", path,
-                            source->pool.n_servers > 0 ? ", keeping the previous ones" : "");
+                log_message(LOG_WARNING, "dns: %s: %zu nameserver lines ignored (no address, or more than %u)", path,
+                            resolv->n_skipped, RESOLV_CONF_SERVERS_MAX);
+        if (resolv->is_empty && source->pool.n_servers > 0) {
+                log_message(LOG_WARNING, "dns: %s is empty, keeping the previous servers", path);
                 return 0;
         }
+        if (resolv->n_lines == 0)
+                log_message(LOG_NOTICE, "dns: %s: no nameserver, asking localhost", path);
         return source_set_servers(source, resolv->servers, resolv->n_servers);
 }
 
@@ -121,133 +96,133 @@ void source_dns_check_resolv_conf(struct source_dns *source)
 
 int source_dns_reconfigure(struct source_dns *source, const struct source_dns_options *options)
 {
+        _cleanup_(cleanup_free) char *path = options->n_servers == 0 ? strdup(options->resolv_conf) : NULL;
         struct resolv_conf resolv = { .n_servers = 0 };
-        struct copies new = { NULL }, old;
-        int r = copies_init(&new, options);
+        struct dns_name domain;
+        int r = dns_name_parse(&domain, options->cluster_domain);
 
-        if (r >= 0)
-                r = new.resolv_conf ? source_read_resolv_conf(source, new.resolv_conf, &resolv)
-                                    : source_set_servers(source, options->servers, options->n_servers);
-        if (r < 0) {
-                copies_deinit(&new);
+        if (r == 0 && options->n_servers == 0 && !path)
+                r = -ENOMEM;
+        if (r == 0)
+                r = path ? source_read_resolv_conf(source, path, &resolv)
+                         : source_set_servers(source, options->servers, options->n_servers);
+        if (r < 0)
                 return r;
-        }
-
-        old = (struct copies){ source->domain, source->resolv_conf, { 0 } };
-        source->domain = new.domain;
-        source->resolv_conf = new.resolv_conf;
+        free(source->resolv_conf);
+        source->resolv_conf = path;
+        path = NULL;
         source->resolv = resolv;
-        source->context.domain = new.name;
+        source->context.domain = source->tasks.domain = domain;
         source->context.transport = options->transport;
-        source->lookups.domain = new.domain;
-        source->lookups.query_rate = options->query_rate;
-        source->lookups.rules = (struct dns_rules){ .domain = new.name };
-        copies_deinit(&old);
+        source->tasks.query_rate = options->query_rate;
         return 0;
 }
 
-/* ---- watches ---- */
+/* ---- one service ---- */
 
-static void watch_report_family(struct dns_family *family, const struct finding *finding)
+static void followed_report_family(struct dns_addresses *family, const struct finding *finding)
 {
-        struct dns_family *first = family->family == AF_INET ? family : family - 1;
-        struct watch *watch = container_of(first, struct watch, families);
+        struct dns_addresses *first = family->family == AF_INET ? family : family - 1;
+        struct followed *followed = container_of(first, struct followed, families);
 
-        if (watch->hosts)
-                dns_hosts_addresses(watch->hosts, finding);
-        source_report(&watch->source->source, watch->key, finding);
+        if (followed->hosts)
+                dns_hosts_addresses(followed->hosts, finding);
+        source_report(&followed->source->source, followed->key, finding);
 }
 
-static void watch_report_hosts(void *userdata, const struct finding *finding)
+static void followed_report_hosts(void *userdata, const struct finding *finding)
 {
-        struct watch *watch = userdata;
+        struct followed *followed = userdata;
 
-        source_report(&watch->source->source, watch->key, finding);
+        source_report(&followed->source->source, followed->key, finding);
 }
 
-/* Starts, stops or leaves alone the lookup of each family. */
-static int watch_set_family(struct watch *watch, const struct source_service *service, bool has_data)
+/* Starts, stops or leaves alone the questions of each family. */
+static int followed_set_family(struct followed *followed, const struct source_service *service, bool has_data)
 {
         bool wanted[2] = { service->family != KHS_FAMILY_IPV6, service->family != KHS_FAMILY_IPV4 };
         int r = 0;
 
         for (size_t i = 0; i < 2; i++) {
-                struct dns_family *family = &watch->families[i];
+                struct dns_addresses *family = &followed->families[i];
 
-                if (dns_family_is_running(family) && !wanted[i]) {
-                        dns_family_stop(family);
-                        if (watch->hosts)
-                                dns_hosts_forget(watch->hosts, i == 0 ? AF_INET : AF_INET6);
+                if (dns_addresses_is_running(family) && !wanted[i]) {
+                        dns_addresses_stop(family);
+                        if (followed->hosts)
+                                dns_hosts_forget(followed->hosts, i == 0 ? AF_INET : AF_INET6);
                 }
-                family->key = watch->key;
+                family->key = followed->key;
                 family->family = i == 0 ? AF_INET : AF_INET6;
-                family->other = &watch->families[1 - i];
+                family->other = &followed->families[1 - i];
                 family->min_usec = service->refresh_min_usec;
                 family->max_usec = service->refresh_max_usec;
-                family->report = watch_report_family;
-                if (r == 0 && wanted[i] && !dns_family_is_running(family))
-                        r = dns_family_start(family, &watch->source->lookups, has_data);
+                family->report = followed_report_family;
+                if (r == 0 && wanted[i] && !dns_addresses_is_running(family))
+                        r = dns_addresses_start(family, &followed->source->tasks, has_data);
         }
         return r;
 }
 
 /* Where not all can be learned for want of memory, what was learned until now goes on being learned. */
-static int watch_set_hosts(struct watch *watch, const struct source_service *service)
+static int followed_set_hosts(struct followed *followed, const struct source_service *service)
 {
-        struct source_dns *source = watch->source;
+        struct source_dns *source = followed->source;
         int r;
 
         if (!service->hosts) {
-                watch->hosts = dns_hosts_free(watch->hosts);
+                followed->hosts = dns_hosts_free(followed->hosts);
                 return 0;
         }
-        if (!watch->hosts) {
-                r = dns_hosts_new(&watch->hosts, &source->lookups, &source->srv, watch->key, watch_report_hosts, watch);
+        if (!followed->hosts) {
+                r = dns_hosts_new(&followed->hosts, &source->tasks, &source->srv, followed->key, followed_report_hosts,
+                                  followed);
                 if (r < 0)
                         return r;
         }
-        return dns_hosts_set_ports(watch->hosts, service->ports, service->n_ports);
+        return dns_hosts_set_ports(followed->hosts, service->ports, service->n_ports);
 }
 
-static int watch_update(struct watch *watch, const struct source_service *service, bool is_new, bool report_again)
+static int followed_update(struct followed *followed, const struct source_service *service, bool is_new,
+                           bool report_again)
 {
-        bool same_limits = watch->families[0].min_usec == service->refresh_min_usec &&
-                           watch->families[0].max_usec == service->refresh_max_usec;
-        int r = watch_set_family(watch, service, is_new && service->has_data);
+        bool same_limits = followed->families[0].min_usec == service->refresh_min_usec &&
+                           followed->families[0].max_usec == service->refresh_max_usec;
+        int r = followed_set_family(followed, service, is_new && service->has_data);
 
         for (size_t i = 0; i < 2 && !same_limits && !is_new; i++)
-                if (dns_family_is_running(&watch->families[i]))
-                        dns_family_hurry(&watch->families[i]);
+                if (dns_addresses_is_running(&followed->families[i]))
+                        dns_addresses_hurry(&followed->families[i]);
         if (r == 0)
-                r = watch_set_hosts(watch, service);
+                r = followed_set_hosts(followed, service);
         /* Addresses are reported with every answer, but hosts only when they were learned. */
-        for (size_t i = 0; i < 2 && report_again && watch->hosts; i++)
-                dns_hosts_forget(watch->hosts, i == 0 ? AF_INET : AF_INET6);
+        for (size_t i = 0; i < 2 && report_again && followed->hosts; i++)
+                dns_hosts_forget(followed->hosts, i == 0 ? AF_INET : AF_INET6);
         return r;
 }
 
-static int watch_new(struct watch **ret, struct source_dns *source, const char *key)
+static int followed_new(struct followed **ret, struct source_dns *source, const char *key)
 {
         size_t n_key = strlen(key);
-        struct watch *watch;
+        struct dns_name name;
+        struct followed *followed;
 
-        if (n_key + strlen(".svc.") + strlen(source->domain) > KHS_KEY_MAX)
+        if (dns_name_of_service(&name, key, &source->tasks.domain) < 0)
                 return -ENAMETOOLONG;
-        watch = calloc(1, sizeof(*watch) + n_key + 1);
-        if (!watch)
+        followed = calloc(1, sizeof(*followed) + n_key + 1);
+        if (!followed)
                 return -ENOMEM;
-        watch->source = source;
-        memcpy(watch->key, key, n_key + 1);
-        *ret = watch;
+        followed->source = source;
+        memcpy(followed->key, key, n_key + 1);
+        *ret = followed;
         return 0;
 }
 
-static void watch_free(struct watch *watch)
+static void followed_free(struct followed *followed)
 {
         for (size_t i = 0; i < 2; i++)
-                dns_family_stop(&watch->families[i]);
-        dns_hosts_free(watch->hosts);
-        free(watch);
+                dns_addresses_stop(&followed->families[i]);
+        dns_hosts_free(followed->hosts);
+        free(followed);
 }
 
 /* ---- the source ---- */
@@ -255,37 +230,37 @@ static void watch_free(struct watch *watch)
 static int source_dns_update(struct source *base, const struct source_set *set)
 {
         struct source_dns *source = container_of(base, struct source_dns, source);
-        struct watch **watches = calloc(set->n_services + 1, sizeof(*watches));
+        struct followed **all = calloc(set->n_services + 1, sizeof(*all));
         size_t n = 0, old = 0;
-        int r = watches ? 0 : -ENOMEM;
+        int r = all ? 0 : -ENOMEM;
 
-        for (size_t i = 0; watches && i < set->n_services; i++) {
+        for (size_t i = 0; all && i < set->n_services; i++) {
                 const struct source_service *service = &set->services[i];
                 bool is_new;
                 int error = 0;
 
-                while (old < source->n_watches && strcmp(source->watches[old]->key, service->key) < 0)
-                        watch_free(source->watches[old++]);
-                is_new = old == source->n_watches || strcmp(source->watches[old]->key, service->key) != 0;
+                while (old < source->n_followed && strcmp(source->followed[old]->key, service->key) < 0)
+                        followed_free(source->followed[old++]);
+                is_new = old == source->n_followed || strcmp(source->followed[old]->key, service->key) != 0;
                 if (is_new)
-                        error = watch_new(&watches[n], source, service->key);
+                        error = followed_new(&all[n], source, service->key);
                 else
-                        watches[n] = source->watches[old++];
+                        all[n] = source->followed[old++];
                 if (error == 0)
-                        error = watch_update(watches[n++], service, is_new, set->report_again);
+                        error = followed_update(all[n++], service, is_new, set->report_again);
                 if (error < 0) {
                         log_message(LOG_ERR, "dns: %s can't be followed as registered: %s", service->key,
                                     strerror(-error));
                         r = error;
                 }
         }
-        if (!watches)
+        if (!all)
                 return r;
-        while (old < source->n_watches)
-                watch_free(source->watches[old++]);
-        free(source->watches);
-        source->watches = watches;
-        source->n_watches = n;
+        while (old < source->n_followed)
+                followed_free(source->followed[old++]);
+        free(source->followed);
+        source->followed = all;
+        source->n_followed = n;
         return r;
 }
 
@@ -293,12 +268,11 @@ static void source_dns_free(struct source *base)
 {
         struct source_dns *source = container_of(base, struct source_dns, source);
 
-        for (size_t i = 0; i < source->n_watches; i++)
-                watch_free(source->watches[i]);
+        for (size_t i = 0; i < source->n_followed; i++)
+                followed_free(source->followed[i]);
         dns_pool_deinit(&source->pool);
-        dns_lookups_deinit(&source->lookups);
-        free(source->watches);
-        free(source->domain);
+        dns_tasks_deinit(&source->tasks);
+        free(source->followed);
         free(source->resolv_conf);
         free(source);
         ares_library_cleanup();
@@ -309,18 +283,6 @@ static const struct source_ops source_dns_ops = { .update = source_dns_update, .
 struct source *source_dns_source(struct source_dns *source)
 {
         return source ? &source->source : NULL;
-}
-
-/*
- * c-ares 1.18 sends by writev(2), which has no MSG_NOSIGNAL: a server that closes its connection
- * under a query (dnsmasq does after 100) would end the process.
- */
-static void ignore_sigpipe(void)
-{
-        struct sigaction action;
-
-        if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
-                signal(SIGPIPE, SIG_IGN);
 }
 
 int source_dns_new(struct source_dns **ret, sd_event *event, const struct source_dns_options *options)
@@ -336,15 +298,14 @@ int source_dns_new(struct source_dns **ret, sd_event *event, const struct source
                 return -ENOMEM;
         }
         source->source.ops = &source_dns_ops;
-        ignore_sigpipe();
         source->context = (struct dns_server_context){
                 .event = event,
                 .transport = options->transport,
-                .on_change = on_server_change,
+                .on_change = source_server_changed,
                 .userdata = source,
         };
         dns_pool_init(&source->pool, &source->context);
-        r = dns_lookups_init(&source->lookups, event, &source->pool);
+        r = dns_tasks_init(&source->tasks, event, &source->pool);
         if (r >= 0)
                 r = source_dns_reconfigure(source, options);
         if (r < 0) {
@@ -363,10 +324,10 @@ size_t source_dns_n_servers(const struct source_dns *source)
 void source_dns_get_stats(const struct source_dns *source, struct source_dns_stats *ret)
 {
         *ret = (struct source_dns_stats){
-                .lookups = source->lookups.stats,
-                .n_watches = source->n_watches,
-                .n_flying = source->lookups.n_flying,
-                .n_waiting = source->lookups.n_waiting,
+                .tasks = source->tasks.stats,
+                .n_followed = source->n_followed,
+                .n_flying = source->tasks.n_flying,
+                .n_waiting = source->tasks.n_waiting,
                 .n_servers = source->pool.n_servers,
         };
         for (size_t i = 0; i < source->pool.n_servers; i++)

@@ -13,7 +13,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "source/dns/task.h" /* struct dns_lookup_stats */
+#include "source/dns/task.h" /* struct dns_task_stats */
 #include "source/source.h"
 
 struct source_dns;
@@ -31,8 +31,7 @@ struct source_dns_options {
 /**
  * source_dns_new() - make the source; nothing is sent before it has services to follow
  *
- * No server at all is no error: look at source_dns_n_servers(). SIGPIPE is ignored from here on,
- * where it has its default action. Freed by source_free(source_dns_source()).
+ * No server at all is no error: look at source_dns_n_servers(). Freed by source_free(source_dns_source()).
  *
  * Return: 0; -EINVAL for a cluster domain that is no name; -ENOMEM or what sd-event returns.
  */
@@ -51,8 +50,8 @@ struct source *source_dns_source(struct source_dns *source);
 int source_dns_reconfigure(struct source_dns *source, const struct source_dns_options *options);
 
 /*
- * Reads resolv.conf again if it has changed and is followed; for every heartbeat. A file without a
- * server leaves the servers as they are.
+ * Reads resolv.conf again if it has changed and is followed; for every heartbeat. While it is
+ * empty or missing, the servers stay as they are.
  */
 void source_dns_check_resolv_conf(struct source_dns *source);
 
@@ -60,10 +59,10 @@ void source_dns_check_resolv_conf(struct source_dns *source);
 size_t source_dns_n_servers(const struct source_dns *source);
 
 struct source_dns_stats {
-        struct dns_lookup_stats lookups;
-        size_t n_watches;
-        size_t n_flying;  /* questions in flight */
-        size_t n_waiting; /* names that wait for a server */
+        struct dns_task_stats tasks;
+        size_t n_followed; /* services */
+        size_t n_flying;   /* questions in flight */
+        size_t n_waiting;  /* names that wait for a server */
         size_t n_servers, n_servers_up;
 };
 

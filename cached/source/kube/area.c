@@ -178,7 +178,7 @@ static void member_free(struct kube_member *member)
                 TAILQ_REMOVE(&member->area->context->due, member, due_link);
         free(member->selector);
         free(member->go_micro);
-        free((char *)(uintptr_t)member->item.name);
+        free((char *)member->item.name);
         free(member->key);
         free(member);
 }
@@ -443,7 +443,7 @@ struct kube_area *kube_area_get(struct kube_area_context *context, const char *n
         area->item.name = strdup(namespace);
         if (area->item.name && kube_map_put(&context->areas, &area->item) == 0)
                 return area;
-        free((char *)(uintptr_t)area->item.name);
+        free((char *)area->item.name);
         free(area);
         return NULL;
 }
@@ -467,7 +467,7 @@ struct kube_area *kube_area_free(struct kube_area *area)
         kube_selectors_deinit(&area->selectors);
         kube_map_deinit(&area->members);
         kube_map_remove(&area->context->areas, &area->item);
-        free((char *)(uintptr_t)area->item.name);
+        free((char *)area->item.name);
         free(area);
         return NULL;
 }

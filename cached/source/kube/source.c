@@ -90,7 +90,7 @@ static int kube_report(struct source_kube *k, struct kube_member *member, const 
                 .zone = k->place.zone,
                 .node = k->place.node,
         };
-        struct finding finding = { .kind = FINDING_WHOLE, .source = KHS_SOURCE_KUBERNETES, .standing = true };
+        struct finding finding = { .kind = FINDING_WHOLE, .source = KHS_SOURCE_KUBERNETES };
         struct kube_joined joined;
         int r = kube_join(&joined, stored ? stored->slices : NULL, n_slices, &view);
 

@@ -16,7 +16,8 @@ def services(n):
 class Scene:
     """A daemon and the servers that it asks; everything ends with it."""
 
-    def __init__(self, names, *servers, listed=None, options="", refresh_max="500ms", service="family = ipv4\n", texts=(POD,)):
+    def __init__(self, names, *servers, listed=None, options="", refresh_max="500ms", service="family = ipv4\n", texts=(POD,),
+                 query_rate=2000):
         """@listed: the daemon's dns-servers, if not just these; "" for resolv.conf"""
         sandbox.remove_table()
         self.names, self.servers = names, servers
@@ -24,10 +25,20 @@ class Scene:
             server.zone = {name: (list(texts), 1) for name in names}
         if listed is None:
             listed = " ".join(f"[{s.address}]:{s.port}" if ":" in s.address else f"{s.address}:{s.port}" for s in servers)
-        daemon.configure(f"[daemon]\nrefresh-min = 200ms\nrefresh-max = {refresh_max}\nquery-rate = 2000\n"
-                         f"dns-servers = {listed}\n{options}" +
-                         "".join(f"[service {name}]\nanswers = all\n{service}" for name in names))
+        self._config = (f"[daemon]\nrefresh-min = 200ms\nrefresh-max = {refresh_max}\ndns-servers = {listed}\n{options}",
+                        "".join(f"[service {name}]\nanswers = all\n{service}" for name in names))
+        self.configure(query_rate)
         self.daemon = None
+
+    def configure(self, query_rate):
+        daemon.configure(f"{self._config[0]}query-rate = {query_rate}\n{self._config[1]}")
+
+    def restart(self, query_rate):
+        """As after a crash, with another rate."""
+        self.daemon.kill()
+        self.configure(query_rate)
+        self.daemon = daemon.Daemon()
+        self.daemon.wait_log("ready: ")
 
     def __enter__(self):
         self.begin = time.monotonic()

@@ -109,9 +109,10 @@ def soa_record(zone=ZONE, ttl=5, minimum=5):
                   struct.pack("!5I", 1, 7200, 1800, 86400, minimum))
 
 
-def message(question, answers=(), authority=(), rcode=NOERROR, truncated=False, ident=None, asked=None, n_answers=None):
+def message(question, answers=(), authority=(), rcode=NOERROR, truncated=False, ident=None, asked=None, n_answers=None,
+            cached=False):
     """A reply to the question; what is given replaces what is right."""
-    flags = 0x8180 | rcode | (0x0200 if truncated else 0)
+    flags = 0x8180 | rcode | (0x0200 if truncated else 0) | (0 if cached else 0x0400)
     header = struct.pack("!6H", question.id if ident is None else ident, flags, 1,
                          len(answers) if n_answers is None else n_answers, len(authority), 0)
     return header + (question.question if asked is None else asked) + b"".join(answers) + b"".join(authority)
@@ -177,10 +178,11 @@ class Server:
         """Closes the connections that are open; new ones are welcome."""
         self.do(lambda: [self._close(c) for c in list(self._connections)])
 
-    def asked(self, service=None, since=0.0, transport=None, kind=None):
-        """What was asked."""
+    def asked(self, service=None, since=0.0, transport=None, kind=None, probes=False):
+        """What was asked. @probes: also whether the server has the cluster's SOA"""
         return [q for q in list(self.log) if q.at >= since and (service is None or q.service == service) and
-                (transport is None or q.transport == transport) and (kind is None or q.type == kind)]
+                (transport is None or q.transport == transport) and (kind is None or q.type == kind) and
+                (probes or q.type != SOA)]
 
     def answer(self, question):
         """What an honest server with this zone says; scripts fall back on it."""
@@ -236,7 +238,7 @@ class Server:
             channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         else:
             channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        channel.bind((self.address, self.port))
+        channel.bind(socket.getaddrinfo(self.address, self.port, family, channel.type)[0][4])  # with the scope
         if transport == "tcp":
             channel.listen(64)
         ready = (lambda: self._on_udp(channel)) if transport == "udp" else (lambda: self._on_accept(channel))

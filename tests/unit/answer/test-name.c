@@ -12,7 +12,9 @@ static const struct khs_zone zone = { .bytes = ZONE, .n = sizeof(ZONE) - 1 }, no
 
 static int parse(struct khs_name *ret, const char *text)
 {
-        return khs_name_parse(ret, text, strlen(text), &zone);
+        int r = khs_name_parse(ret, text, strlen(text), &zone);
+
+        return r == 0 && !khs_name_valid(ret) ? -ENOENT : r;
 }
 
 static const struct {

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/address.h"
 
@@ -45,8 +46,13 @@ Test(address, is_read_strictly)
                 { "[fd00::a]53" },
                 { "[fd00::a]:" },
                 { "[fd00::a]:0" },
-                { "fe80::1%lo" },
-                { "[fe80::1%lo]:53" },
+                { "fe80::1%lo", AF_INET6, 0, { 0xfe, 0x80, [15] = 1 } },
+                { "[fe80::1%1]:53", AF_INET6, 53, { 0xfe, 0x80, [15] = 1 } },
+                { "fe80::1%" },
+                { "fe80::1%no-such-card" },
+                { "fe80::1%a-name-of-no-card" },
+                { "fd00::a%lo" },
+                { "10.0.0.1%lo" },
                 { "dns.google" },
                 { "dns.google:53" },
                 { "12345:6789:12345:6789:12345:6789:12345:6789:12345" },
@@ -60,6 +66,7 @@ Test(address, is_read_strictly)
                 cr_expect_eq(address.family, cases[i].family, "'%s'", cases[i].text);
                 cr_expect_eq(address.port, cases[i].family ? cases[i].port : 7, "'%s'", cases[i].text);
                 cr_expect_arr_eq(address.bytes, cases[i].bytes, 16, "'%s'", cases[i].text);
+                cr_expect_eq(address.scope, r == 0 && strchr(cases[i].text, '%') ? 1 : 0, "'%s'", cases[i].text);
         }
 }
 

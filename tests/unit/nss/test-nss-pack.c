@@ -21,7 +21,7 @@ static const size_t n_name = sizeof(KEY NSS_SVC ZONE);
 
 static void write_name(char *ret)
 {
-        strcpy(nss_name_write(KEY, strlen(KEY), ret), ZONE);
+        nss_name_write(KEY, strlen(KEY), ZONE, strlen(ZONE), ret);
 }
 static const char canonical[] = "user-svc.default.svc.cluster.local";
 

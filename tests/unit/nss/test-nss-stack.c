@@ -18,8 +18,8 @@
 #define PAINT   0xa5
 #define N_STACK 65536
 
-/* 1 KiB for every name and address, on every way to the table. 64 bytes are for other compilers. */
-#define LIMIT (1024U + 64U)
+/* For every name and address, on every way to the table. */
+#define LIMIT 2048U
 
 enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,
                                               size_t n_buffer, int *errnop, int *h_errnop, int32_t *ttlp);

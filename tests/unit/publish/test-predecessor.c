@@ -280,6 +280,65 @@ Test(predecessor, passes_over_a_damaged_record)
         service_free(other);
 }
 
+/* Moves the last heartbeat as a time namespace or an administrator would; an hour is 36000. */
+static void shift_beat(const struct fixture *f, int32_t boot_ds, int32_t real_ds)
+{
+        const off_t at = offsetof(struct khs_table_header, beat_boot_ds);
+        int fd = openat(f->dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        uint32_t beat[2] = { khs_clock_ds(CLOCK_BOOTTIME) + (uint32_t)boot_ds,
+                             khs_clock_ds(CLOCK_REALTIME) + (uint32_t)real_ds };
+
+        cr_assert_eq(pwrite(fd, beat, sizeof(beat), at), (ssize_t)sizeof(beat));
+        (void)close(fd);
+}
+
+/* The record is good for an hour after the last heartbeat, by its writer's CLOCK_BOOTTIME. */
+Test(predecessor, judges_ages_by_either_clock)
+{
+        static const struct {
+                const char *what;
+                int32_t boot_ds, real_ds;
+                bool none, shares_clock;
+                int32_t left_ds;
+        } cases[] = {
+                { "the same clocks", -100, -100, false, true, 35900 },
+                { "an hour and more ago", -36100, -36100, false, true, -100 },
+                { "our time namespace is ahead by a day", -864000, -100, false, false, 35900 },
+                { "it is behind", 864000, -100, false, false, 35900 },
+                { "somebody set the clock forward", -100, -864000, false, true, 35900 },
+                { "somebody set the clock back", -100, 864000, false, true, 35900 },
+                { "set back, and the namespace is ahead: older by what is known", -864000, 864000, false, true,
+                  -828000 },
+                { "both are still to come", 100, 100, true, false, 0 },
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                struct service *s = make_service("a.b");
+                struct khs_row row = fixture_row("a.b", 1, 3, 2);
+                struct predecessor *p;
+                struct fixture f;
+
+                fixture_init(&f, NULL);
+                row.stale_until_ds = fixture_now() + (uint32_t)cases[i].boot_ds + 36000;
+                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+                cr_assert_eq(khs_writer_publish(f.writer), 0);
+                shift_beat(&f, cases[i].boot_ds, cases[i].real_ds);
+                cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+                cr_expect_eq(p == NULL, cases[i].none, "%s", cases[i].what);
+                cr_expect_eq(predecessor_shares_clock(p), cases[i].shares_clock, "%s", cases[i].what);
+                (void)predecessor_seed(p, s, now_usec());
+                service_row(s, &row);
+                if (cases[i].left_ds > 0)
+                        cr_expect_leq(abs((int32_t)(row.stale_until_ds - fixture_now()) - cases[i].left_ds), 10, "%s",
+                                      cases[i].what);
+                else
+                        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING, "%s", cases[i].what);
+                predecessor_close(p);
+                fixture_deinit(&f);
+                service_free(s);
+        }
+}
+
 Test(predecessor, is_none_of_another_domain_boot_or_kind)
 {
         struct predecessor *p;

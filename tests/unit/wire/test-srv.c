@@ -17,13 +17,13 @@
 #define PTR     "1.0.1.10.in-addr.arpa"
 
 static const uint8_t pod0[] = { 10, 1, 0, 0 }, pod1[] = { 10, 1, 0, 1 }, six[16] = { 0xfd, [15] = 1 };
-static struct dns_rules rules;
+static struct dns_name domain;
 static struct dns_name service;
 static struct dns_srv srv;
 
 static void setup(void)
 {
-        cr_assert_eq(dns_name_parse(&rules.domain, "cluster.local"), 0);
+        cr_assert_eq(dns_name_parse(&domain, "cluster.local"), 0);
         cr_assert_eq(dns_name_parse(&service, SERVICE), 0);
 }
 
@@ -55,9 +55,9 @@ static struct dns_answer judge(const struct dns_question *question, const struct
 
         memset(&srv, 0x55, 64);
         if (dns_question_type(question) == DNS_TYPE_PTR)
-                dns_ptr_read(question, &service, copy, reply->n, &answer, &srv);
+                answer = dns_ptr_read(question, &service, copy, reply->n, &srv);
         else
-                dns_srv_read(&rules, question, &service, copy, reply->n, &answer, &srv);
+                answer = dns_srv_read(&domain, question, &service, copy, reply->n, &srv);
         free(copy);
         cr_assert_leq(srv.n_targets, DNS_SRV_TARGETS_MAX);
         cr_assert_leq(srv.n_addrs, DNS_SRV_ADDRS_MAX);
@@ -74,55 +74,6 @@ static struct dns_answer judge(const struct dns_question *question, const struct
                 cr_expect_eq(srv.n_targets, 0);                                                                        \
                 cr_expect_eq(srv.n_addrs, 0);                                                                          \
         } while (0)
-
-Test(dns_srv, names_to_ask_for)
-{
-        const struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" },
-                              dns = { .kind = KHS_PORT_NAME, .udp = true, .name = "dns" };
-        struct khs_port longest = { .kind = KHS_PORT_NAME };
-        struct dns_name name, expected;
-        char text[256];
-
-        cr_assert_eq(dns_srv_name(&name, &grpc, &service), 0);
-        cr_assert_eq(dns_name_parse(&expected, GRPC), 0);
-        cr_expect(dns_name_below(&name, &expected) && name.n == expected.n);
-        cr_assert_eq(dns_srv_name(&name, &dns, &service), 0);
-        cr_assert_eq(dns_name_parse(&expected, "_dns._udp." SERVICE), 0);
-        cr_expect(dns_name_below(&name, &expected) && name.n == expected.n);
-        cr_assert_eq(dns_host_name(&name, "web-0", &service), 0);
-        cr_assert_eq(dns_name_parse(&expected, "web-0." SERVICE), 0);
-        cr_expect(dns_name_below(&name, &expected) && name.n == expected.n);
-
-        memset(longest.name, 'p', KHS_LABEL_MAX);
-        cr_expect_eq(dns_srv_name(&name, &longest, &service), -EINVAL, "a label of 64 bytes");
-        longest.name[KHS_LABEL_MAX - 1] = '\0';
-        cr_expect_eq(dns_srv_name(&name, &longest, &service), 0);
-        memset(text, 'a', sizeof(text));
-        for (size_t i = 60; i < 250; i += 61)
-                text[i] = '.';
-        text[248] = '\0';
-        cr_assert_eq(dns_name_parse(&expected, text), 0);
-        cr_expect_eq(dns_host_name(&name, "123", &expected), 0);
-        cr_expect_eq(dns_host_name(&name, "12345", &expected), -EINVAL, "a name of 256 bytes");
-        cr_expect_eq(dns_host_name(&name, "", &expected), -EINVAL);
-}
-
-Test(dns_srv, reverse_names)
-{
-        struct dns_name name, expected;
-
-        dns_ptr_name(&name, AF_INET, (uint8_t[]){ 10, 244, 0, 11 });
-        cr_assert_eq(dns_name_parse(&expected, "11.0.244.10.in-addr.arpa"), 0);
-        cr_expect(name.n == expected.n && memcmp(name.wire, expected.wire, name.n) == 0);
-        dns_ptr_name(&name, AF_INET6, (uint8_t[16]){ 0x20, 0x01, 0x0d, 0xb8, [14] = 0xab, [15] = 0xcd });
-        cr_assert_eq(
-                dns_name_parse(&expected, "d.c.b.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"),
-                0);
-        cr_expect(name.n == expected.n && memcmp(name.wire, expected.wire, name.n) == 0);
-        dns_ptr_name(&name, AF_INET, (uint8_t[]){ 255, 255, 255, 255 });
-        cr_assert_eq(dns_name_parse(&expected, "255.255.255.255.in-addr.arpa"), 0);
-        cr_expect_eq(name.n, expected.n);
-}
 
 Test(dns_srv, hosts_with_their_ports_and_addresses)
 {

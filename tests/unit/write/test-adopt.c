@@ -264,6 +264,41 @@ Test(adopt, refuses_damage)
         fixture_deinit(&f);
 }
 
+/* Made anew it is much smaller; readers of the old file notice nothing until the new one has the name. */
+Test(adopt, leaves_what_is_nearly_empty)
+{
+        struct khs_table_file file;
+        struct khs_found found;
+        struct khs_row row;
+        struct fixture f;
+        char key[16];
+        uint64_t size;
+
+        fixture_init(&f, NULL);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        for (uint32_t i = 0; i < 50; i++) { /* some 80 of 4096 units and more */
+                (void)snprintf(key, sizeof(key), "s%u.b", i);
+                row = fixture_row(key, i, i < 30 ? KHS_MAX_ADDRS : 10, 0);
+                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        }
+        size = khs_writer_size(f.writer);
+        f.writer = khs_writer_free(f.writer);
+        cr_assert_eq(adopt(&f), 0, "it is in use");
+        for (uint32_t i = 0; i < 30; i++) {
+                int n = snprintf(key, sizeof(key), "s%u.b", i);
+
+                cr_assert_eq(khs_writer_delete(f.writer, key, (size_t)n, fixture_now()), 0);
+        }
+        f.writer = khs_writer_free(f.writer);
+        cr_expect_eq(adopt(&f), -EFBIG);
+        fixture_open(&f, &file);
+        cr_expect_eq(khs_view_find(&file.view, "s40.b", 5, &found), 0);
+        cr_expect_eq(khs_view_load(&file.view, offsetof(struct khs_table_header, state) / 4), KHS_STATE_LIVE);
+        cr_expect_gt(size, 512 << 10);
+        khs_table_close(&file);
+        fixture_deinit(&f);
+}
+
 Test(adopt, refuses_another_boot_header_or_state)
 {
         struct khs_table_params params = fixture_params();

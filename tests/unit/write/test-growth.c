@@ -1,4 +1,4 @@
-/* A new file that is made ahead of need, in slices, while the one in use is written to. */
+/* When a larger file takes the place of the one in use, how large it is, and that nothing is lost. */
 
 #include <errno.h>
 
@@ -114,313 +114,251 @@ static bool names_new(const struct world *w)
         return faccessat(w->f.dir_fd, NEW, F_OK, 0) == 0;
 }
 
-/* New services, as many as it takes until a larger file is due; at least `n`. Return: how many there are. */
-static uint32_t fill(struct world *w, uint32_t n)
+/* New services from `from` on, up to the heartbeat that grows. Return: how many there are. */
+static uint32_t grow_ahead(struct world *w, uint32_t from)
 {
-        uint32_t i;
+        uint32_t before = generation(w), i;
 
-        for (i = 0; i < n || !khs_writer_wants_step(w->f.writer); i++) {
+        for (i = from; generation(w) == before; i++) {
                 cr_assert_lt(i, N_KEYS);
                 cr_assert_eq(put(w, i), 0);
-                while (i < n && khs_writer_wants_step(w->f.writer))
-                        cr_assert_geq(khs_writer_step(w->f.writer, w->now_ds), 0);
+                cr_assert_eq(generation(w), before, "a put found it full");
+                cr_assert_eq(khs_writer_tend(w->f.writer, w->now_ds), 0);
         }
         return i;
 }
 
-/* All steps that are due. Return: how many. */
-static unsigned int run(struct world *w)
-{
-        unsigned int n = 0;
-
-        while (khs_writer_wants_step(w->f.writer)) {
-                cr_assert_geq(khs_writer_step(w->f.writer, w->now_ds), 0);
-                cr_assert_lt(++n, 100000);
-        }
-        return n;
-}
-
-Test(growth, comes_in_slices_before_the_table_is_full)
+Test(growth, comes_with_a_heartbeat_when_three_quarters_are_used)
 {
         struct khs_table_file old;
+        uint32_t n, before;
         struct world w;
-        unsigned int n_steps;
-        uint32_t before;
         uint64_t size;
 
         init(&w, NULL, 1);
-        (void)fill(&w, 2000);
         before = generation(&w);
         size = khs_writer_size(w.f.writer);
         fixture_open(&w.f, &old);
-        n_steps = run(&w);
-        cr_expect_gt(n_steps, 8, "%u", n_steps);
+        n = grow_ahead(&w, 0);
+        cr_expect_gt(n, 50, "%u", n);
         cr_expect_eq(generation(&w), before + 1);
-        cr_expect_gt(khs_writer_size(w.f.writer), size / 8 * 9);
+        cr_expect_gt(khs_writer_size(w.f.writer), size / 8 * 10, "twice three quarters, and the index");
+        cr_expect_lt(khs_writer_size(w.f.writer), size / 8 * 14);
         cr_expect_eq(khs_view_load(&old.view, offsetof(struct khs_table_header, state) / 4), KHS_STATE_SUPERSEDED);
         cr_expect_eq(khs_writer_check(w.f.writer), 0);
         cr_expect_not(names_new(&w));
         check(&w);
-        cr_expect_eq(khs_writer_step(w.f.writer, w.now_ds), 0, "there is nothing left to do");
         khs_table_close(&old);
         fixture_deinit(&w.f);
 }
 
-/* One change after each slice, all over the index: what is behind the copy, before it, new, or gone. */
-static void change_something(struct world *w, uint32_t n)
+Test(growth, comes_when_an_index_is_three_quarters_full)
 {
-        uint32_t i = next_random(w, n + 50);
+        for (unsigned int reverse = 0; reverse < 2; reverse++) {
+                struct khs_table_params params = fixture_params();
+                struct khs_row row;
+                struct world w;
+                char key[32];
+                uint32_t i;
 
-        if (i >= N_KEYS)
-                i = N_KEYS - 1;
-        if (next_random(w, 4) == 0)
-                delete (w, i);
-        else
-                cr_assert_eq(put(w, i), 0);
+                params.reverse = reverse;
+                init(&w, &params, 5);
+                for (i = 0; generation(&w) == 1; i++) {
+                        cr_assert_lt(i, 256);
+                        (void)snprintf(key, sizeof(key), "k%u", i);
+                        row = fixture_row(key, i * 2, reverse * 2, 0);
+                        cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
+                        cr_assert_eq(khs_writer_tend(w.f.writer, w.now_ds), 0);
+                }
+                cr_expect_eq(i, reverse ? 96 : 192, "three quarters of the 256 entries that are used: %u", i);
+                fixture_deinit(&w.f);
+        }
 }
 
-Test(growth, loses_no_change_that_is_made_meanwhile)
+/* A record for which there is no room is not refused because there has just been a larger file. */
+Test(growth, comes_at_once_when_the_table_is_full)
+{
+        struct khs_row row;
+        struct khs_table_file file;
+        struct khs_found found;
+        uint32_t before;
+        struct world w;
+
+        init(&w, NULL, 4);
+        (void)grow_ahead(&w, 0);
+        before = generation(&w);
+        row = fixture_row("large.growth", 0, KHS_MAX_ADDRS, KHS_MAX_ADDRS);
+        cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
+        cr_expect_eq(generation(&w), before + 1);
+        fixture_open(&w.f, &file);
+        cr_expect_eq(khs_view_find(&file.view, "large.growth", 12, &found), 0);
+        khs_table_close(&file);
+        cr_assert_eq(khs_writer_delete(w.f.writer, "large.growth", 12, w.now_ds), 0);
+        check(&w);
+        fixture_deinit(&w.f);
+}
+
+Test(growth, is_ahead_of_need_once_in_ten_minutes)
+{
+        uint32_t n, before;
+        struct world w;
+
+        init(&w, NULL, 6);
+        n = grow_ahead(&w, 0);
+        before = generation(&w);
+        for (uint32_t i = n; i < n + n / 2; i++)
+                cr_assert_eq(put(&w, i), 0);
+        cr_assert_eq(generation(&w), before);
+        w.now_ds += 10 * MINUTES - 1;
+        cr_expect_eq(khs_writer_tend(w.f.writer, w.now_ds), 0);
+        cr_expect_eq(generation(&w), before);
+        w.now_ds += 1;
+        cr_expect_eq(khs_writer_tend(w.f.writer, w.now_ds), 0);
+        cr_expect_eq(generation(&w), before + 1);
+        check(&w);
+        fixture_deinit(&w.f);
+}
+
+Test(growth, loses_no_change)
 {
         for (uint64_t seed = 1; seed <= 20; seed++) {
                 struct khs_table_params params = fixture_params();
                 struct world w;
-                uint32_t n, before;
 
                 params.reverse = seed % 2;
                 init(&w, &params, seed);
-                n = fill(&w, 500 + (uint32_t)seed * 100);
-                before = generation(&w);
-                for (unsigned int k = 0; generation(&w) == before; k++) {
-                        for (uint32_t j = next_random(&w, 30); j > 0; j--)
-                                change_something(&w, n);
-                        cr_assert_geq(khs_writer_step(w.f.writer, w.now_ds), 0);
-                        if (k % 4 == 0)
+                for (unsigned int k = 0; k < 3000; k++) {
+                        uint32_t i = next_random(&w, 100 + k);
+
+                        if (next_random(&w, 4) == 0)
+                                delete (&w, i);
+                        else
+                                cr_assert_eq(put(&w, i), 0);
+                        if (k % 100 == 0)
+                                cr_assert_eq(khs_writer_tend(w.f.writer, w.now_ds += 10 * MINUTES), 0);
+                        if (k % 300 == 0)
                                 check(&w);
                 }
                 check(&w);
+                cr_expect_gt(generation(&w), 4);
                 fixture_deinit(&w.f);
         }
-}
-
-/* Puts alone carry it on, in step with the room that they take. */
-Test(growth, is_over_in_time_without_steps_once_it_is_due)
-{
-        struct world w;
-        uint32_t n, before;
-
-        init(&w, NULL, 3);
-        n = fill(&w, 1000);
-        before = generation(&w);
-        for (uint32_t i = n; generation(&w) == before; i++) {
-                cr_assert_lt(i, n + n / 3, "the old file is full");
-                cr_assert_eq(put(&w, i), 0);
-        }
-        check(&w);
-        fixture_deinit(&w.f);
-}
-
-/* A record for which there is no room is not refused because there will be room soon. */
-Test(growth, is_finished_at_once_when_the_table_is_full)
-{
-        for (unsigned int n_slices = 0; n_slices < 12; n_slices++) {
-                struct khs_row row = fixture_row("large.growth", 0, KHS_MAX_ADDRS, KHS_MAX_ADDRS);
-                struct khs_table_file file;
-                struct khs_found found;
-                struct world w;
-
-                init(&w, NULL, 4);
-                (void)fill(&w, 300);
-                for (unsigned int i = 0; i < n_slices; i++)
-                        cr_assert_geq(khs_writer_step(w.f.writer, w.now_ds), 0);
-                row = fixture_row("large.growth", 0, KHS_MAX_ADDRS, KHS_MAX_ADDRS);
-                cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
-                fixture_open(&w.f, &file);
-                cr_expect_eq(khs_view_find(&file.view, "large.growth", 12, &found), 0);
-                khs_table_close(&file);
-                cr_assert_eq(khs_writer_delete(w.f.writer, "large.growth", 12, w.now_ds), 0);
-                run(&w);
-                check(&w);
-                fixture_deinit(&w.f);
-        }
-}
-
-Test(growth, is_due_when_the_index_is_tight)
-{
-        struct khs_row row;
-        struct world w;
-        char key[32];
-        uint64_t size;
-        uint32_t i;
-
-        init(&w, NULL, 5);
-        size = khs_writer_size(w.f.writer);
-        for (i = 0; !khs_writer_wants_step(w.f.writer); i++) {
-                cr_assert_lt(i, 256);
-                (void)snprintf(key, sizeof(key), "k%u", i);
-                row = fixture_row(key, i, 0, 0);
-                cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
-        }
-        cr_expect_eq(i, 192, "three quarters of the 256 keys that the index takes: %u", i);
-        run(&w);
-        cr_expect_gt(khs_writer_size(w.f.writer), size);
-        fixture_deinit(&w.f);
-}
-
-/* ---- less ---- */
-
-Test(growth, shrinks_what_is_nearly_empty_for_ten_minutes)
-{
-        struct world w;
-        uint32_t n, before;
-        uint64_t size;
-
-        init(&w, NULL, 7);
-        n = fill(&w, 4000);
-        run(&w);
-        before = generation(&w);
-        size = khs_writer_size(w.f.writer);
-        for (uint32_t i = 200; i < n; i++)
-                delete (&w, i);
-        w.now_ds += KHS_GRACE_DS; /* what was freed has rested */
-        cr_expect_eq(khs_writer_step(w.f.writer, w.now_ds), 0);
-        w.now_ds += 10 * MINUTES - 1;
-        while (khs_writer_step(w.f.writer, w.now_ds) > 0)
-                continue; /* the file before */
-        cr_expect_eq(generation(&w), before);
-        w.now_ds += 1;
-        for (unsigned int k = 0; khs_writer_step(w.f.writer, w.now_ds) > 0; k++) {
-                cr_assert_lt(k, 10000);
-                cr_assert_eq(put(&w, k % 200), 0);
-        }
-        cr_expect_eq(generation(&w), before + 1);
-        cr_expect_lt(khs_writer_size(w.f.writer), size / 2);
-        check(&w);
-
-        /* and no other one before another ten minutes are over */
-        for (uint32_t i = 10; i < 200; i++)
-                delete (&w, i);
-        for (uint32_t k = 0; k < 10 * MINUTES; k += 10, w.now_ds += 10)
-                while (khs_writer_step(w.f.writer, w.now_ds) > 0)
-                        continue;
-        cr_expect_eq(generation(&w), before + 1);
-        check(&w);
-        fixture_deinit(&w.f);
-}
-
-Test(growth, does_not_shrink_what_is_empty_for_a_moment)
-{
-        struct world w;
-        uint32_t n, before;
-
-        init(&w, NULL, 8);
-        n = fill(&w, 2000);
-        run(&w);
-        before = generation(&w);
-        for (unsigned int round = 0; round < 5; round++) {
-                for (uint32_t i = 100; i < n; i++)
-                        delete (&w, i);
-                for (uint32_t k = 0; k < 9 * MINUTES; k += 10, w.now_ds += 10)
-                        while (khs_writer_step(w.f.writer, w.now_ds) > 0)
-                                continue;
-                for (uint32_t i = 100; i < n; i++)
-                        cr_assert_eq(put(&w, i), 0);
-                cr_assert_eq(khs_writer_step(w.f.writer, w.now_ds), 0);
-        }
-        cr_expect_eq(generation(&w), before);
-        check(&w);
-        fixture_deinit(&w.f);
 }
 
 /* ---- limits ---- */
 
-Test(growth, is_given_up_for_ten_minutes_at_the_limit)
+/* At the limit another file would be as full as this one: readers are not sent there every ten minutes. */
+Test(growth, is_not_tried_where_it_is_of_no_use)
 {
         struct khs_table_params params = fixture_params();
+        uint32_t n = 0, before;
         struct world w;
-        uint32_t n, before;
         int r = 0;
 
         params.max_bytes = 512 << 10;
         init(&w, &params, 9);
-        for (n = 0; r >= 0 && n < N_KEYS; n++) {
-                cr_assert_eq(put(&w, n), 0);
-                while (khs_writer_wants_step(w.f.writer) && r >= 0)
-                        r = khs_writer_step(w.f.writer, w.now_ds);
-        }
+        while (r == 0 && n < N_KEYS)
+                r = put(&w, n++);
         cr_expect_eq(r, -ENOSPC);
-        cr_expect_not(khs_writer_wants_step(w.f.writer));
         cr_expect_not(names_new(&w));
         before = generation(&w);
-        cr_assert_eq(put(&w, n++), 0);
-        cr_expect_not(khs_writer_wants_step(w.f.writer), "it has just been tried");
+        for (unsigned int i = 0; i < 3; i++)
+                cr_expect_eq(khs_writer_tend(w.f.writer, w.now_ds += 10 * MINUTES), 0);
         cr_expect_eq(generation(&w), before);
-
-        /* not by puts that only use blocks again, however full it is */
-        for (uint32_t i = 0; i < 20; i++) {
-                struct khs_row row = fixture_row("same.growth", i, 10, 0);
-
-                row.version = i + 1;
-                cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
-                w.now_ds += i < 10 ? KHS_GRACE_DS : 10 * MINUTES;
-        }
-        cr_expect_not(khs_writer_wants_step(w.f.writer));
-        cr_assert_eq(khs_writer_delete(w.f.writer, "same.growth", 11, w.now_ds), 0);
-
-        for (uint32_t i = 0; i < 100; i++)
-                delete (&w, i);
-        w.now_ds += KHS_GRACE_DS;
-        for (uint32_t i = 0; i < 100 && !khs_writer_wants_step(w.f.writer); i++)
-                cr_assert_eq(put(&w, i), 0);
-        cr_expect(khs_writer_wants_step(w.f.writer), "it is tried again");
-        while ((r = khs_writer_step(w.f.writer, w.now_ds)) > 0)
-                continue;
-        cr_expect_leq(r, 0);
         check(&w);
 
-        /* what there is no room for is refused, as before */
-        for (r = 0; r == 0 && n < N_KEYS; n++)
-                r = put(&w, n);
-        cr_expect_eq(r, -ENOSPC);
+        /* blocks of sizes that nobody wants any more are room for others in a new file */
+        for (uint32_t i = 0; i < n; i++)
+                if (i % 2 && w.versions[i])
+                        delete (&w, i);
+        cr_expect_eq(khs_writer_tend(w.f.writer, w.now_ds += 10 * MINUTES), 0);
+        cr_expect_eq(generation(&w), before + 1);
+        cr_expect_leq(khs_writer_size(w.f.writer), params.max_bytes);
         check(&w);
         fixture_deinit(&w.f);
 }
 
-static bool keep_even(void *userdata, const char *key, const char *target)
+/* A file of a changed header, or one that somebody removed, is as large as before. */
+Test(growth, is_no_part_of_a_renewal)
 {
-        (void)userdata;
-        (void)target;
-        return strtoul(key + 1, NULL, 10) % 2 == 0;
+        struct world w;
+        uint64_t size;
+
+        init(&w, NULL, 10);
+        (void)grow_ahead(&w, 0);
+        size = khs_writer_size(w.f.writer);
+        for (unsigned int i = 0; i < 3; i++)
+                cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
+        cr_expect_eq(khs_writer_size(w.f.writer), size);
+        check(&w);
+        fixture_deinit(&w.f);
 }
 
-Test(growth, makes_way_for_whatever_else_happens)
+/* ---- damage ---- */
+
+/* Words of index and arena that somebody else writes, or that memory has lost. */
+static void damage(struct world *w, unsigned int n_words)
 {
-        static const char *const what[] = { "retain", "renew", "free" };
+        uint32_t *map, word;
+        struct stat stat;
+        int fd;
 
-        for (unsigned int kind = 0; kind < 3; kind++) {
+        fd = openat(w->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        cr_assert_eq(fstat(fd, &stat), 0);
+        map = mmap(NULL, (size_t)stat.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(map, MAP_FAILED);
+        (void)close(fd);
+        while (n_words-- > 0) {
+                word = KHS_TABLE_PAGE / 4 + next_random(w, (uint32_t)stat.st_size / 4 - KHS_TABLE_PAGE / 4);
+                if (next_random(w, 4) == 0)
+                        map[word] = next_random(w, UINT32_MAX);
+                else /* more like what is there */
+                        map[word] ^= 1U << next_random(w, 32);
+        }
+        (void)munmap(map, (size_t)stat.st_size);
+}
+
+static bool keep_all(void *userdata, const char *key, const char *target)
+{
+        (void)userdata;
+        return key[0] && (!target || target[0]);
+}
+
+/* The writer believes its map no more than a reader does: it goes on, and what is put anew is right. */
+Test(growth, outlives_damage_to_its_table)
+{
+        for (uint64_t seed = 1; seed <= 100; seed++) {
                 struct khs_table_params params = fixture_params();
+                struct khs_row row = { .key = "users", .n_key = 5, .target = "s1.growth", .n_target = 9 };
                 struct world w;
-                uint32_t n;
 
-                init(&w, NULL, 10);
-                n = fill(&w, 1000);
-                for (unsigned int i = 0; i < 6; i++)
-                        cr_assert_eq(khs_writer_step(w.f.writer, w.now_ds), 1);
-                cr_assert(names_new(&w));
-                if (kind == 0) {
-                        khs_writer_retain(w.f.writer, keep_even, NULL, w.now_ds);
-                        for (uint32_t i = 1; i < n; i += 2)
-                                w.versions[i] = 0;
-                } else if (kind == 1) {
-                        cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
-                } else {
-                        w.f.writer = khs_writer_free(w.f.writer);
+                params.reverse = seed % 2;
+                init(&w, &params, seed);
+                for (uint32_t i = 0; i < 100; i++)
+                        cr_assert_eq(put(&w, i), 0);
+                for (unsigned int round = 0; round < 10; round++) {
+                        cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
+                        damage(&w, 1 + next_random(&w, 400));
+                        if (round % 5 == 0)
+                                cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
+                        if (round % 5 == 1)
+                                khs_writer_retain(w.f.writer, keep_all, NULL, w.now_ds);
+                        if (round % 5 == 2)
+                                cr_assert_leq(khs_writer_delete(w.f.writer, "s7.growth", 9, w.now_ds), 0);
+                        cr_assert_geq(khs_writer_tend(w.f.writer, w.now_ds += 10 * MINUTES), 0);
+                        for (uint32_t i = 0; i < 100; i++)
+                                cr_assert_eq(put(&w, i), 0);
                 }
-                cr_expect_not(names_new(&w), "%s", what[kind]);
-                check(&w);
-                if (kind == 2)
-                        cr_assert_eq(khs_writer_adopt(&w.f.writer, w.f.dir_fd, &params, w.now_ds), 0);
-                run(&w);
-                check(&w);
+                cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
+                for (uint32_t i = 0; i < 100; i++)
+                        cr_assert_eq(put(&w, i), 0);
+                for (uint32_t i = 0; i < 100; i++) {
+                        struct khs_table_file file;
+
+                        fixture_open(&w.f, &file);
+                        check_service(&w, &file.view, i);
+                        khs_table_close(&file);
+                }
                 fixture_deinit(&w.f);
         }
 }
@@ -443,24 +381,16 @@ static unsigned int n_deleted_maps(void)
 
 Test(growth, lets_go_of_the_file_before_when_readers_have_gone)
 {
-        unsigned int n_steps = 0;
-        struct khs_row row;
         struct world w;
-        char key[32];
 
         init(&w, NULL, 11);
-        for (uint32_t i = 0; i < 40; i++) { /* 5 MiB */
-                (void)snprintf(key, sizeof(key), "large%u.growth", i);
-                row = fixture_row(key, i, KHS_MAX_ADDRS, KHS_MAX_ADDRS);
-                cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
-        }
-        cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
+        cr_assert_eq(put(&w, 1), 0);
+        for (unsigned int i = 0; i < 3; i++)
+                cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
         cr_expect_eq(n_deleted_maps(), 1, "%u", n_deleted_maps());
-        cr_expect_eq(khs_writer_step(w.f.writer, w.now_ds + MINUTES - 1), 0);
+        cr_expect_eq(khs_writer_tend(w.f.writer, w.now_ds + MINUTES - 1), 0);
         cr_expect_eq(n_deleted_maps(), 1);
-        while (khs_writer_step(w.f.writer, w.now_ds + MINUTES) > 0)
-                n_steps++;
-        cr_expect_gt(n_steps, 0, "in slices");
+        cr_expect_eq(khs_writer_tend(w.f.writer, w.now_ds + MINUTES), 0);
         cr_expect_eq(n_deleted_maps(), 0);
         fixture_deinit(&w.f);
 }

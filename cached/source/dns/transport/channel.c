@@ -1,23 +1,21 @@
 /*
- * c-ares on sd-event, see source/dns/transport/channel.h.
+ * c-ares on sd-event. It brings sockets, the framing of TCP and the matching of ids. Everything else that
+ * it offers is turned off: queries are our own packets, there is one server per channel, and time-outs are
+ * ours, since its own are per channel, adaptive from 1.32 on, and never close a connection that went silent.
  *
- * c-ares brings sockets, framing of TCP and the matching of ids. Its other talents are kept away:
- * queries are our own packets, there is one server per channel, time-outs are ours (its own are per
- * channel, adaptive from 1.32 on, and it never closes a connection that has gone silent).
+ * From 1.20 on c-ares parses every reply before it hands it out. One that it cannot parse belongs to no
+ * query: it closes the socket, asks again what was in flight on it, and gives up with ARES_EBADRESP. One
+ * that it can parse but not serialize again is ARES_EBADQUERY; from 1.28 on wire/rewrite.c does that
+ * instead. Neither says anything about the server's health: -EBADMSG.
  *
- * From 1.20 on it reads every answer before it hands it out. One that it can't read belongs to nobody:
- * it closes the socket, asks again what was in flight on it, and gives up with ARES_EBADRESP. One that
- * it can read but not write again, which it does to hand it out as bytes, is ARES_EBADQUERY: from 1.28
- * on we take what it has read, see wire/rewrite.c. Neither is a word on the server's health: -EBADMSG.
- *
- * c-ares can't cancel one query. A struct dns_flight is therefore the heap's and c-ares's: it ends
- * when c-ares says so, and `slot` tells whether anybody still wants to hear of it.
+ * c-ares cannot cancel one query. Therefore a struct dns_flight lives until c-ares ends it, and `slot` tells
+ * whether anybody still waits for it:
  *
  *     flying ----- reply, error ------------> fn(), freed
  *       \---- our time-out: fn(), or cancel --> abandoned ---- c-ares gives up ----> freed
  *
- * ares_destroy() must not be called from within a c-ares callback, but fn() may free the channel.
- * `depth` counts the calls into c-ares; the last one out destroys.
+ * ares_destroy() must not be called from within a c-ares callback, but fn() may free the channel. `depth`
+ * counts the calls into c-ares; the last one to return destroys.
  */
 
 #include <errno.h>
@@ -28,13 +26,14 @@
 #include <sys/ioctl.h>
 #include <sys/queue.h>
 
+#include "base/timer.h"
 #include "base/util.h"
 #include "source/dns/transport/channel.h"
+#include "source/dns/transport/socket.h"
 #include "wire/rewrite.h"
 
 #define SOCKETS_MAX     8    /* one, two while a connection is replaced; 1.34 opens a new one every 100 queries */
 #define ARES_TIMEOUT_MS 2500 /* above ours, so that ours decides */
-#define TCP_TRIES       8    /* dnsmasq closes after 100 queries: each close costs what is in flight a try */
 #define READS_MAX       512  /* then others have their turn */
 #define SWEEP_USEC      (1 * USEC_PER_SEC)
 
@@ -70,8 +69,9 @@ struct channel_socket {
 struct dns_channel {
         sd_event *event;
         ares_channel ares;
-        sd_event_source *timer;
-        struct channel_socket sockets[SOCKETS_MAX];
+        struct timer timer;
+        struct dns_sockets sockets;
+        struct channel_socket events[SOCKETS_MAX];
         TAILQ_HEAD(, dns_flight) flying;
         size_t n_flights; /* all that c-ares still has */
         unsigned int depth;
@@ -83,8 +83,8 @@ static void channel_destroy(struct dns_channel *channel)
         if (channel->ares)
                 ares_destroy(channel->ares); /* ends every flight */
         for (size_t i = 0; i < SOCKETS_MAX; i++)
-                sd_event_source_unref(channel->sockets[i].source);
-        sd_event_source_unref(channel->timer);
+                sd_event_source_unref(channel->events[i].source);
+        timer_deinit(&channel->timer);
         sd_event_unref(channel->event);
         free(channel);
 }
@@ -97,16 +97,11 @@ static void channel_enter(struct dns_channel *channel)
 static void channel_arm(struct dns_channel *channel)
 {
         struct dns_flight *first = TAILQ_FIRST(&channel->flying);
-        uint64_t at;
 
-        if (channel->n_flights == 0) {
-                sd_event_source_set_enabled(channel->timer, SD_EVENT_OFF);
-                return;
-        }
-        /* Abandoned flights leave when c-ares looks at its own time-outs. */
-        at = first ? first->deadline_usec : usec_now() + SWEEP_USEC;
-        sd_event_source_set_time(channel->timer, at);
-        sd_event_source_set_enabled(channel->timer, SD_EVENT_ONESHOT);
+        if (channel->n_flights == 0)
+                timer_stop(&channel->timer);
+        else /* abandoned flights leave when c-ares looks at its own time-outs */
+                timer_set(&channel->timer, first ? first->deadline_usec : usec_now() + SWEEP_USEC);
 }
 
 /* The last statement of whoever entered: the channel may be gone afterwards. */
@@ -120,10 +115,10 @@ static void channel_leave(struct dns_channel *channel)
                 channel_arm(channel);
 }
 
-static bool has_socket(const struct dns_channel *channel, int fd)
+static bool channel_has_socket(const struct dns_channel *channel, int fd)
 {
         for (size_t i = 0; i < SOCKETS_MAX; i++)
-                if (channel->sockets[i].source && channel->sockets[i].fd == fd)
+                if (channel->events[i].source && channel->events[i].fd == fd)
                         return true;
         return false;
 }
@@ -133,7 +128,7 @@ static bool has_socket(const struct dns_channel *channel, int fd)
  * still to be read: from a server that closes after its hundredth answer most would be lost. So all
  * that is there is read first.
  */
-static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int channel_socket_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct dns_channel *channel = userdata;
         bool readable = revents & (EPOLLIN | EPOLLERR | EPOLLHUP), is_open = true;
@@ -144,7 +139,7 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
                 int n_pending = 0;
 
                 ares_process_fd(channel->ares, fd, ARES_SOCKET_BAD);
-                is_open = !channel->dead && has_socket(channel, fd);
+                is_open = !channel->dead && channel_has_socket(channel, fd);
                 readable = is_open && ioctl(fd, FIONREAD, &n_pending) == 0 && n_pending > 0;
         }
         if (is_open && (revents & EPOLLOUT))
@@ -154,17 +149,17 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
 }
 
 /* c-ares calls this while the descriptor is still open, also when it is about to close it. */
-static void on_socket_state(void *userdata, ares_socket_t fd, int readable, int writable)
+static void channel_socket_changed(void *userdata, ares_socket_t fd, int readable, int writable)
 {
         struct dns_channel *channel = userdata;
         uint32_t events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
         struct channel_socket *free_one = NULL, *ours = NULL;
 
         for (size_t i = 0; i < SOCKETS_MAX; i++)
-                if (!channel->sockets[i].source)
-                        free_one = &channel->sockets[i];
-                else if (channel->sockets[i].fd == fd)
-                        ours = &channel->sockets[i];
+                if (!channel->events[i].source)
+                        free_one = &channel->events[i];
+                else if (channel->events[i].fd == fd)
+                        ours = &channel->events[i];
 
         if (ours && events) {
                 sd_event_source_set_io_events(ours->source, events);
@@ -173,14 +168,14 @@ static void on_socket_state(void *userdata, ares_socket_t fd, int readable, int 
                 ours->source = sd_event_source_unref(ours->source);
         } else if (events && free_one) {
                 /* On failure nobody reads the socket, and its queries time out. */
-                if (sd_event_add_io(channel->event, &free_one->source, fd, events, on_socket, channel) < 0)
+                if (sd_event_add_io(channel->event, &free_one->source, fd, events, channel_socket_ready, channel) < 0)
                         free_one->source = NULL;
                 else
                         free_one->fd = fd;
         }
 }
 
-/* Takes the flight from its owner and tells him, if he still cares. */
+/* Takes the flight from its owner and reports its end, if anybody still waits for it. */
 static void flight_end(struct dns_flight *flight, int error, const uint8_t *packet, size_t n_packet)
 {
         if (!flight->slot)
@@ -191,13 +186,13 @@ static void flight_end(struct dns_flight *flight, int error, const uint8_t *pack
         flight->fn(flight->userdata, error, &flight->question, packet, n_packet);
 }
 
-static int error_of(int status)
+static int flight_error(const struct dns_flight *flight, int status)
 {
         switch (status) {
         case ARES_ETIMEOUT:
                 return -ETIMEDOUT;
         case ARES_ECONNREFUSED:
-                return -ECONNREFUSED;
+                return flight->channel->sockets.error < 0 ? flight->channel->sockets.error : -ECONNREFUSED;
         case ARES_ENOMEM:
                 return -ENOMEM;
         case ARES_EBADRESP:
@@ -211,7 +206,7 @@ static int error_of(int status)
 
 #if DNS_HAVE_RECORDS
 
-static void on_ares(void *userdata, ares_status_t status, size_t n_timeouts, const ares_dns_record_t *reply)
+static void flight_done(void *userdata, ares_status_t status, size_t n_timeouts, const ares_dns_record_t *reply)
 {
         struct dns_flight *flight = userdata;
         uint8_t *packet = NULL;
@@ -221,7 +216,7 @@ static void on_ares(void *userdata, ares_status_t status, size_t n_timeouts, con
         (void)n_timeouts;
         flight->channel->n_flights--;
         if (status != ARES_SUCCESS)
-                r = error_of((int)status);
+                r = flight_error(flight, (int)status);
         else if (reply && flight->slot)
                 r = dns_rewrite(reply, &packet, &n_packet);
         flight_end(flight, r, packet, n_packet);
@@ -229,21 +224,22 @@ static void on_ares(void *userdata, ares_status_t status, size_t n_timeouts, con
         free(flight);
 }
 
-static void ares_ask(struct dns_channel *channel, struct dns_flight *flight)
+static void flight_send(struct dns_channel *channel, struct dns_flight *flight)
 {
         ares_dns_record_t *question = NULL;
         ares_status_t status = ares_dns_parse(flight->question.packet, flight->question.n, 0, &question);
 
         if (status == ARES_SUCCESS)
-                (void)ares_send_dnsrec(channel->ares, question, on_ares, flight, NULL); /* it calls whatever happens */
+                (void)ares_send_dnsrec(channel->ares, question, flight_done, flight,
+                                       NULL); /* it calls whatever happens */
         else
-                on_ares(flight, status, 0, NULL);
+                flight_done(flight, status, 0, NULL);
         ares_dns_record_destroy(question);
 }
 
 #else
 
-static void on_ares(void *userdata, int status, int n_timeouts, unsigned char *packet, int n_packet)
+static void flight_done(void *userdata, int status, int n_timeouts, unsigned char *packet, int n_packet)
 {
         struct dns_flight *flight = userdata;
 
@@ -252,37 +248,34 @@ static void on_ares(void *userdata, int status, int n_timeouts, unsigned char *p
         if (status == ARES_SUCCESS && packet && n_packet >= 12)
                 flight_end(flight, 0, packet, (size_t)n_packet);
         else
-                flight_end(flight, status == ARES_SUCCESS ? -EIO : error_of(status), NULL, 0);
+                flight_end(flight, status == ARES_SUCCESS ? -EIO : flight_error(flight, status), NULL, 0);
         free(flight);
 }
 
-static void ares_ask(struct dns_channel *channel, struct dns_flight *flight)
+static void flight_send(struct dns_channel *channel, struct dns_flight *flight)
 {
-        ares_send(channel->ares, flight->question.packet, flight->question.n, on_ares, flight);
+        ares_send(channel->ares, flight->question.packet, flight->question.n, flight_done, flight);
 }
 
 #endif
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static void channel_tick(void *userdata)
 {
         struct dns_channel *channel = userdata;
         uint64_t now = usec_now();
         struct dns_flight *flight;
 
-        (void)source;
-        (void)usec;
         channel_enter(channel);
         while ((flight = TAILQ_FIRST(&channel->flying)) && flight->deadline_usec <= now)
                 flight_end(flight, -ETIMEDOUT, NULL, 0);
         if (!channel->dead)
                 ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
         channel_leave(channel);
-        return 0;
 }
 
-static int channel_init_ares(struct dns_channel *channel, bool tcp)
+static int channel_init_ares(struct dns_channel *channel, bool tcp, bool edns)
 {
-        static char no_file[] = "/dev/null", lookups[] = "b";
+        static char no_file[] = "/dev/null", dns_alone[] = "b";
         /* resolv.conf and its options must not leak in: they are ours to read. */
         union {
                 struct ares_options options;
@@ -297,19 +290,19 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         u.options = (struct ares_options){
                 .flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
                 .timeout = ARES_TIMEOUT_MS,
-                .tries = tcp                           ? TCP_TRIES
+                .tries = tcp                           ? DNS_TCP_TRIES
                          : version >= ADAPTIVE_VERSION ? ADAPTIVE_TRIES
                                                        : 1,
                 .ndots = 1,
-                .lookups = lookups,
-                .sock_state_cb = on_socket_state,
+                .lookups = dns_alone,
+                .sock_state_cb = channel_socket_changed,
                 .sock_state_cb_data = channel,
                 .ednspsz = (int)DNS_EDNS_SIZE,
                 .resolvconf_path = no_file,
         };
         if (tcp)
                 u.options.flags |= ARES_FLAG_USEVC | ARES_FLAG_STAYOPEN;
-        else
+        else if (edns)
                 u.options.flags |= ARES_FLAG_EDNS; /* else 1.18 cuts answers at 512 bytes */
 #ifdef ARES_OPT_UDP_MAX_QUERIES
         u.options.udp_max_queries = 100; /* a fresh source port now and then */
@@ -331,18 +324,28 @@ static int channel_init_ares(struct dns_channel *channel, bool tcp)
         }
 }
 
+/*
+ * 0.0.0.0 and :: are this host. c-ares would wait for UDP answers from that very address, but they come from
+ * loopback's.
+ */
 static int channel_set_server(struct dns_channel *channel, const struct address *server)
 {
+        static const uint8_t zero[16] = { 0 }, loopback4[] = { 127, 0, 0, 1 }, loopback6[16] = { [15] = 1 };
         struct ares_addr_port_node node = { .family = server->family };
+        const uint8_t *bytes = server->bytes;
 
         if ((server->family != AF_INET && server->family != AF_INET6) || server->port == 0)
                 return -EINVAL;
+        if (address_compare(server->family, bytes, zero) == 0)
+                bytes = server->family == AF_INET ? loopback4 : loopback6;
+        channel->sockets.scope = server->scope;
+        dns_sockets_use(&channel->sockets, channel->ares);
         node.udp_port = node.tcp_port = server->port;
-        memcpy(&node.addr, server->bytes, server->family == AF_INET ? 4 : 16);
+        memcpy(&node.addr, bytes, address_size(server->family));
         return ares_set_servers_ports(channel->ares, &node) == ARES_SUCCESS ? 0 : -ENOMEM;
 }
 
-int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct address *server, bool tcp)
+int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct address *server, bool tcp, bool edns)
 {
         struct dns_channel *channel = calloc(1, sizeof(*channel));
         int r;
@@ -351,14 +354,12 @@ int dns_channel_new(struct dns_channel **ret, sd_event *event, const struct addr
                 return -ENOMEM;
         TAILQ_INIT(&channel->flying);
         channel->event = sd_event_ref(event);
-        r = sd_event_add_time(event, &channel->timer, CLOCK_BOOTTIME, 0, USEC_PER_MSEC, on_timer, channel);
+        r = timer_init(&channel->timer, event, USEC_PER_MSEC, channel_tick, channel);
+        /* Replies that wait in the socket come before time-outs, also after the daemon was stopped. */
         if (r >= 0)
-                r = sd_event_source_set_enabled(channel->timer, SD_EVENT_OFF);
-        /* Answers that wait in the socket come before time-outs, also after the daemon was stopped. */
+                r = sd_event_source_set_priority(channel->timer.source, SD_EVENT_PRIORITY_NORMAL + 10);
         if (r >= 0)
-                r = sd_event_source_set_priority(channel->timer, SD_EVENT_PRIORITY_NORMAL + 10);
-        if (r >= 0)
-                r = channel_init_ares(channel, tcp);
+                r = channel_init_ares(channel, tcp, edns);
         if (r >= 0)
                 r = channel_set_server(channel, server);
         if (r < 0) {
@@ -381,6 +382,11 @@ struct dns_channel *dns_channel_free(struct dns_channel *channel)
         if (channel->depth == 0)
                 channel_destroy(channel);
         return NULL;
+}
+
+bool dns_channel_is_idle(const struct dns_channel *channel)
+{
+        return TAILQ_EMPTY(&channel->flying);
 }
 
 bool dns_channel_has_room(const struct dns_channel *channel)
@@ -409,7 +415,7 @@ int dns_channel_send(struct dns_channel *channel, const struct dns_question *que
         channel->n_flights++;
 
         channel_enter(channel);
-        ares_ask(channel, flight);
+        flight_send(channel, flight);
         channel_leave(channel);
         return 0;
 }

@@ -1,15 +1,14 @@
 /*
- * The set of DNS servers, see source/dns/transport/pool.h.
+ * libresolv and c-ares begin every query with the first server, and wait for its time-out as long as it is
+ * dead. Here a dead server costs its queries once.
  *
- * libresolv and c-ares begin every query with the first server and wait for its time-out as long
- * as it is dead. Here a dead server costs its queries once.
+ * The first servers of resolv.conf may be the cluster's and a later one the outside world's, which answers
+ * any name with its search page. Once any server has shown the cluster's SOA, the others know nothing of a
+ * service, whatever they say, even while that one is down.
  */
 
-#include <errno.h>
-#include <string.h>
-
-#include "base/log.h"
 #include "source/dns/transport/pool.h"
+#include "base/log.h"
 
 void dns_pool_init(struct dns_pool *pool, const struct dns_server_context *context)
 {
@@ -21,12 +20,6 @@ void dns_pool_deinit(struct dns_pool *pool)
         for (size_t i = 0; i < pool->n_servers; i++)
                 pool->servers[i] = dns_server_free(pool->servers[i]);
         pool->n_servers = 0;
-}
-
-static bool address_equal(const struct address *a, const struct address *b)
-{
-        return a->family == b->family && a->port == b->port &&
-               memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16) == 0;
 }
 
 /* Whoever tried a server that is gone since must not take a new one for it: so the oldest bit of all. */
@@ -103,19 +96,31 @@ int dns_pool_set(struct dns_pool *pool, const struct address *addresses, size_t 
 
 struct dns_server *dns_pool_choose(const struct dns_pool *pool, uint32_t tried)
 {
-        struct dns_server *second = NULL;
+        struct dns_server *best = NULL;
 
         for (size_t i = 0; i < pool->n_servers; i++) {
                 struct dns_server *server = pool->servers[i];
 
                 if ((tried & dns_server_bit(server)) || !dns_server_is_up(server))
                         continue;
-                if (dns_server_knows_cluster(server))
-                        return server;
-                if (!second)
-                        second = server;
+                if (!best || dns_server_standing(server) < dns_server_standing(best))
+                        best = server;
         }
-        return second;
+        return best;
+}
+
+void dns_pool_introduce(struct dns_pool *pool)
+{
+        for (size_t i = 0; i < pool->n_servers; i++)
+                dns_server_introduce(pool->servers[i]);
+}
+
+bool dns_pool_believes(const struct dns_pool *pool, const struct dns_server *server)
+{
+        for (size_t i = 0; i < pool->n_servers; i++)
+                if (dns_server_standing(pool->servers[i]) == DNS_SHOWN)
+                        return dns_server_standing(server) == DNS_SHOWN;
+        return true;
 }
 
 bool dns_pool_any_up(const struct dns_pool *pool)

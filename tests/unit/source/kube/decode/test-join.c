@@ -221,7 +221,7 @@ Test(kube_join, the_first_five_thousand_in_address_order)
         cr_assert_eq(joined.n_endpoints, KHS_MAX_ADDRS);
         cr_assert(joined.truncated);
         for (uint32_t i = 0; i < joined.n_endpoints; i++)
-                cr_assert_eq(joined.endpoints[i].bytes[2] << 8 | joined.endpoints[i].bytes[3], i);
+                cr_assert_eq((uint32_t)(joined.endpoints[i].bytes[2] << 8 | joined.endpoints[i].bytes[3]), i);
         kube_joined_deinit(&joined);
         slices[1].n_endpoints = 1000; /* those of the highest numbers */
         cr_assert_eq(kube_join(&joined, all, 2, &(struct kube_view){ 0 }), 0);

@@ -11,11 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/util.h"
 #include "dns-fixture.h"
 #include "source/dns/addresses.h"
-#include "source/dns/hosts.h"
+#include "source/dns/hosts/hosts.h"
 
 #define SERVICE "web.default.svc.cluster.local"
 #define SEC     USEC_PER_SEC
@@ -44,6 +43,7 @@ static enum mode mode_of_srv, mode_of_single;
 static char failing_name[96]; /* SERVFAIL for this one alone */
 static char cut_name[96];     /* only this SRV is answered as mode_of_srv says */
 
+static struct dns_path no_path; /* that of all which flies */
 static struct ask flying[DNS_FLIGHT_MAX];
 static size_t n_flying, n_flying_max;
 static char asked[8192]; /* "SRV web... A web-0.web..." */
@@ -52,7 +52,7 @@ static size_t n_asked;
 static sd_event *event;
 static struct dns_server_context context;
 static struct dns_pool pool;
-static struct dns_lookups *lookups;
+static struct dns_tasks *tasks;
 static struct dns_srv srv;
 static struct dns_hosts *hosts;
 static struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" },
@@ -60,17 +60,17 @@ static struct khs_port grpc = { .kind = KHS_PORT_NAME, .name = "grpc" },
 
 static char told[8192]; /* the last report */
 static size_t n_told;
-static bool free_when_told;
-
-void log_message(int priority, const char *format, ...)
-{
-        (void)priority;
-        (void)format;
-}
 
 int __wrap_dns_server_ask(struct dns_server *server, struct dns_query *query, const struct dns_name *name,
                           uint16_t type, enum dns_transport transport);
 void __wrap_dns_query_cancel(struct dns_query *query);
+void __wrap_dns_pool_introduce(struct dns_pool *pool);
+
+/* Nobody is there who could be asked for the SOA. */
+void __wrap_dns_pool_introduce(struct dns_pool *introduced)
+{
+        (void)introduced;
+}
 
 static void name_text(const struct dns_name *name, char ret[static 256])
 {
@@ -96,7 +96,8 @@ int __wrap_dns_server_ask(struct dns_server *server, struct dns_query *query, co
         snprintf(asked + n, sizeof(asked) - n, "%s%s %s", n ? "\n" : "", type_text(type), text);
         n_asked++;
         cr_assert_lt(n_flying, DNS_FLIGHT_MAX);
-        query->server = server;
+        (void)server;
+        query->path = &no_path;
         query->transport = DNS_TCP;
         flying[n_flying++] = (struct ask){ query, *name, type };
         n_flying_max = n_flying > n_flying_max ? n_flying : n_flying_max;
@@ -108,7 +109,7 @@ void __wrap_dns_query_cancel(struct dns_query *query)
         for (size_t i = 0; i < n_flying; i++)
                 if (flying[i].query == query)
                         flying[i--] = flying[--n_flying];
-        query->server = NULL;
+        query->path = NULL;
 }
 
 /* ---- the zone ---- */
@@ -179,7 +180,7 @@ static void answer_one(const struct ask *ask)
         bool is_srv = ask->type == DNS_TYPE_SRV;
         enum mode mode = is_srv ? mode_of_srv : mode_of_single;
         struct dns_question question;
-        uint8_t random[34] = { 0 };
+        uint8_t random[DNS_RANDOM_SIZE] = { 0 };
         struct reply reply;
         char text[256];
         size_t n = 0;
@@ -189,12 +190,12 @@ static void answer_one(const struct ask *ask)
                 mode = ANSWER;
         if (strcmp(text, failing_name) == 0)
                 mode = SERVFAIL;
-        ask->query->server = NULL;
+        ask->query->path = NULL;
         if (mode == LOST) {
                 ask->query->done(ask->query, -ETIMEDOUT, NULL, 0, NULL);
                 return;
         }
-        dns_question_build(&question, &ask->name, ask->type, false, random);
+        dns_question_build(&question, &ask->name, ask->type, DNS_PLAIN, random);
         reply = begin(&question, mode == SERVFAIL ? 2 : 0);
         for (size_t i = 0; i < n_zone && mode != SERVFAIL; i++)
                 if (zone[i].type == ask->type && strcmp(zone[i].owner, text) == 0 && (mode != CUT || n == 0)) {
@@ -236,8 +237,6 @@ static void on_report(void *userdata, const struct finding *result)
                 n += (size_t)snprintf(told + n, sizeof(told) - n, "%s%s", e->ports_unknown ? "?" : "",
                                       e->others_unknown ? "!" : "");
         }
-        if (free_when_told)
-                hosts = dns_hosts_free(hosts);
 }
 
 static void setup(void)
@@ -248,22 +247,21 @@ static void setup(void)
         context = (struct dns_server_context){ .event = event };
         dns_pool_init(&pool, &context);
         cr_assert_eq(dns_pool_set(&pool, &address, 1), 0);
-        lookups = calloc(1, sizeof(*lookups));
-        cr_assert_geq(dns_lookups_init(lookups, event, &pool), 0);
-        lookups->domain = "cluster.local";
-        lookups->query_rate = 100000;
-        cr_assert_eq(dns_name_parse(&lookups->rules.domain, "cluster.local"), 0);
-        cr_assert_eq(dns_hosts_new(&hosts, lookups, &srv, "web.default", on_report, NULL), 0);
+        tasks = calloc(1, sizeof(*tasks));
+        cr_assert_geq(dns_tasks_init(tasks, event, &pool), 0);
+        tasks->query_rate = 100000;
+        cr_assert_eq(dns_name_parse(&tasks->domain, "cluster.local"), 0);
+        cr_assert_eq(dns_hosts_new(&hosts, tasks, &srv, "web.default", on_report, NULL), 0);
 }
 
 static void teardown(void)
 {
         dns_hosts_free(hosts);
-        cr_expect_eq(lookups->n_lookups, 0);
-        cr_expect_eq(lookups->n_flying, 0);
-        cr_expect_eq(lookups->n_host_rounds, 0);
-        dns_lookups_deinit(lookups);
-        free(lookups);
+        cr_expect_eq(tasks->n_tasks, 0);
+        cr_expect_eq(tasks->n_flying, 0);
+        cr_expect_eq(tasks->n_host_rounds, 0);
+        dns_tasks_deinit(tasks);
+        free(tasks);
         dns_pool_deinit(&pool);
         sd_event_unref(event);
 }
@@ -319,13 +317,13 @@ static void forget_asked(void)
         n_asked = 0;
 }
 
-/* The next round, as its lookup has it: seconds from now. */
+/* The next round, as its task has it: seconds from now. */
 static double next_round(void)
 {
         double soonest = 1e9;
 
         for (enum dns_queue q = 0; q < DNS_N_QUEUES; q++) {
-                const struct due_item *item = due_queue_first(&lookups->queues[q]);
+                const struct due_item *item = due_queue_first(&tasks->queues[q]);
                 double seconds = item ? ((double)item->due_usec - (double)usec_now()) / 1e6 : 1e9;
 
                 soonest = seconds < soonest ? seconds : soonest;
@@ -339,8 +337,8 @@ Test(dns_hosts, round_waits_a_little_for_the_other_family)
         uint64_t before = usec_now();
 
         tell_addresses(AF_INET, "1");
-        cr_assert_not_null(due_queue_first(&lookups->queues[DNS_HOSTS]));
-        cr_expect_geq(due_queue_first(&lookups->queues[DNS_HOSTS])->due_usec, before + SEC / 50);
+        cr_assert_not_null(due_queue_first(&tasks->queues[DNS_HOSTS]));
+        cr_expect_geq(due_queue_first(&tasks->queues[DNS_HOSTS])->due_usec, before + SEC / 50);
 }
 
 Test(dns_hosts, service_srv_tells_all_with_one_question)
@@ -492,11 +490,11 @@ Test(dns_hosts, all_are_asked_for_singly_again_after_their_time)
         }
         tell_addresses(AF_INET, "12");
         run_until_told(1);
-        due = due_queue_first(&lookups->queues[DNS_HOSTS])->due_usec;
+        due = due_queue_first(&tasks->queues[DNS_HOSTS])->due_usec;
         for (size_t i = 2; i < 16; i++) {
                 tell_addresses(AF_INET, i % 2 ? "12" : "1");
                 run_until_told(i);
-                cr_expect_leq(due_queue_first(&lookups->queues[DNS_HOSTS])->due_usec, due, "round %zu", i);
+                cr_expect_leq(due_queue_first(&tasks->queues[DNS_HOSTS])->due_usec, due, "round %zu", i);
         }
 }
 
@@ -879,7 +877,7 @@ Test(dns_hosts, without_a_server_it_waits_longer_and_longer)
                 cr_assert_geq(sd_event_run(event, 10000), 0);
         tell_addresses(AF_INET, "1");
         cr_assert_eq(dns_pool_set(&pool, NULL, 0), 0);
-        flying[0].query->server = NULL;
+        flying[0].query->path = NULL;
         flying[--n_flying].query->done(flying[0].query, -ECANCELED, NULL, 0, NULL);
         forget_asked();
         for (uint64_t end = usec_now() + SEC; usec_now() < end;)
@@ -904,19 +902,6 @@ Test(dns_hosts, family_that_is_forgotten_is_not_told)
         cr_expect_str_eq(told, "1=web-0");
 }
 
-Test(dns_hosts, report_may_free_everything)
-{
-        free_when_told = true;
-        cr_assert_eq(dns_hosts_set_ports(hosts, &grpc, 1), 0);
-        add_ptr(1, "web-0." SERVICE);
-        add_ptr(2, "web-1." SERVICE);
-        tell_addresses(AF_INET, "12");
-        run_until_told(1);
-        cr_expect_null(hosts);
-        run_for(SEC / 10);
-        cr_expect_eq(n_told, 1);
-}
-
 static void tell_many(struct dns_hosts *to, uint32_t n)
 {
         struct finding result = { .family = AF_INET, .kind = FINDING_ANSWER, .n_addrs = n };
@@ -928,7 +913,7 @@ static void tell_many(struct dns_hosts *to, uint32_t n)
         dns_hosts_addresses(to, &result);
 }
 
-static void on_address(struct dns_family *family, const struct finding *result)
+static void on_address(struct dns_addresses *family, const struct finding *result)
 {
         (void)family;
         cr_assert_eq(result->kind, FINDING_ANSWER);
@@ -937,33 +922,33 @@ static void on_address(struct dns_family *family, const struct finding *result)
 /* Whatever is owed, addresses get half of the questions that the rate allows, and hosts the other. */
 Test(dns_hosts, hosts_and_addresses_take_turns)
 {
-        static struct dns_family families[100];
+        static struct dns_addresses families[100];
         uint64_t n_hosts_asked, n_addresses_asked;
 
         memcpy(add(SERVICE, DNS_TYPE_A)->bytes, (uint8_t[]){ 10, 0, 0, 1 }, 4);
-        lookups->query_rate = 200;
+        tasks->query_rate = 200;
         for (size_t i = 0; i < 100; i++) {
-                families[i] = (struct dns_family){ .key = "web.default",
-                                                   .family = AF_INET,
-                                                   .min_usec = SEC / 20,
-                                                   .max_usec = SEC / 20,
-                                                   .report = on_address };
-                cr_assert_eq(dns_family_start(&families[i], lookups, true), 0);
+                families[i] = (struct dns_addresses){ .key = "web.default",
+                                                      .family = AF_INET,
+                                                      .min_usec = SEC / 20,
+                                                      .max_usec = SEC / 20,
+                                                      .report = on_address };
+                cr_assert_eq(dns_addresses_start(&families[i], tasks, true), 0);
         }
         tell_many(hosts, 1000);
         run_for(SEC / 2);
-        n_hosts_asked = lookups->stats.n_host_queries;
-        n_addresses_asked = lookups->stats.n_queries - n_hosts_asked;
+        n_hosts_asked = tasks->stats.n_host_queries;
+        n_addresses_asked = tasks->stats.n_queries - n_hosts_asked;
         run_for(2 * SEC);
-        n_hosts_asked = lookups->stats.n_host_queries - n_hosts_asked;
-        n_addresses_asked = lookups->stats.n_queries - lookups->stats.n_host_queries - n_addresses_asked;
+        n_hosts_asked = tasks->stats.n_host_queries - n_hosts_asked;
+        n_addresses_asked = tasks->stats.n_queries - tasks->stats.n_host_queries - n_addresses_asked;
         cr_expect_leq(n_hosts_asked, n_addresses_asked + 4, "%lu and %lu", (unsigned long)n_hosts_asked,
                       (unsigned long)n_addresses_asked);
         cr_expect_geq(n_hosts_asked + 4, n_addresses_asked * 9 / 10, "%lu and %lu", (unsigned long)n_hosts_asked,
                       (unsigned long)n_addresses_asked);
         cr_expect_leq(n_hosts_asked + n_addresses_asked, 2 * 200 * 2 + 60);
         for (size_t i = 0; i < 100; i++)
-                dns_family_stop(&families[i]);
+                dns_addresses_stop(&families[i]);
 }
 
 Test(dns_hosts, an_eighth_of_the_flight_at_most_is_for_hosts)
@@ -971,7 +956,7 @@ Test(dns_hosts, an_eighth_of_the_flight_at_most_is_for_hosts)
         struct dns_hosts *more[20];
 
         for (size_t i = 0; i < 20; i++) {
-                cr_assert_eq(dns_hosts_new(&more[i], lookups, &srv, "web.default", on_report, NULL), 0);
+                cr_assert_eq(dns_hosts_new(&more[i], tasks, &srv, "web.default", on_report, NULL), 0);
                 tell_many(more[i], 10);
         }
         for (uint64_t end = usec_now() + 30 * SEC; n_flying < DNS_HOST_FLIGHT_MAX && usec_now() < end;) {

@@ -3,23 +3,22 @@
  */
 
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dns-fixture.h"
-#include "model/filter.h"
+#include "wire/answer.h"
 
 #define NAME   "user-svc.default.svc.cluster.local"
 #define DOMAIN "cluster.local"
 
 static uint8_t addrs[KHS_MAX_ADDRS * 16U];
-static struct dns_rules rules;
+static struct dns_name domain;
 
 static struct dns_question ask(uint16_t type, bool udp)
 {
-        cr_assert_eq(dns_name_parse(&rules.domain, DOMAIN), 0);
+        cr_assert_eq(dns_name_parse(&domain, DOMAIN), 0);
         return question_of(NAME, type, udp);
 }
 
@@ -28,7 +27,7 @@ static struct dns_answer judge(const struct dns_question *question, const struct
         struct dns_answer answer;
         uint8_t *copy = copy_of(reply);
 
-        dns_answer_read(&rules, question, copy, reply->n, &answer, addrs);
+        answer = dns_answer_read(&domain, question, copy, reply->n, addrs);
         free(copy);
         return answer;
 }
@@ -40,56 +39,9 @@ static struct dns_answer judge(const struct dns_question *question, const struct
                 cr_assert_eq(a_.reason, why, "reason %u", a_.reason);                                                  \
         } while (0)
 
-static const uint8_t pod1[] = { 10, 1, 0, 1 }, pod2[] = { 10, 1, 0, 2 }, local[] = { 127, 0, 0, 1 };
+static const uint8_t pod1[] = { 10, 1, 0, 1 }, pod2[] = { 10, 1, 0, 2 };
 
-Test(dns_message, query_is_what_the_rfc_says)
-{
-        static const uint8_t opt[] = { 0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0 };
-        struct dns_question tcp = ask(DNS_TYPE_AAAA, false), udp = ask(DNS_TYPE_A, true);
-        const char wire[] = "\x08user-svc\x07"
-                            "default\x03svc\x07"
-                            "cluster\x05local";
-
-        cr_assert_eq(tcp.n, 12 + sizeof(wire) + 4);
-        cr_assert_arr_eq(tcp.packet, "\x5a\x5a\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00", 12);
-        cr_assert_arr_eq(tcp.packet + 12, wire, sizeof(wire));
-        cr_assert_arr_eq(tcp.packet + 12 + sizeof(wire), "\x00\x1c\x00\x01", 4);
-        cr_assert_eq(udp.n, tcp.n + 11);
-        cr_assert_eq(udp.packet[11], 1);
-        cr_assert_arr_eq(udp.packet + udp.n - 11, opt, 11);
-        cr_assert(udp.mixed_case && !tcp.mixed_case);
-        cr_assert_arr_neq(udp.packet + 12, wire, sizeof(wire));
-        cr_assert_eq(strncasecmp((char *)udp.packet + 13, "user-svc", 8), 0);
-}
-
-Test(dns_message, names_are_checked)
-{
-        char label64[65] = { 0 }, longest[300] = { 0 };
-        struct dns_name name, other;
-
-        memset(label64, 'a', 64);
-        for (int i = 0; i < 127; i++)
-                strcat(longest, "a.");
-        cr_assert_eq(dns_name_parse(&name, ""), -EINVAL);
-        cr_assert_eq(dns_name_parse(&name, "."), -EINVAL);
-        cr_assert_eq(dns_name_parse(&name, "a..b"), -EINVAL);
-        cr_assert_eq(dns_name_parse(&name, label64), -EINVAL);
-        cr_assert_eq(dns_name_parse(&name, label64 + 1), 0);
-        cr_assert_eq(dns_name_parse(&name, longest), 0);
-        cr_assert_eq(name.n, 255);
-        strcat(longest, "a");
-        cr_assert_eq(dns_name_parse(&name, longest), -EINVAL);
-
-        cr_assert_eq(dns_name_parse(&name, "a.Cluster.LOCAL."), 0);
-        cr_assert_eq(dns_name_parse(&other, "cluster.local"), 0);
-        cr_assert(dns_name_below(&name, &other));
-        cr_assert(dns_name_below(&other, &other));
-        cr_assert_not(dns_name_below(&other, &name));
-        cr_assert_eq(dns_name_parse(&name, "xcluster.local"), 0);
-        cr_assert_not(dns_name_below(&name, &other));
-}
-
-Test(dns_message, addresses_are_sorted_and_unique_with_the_lowest_ttl)
+Test(dns_answer, addresses_are_sorted_and_unique_with_the_lowest_ttl)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply reply = begin(&question, 0);
@@ -109,7 +61,7 @@ Test(dns_message, addresses_are_sorted_and_unique_with_the_lowest_ttl)
         cr_assert_arr_eq(addrs + 4, pod2, 4);
 }
 
-Test(dns_message, ttl_with_its_top_bit_set_is_zero)
+Test(dns_answer, ttl_with_its_top_bit_set_is_zero)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply reply = begin(&question, 0);
@@ -118,7 +70,7 @@ Test(dns_message, ttl_with_its_top_bit_set_is_zero)
         cr_assert_eq(judge(&question, &reply).ttl_s, 0);
 }
 
-Test(dns_message, four_thousand_addresses_are_taken)
+Test(dns_answer, four_thousand_addresses_are_taken)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply reply = begin(&question, 0);
@@ -130,60 +82,7 @@ Test(dns_message, four_thousand_addresses_are_taken)
                 cr_assert_lt(memcmp(addrs + 4 * (i - 1), addrs + 4 * i, 4), 0);
 }
 
-Test(dns_message, addresses_that_cannot_be_pods_are_dropped)
-{
-        struct network pods = { .family = AF_INET, .prefix = 15, .bytes = { 10, 0 } };
-        struct dns_question question = ask(DNS_TYPE_A, false);
-        struct reply reply = begin(&question, 0);
-        struct dns_answer answer;
-
-        record(&reply, 0, NULL, DNS_TYPE_A, 5, local, 4);
-        answer = judge(&question, &reply);
-        cr_failure(answer, KHS_REASON_FILTERED);
-        cr_assert_eq(answer.n_dropped, 1);
-
-        record(&reply, 0, NULL, DNS_TYPE_A, 5, pod1, 4);
-        record(&reply, 0, NULL, DNS_TYPE_A, 5, "\x0a\x02\x00\x01", 4);
-        answer = judge(&question, &reply);
-        cr_assert_eq(answer.n_addrs, 2);
-
-        rules.allow_cidr = &pods;
-        rules.n_allow_cidr = 1;
-        answer = judge(&question, &reply);
-        cr_assert_eq(answer.n_addrs, 1);
-        cr_assert_eq(answer.n_dropped, 2);
-        cr_assert_arr_eq(addrs, pod1, 4);
-}
-
-Test(dns_message, address_list)
-{
-        static const struct {
-                uint8_t family, bytes[16];
-                bool ok;
-        } cases[] = {
-                { AF_INET, { 0, 1, 2, 3 }, false },
-                { AF_INET, { 127, 1, 1, 1 }, false },
-                { AF_INET, { 169, 254, 0, 1 }, false },
-                { AF_INET, { 169, 253, 0, 1 }, true },
-                { AF_INET, { 224, 0, 0, 1 }, false },
-                { AF_INET, { 240, 0, 0, 1 }, false },
-                { AF_INET, { 255, 255, 255, 255 }, false },
-                { AF_INET, { 223, 255, 255, 255 }, true },
-                { AF_INET6, { 0 }, false },
-                { AF_INET6, { [15] = 1 }, false },
-                { AF_INET6, { 0xfe, 0x80 }, false },
-                { AF_INET6, { 0xfe, 0xbf }, false },
-                { AF_INET6, { 0xfe, 0xc0 }, true },
-                { AF_INET6, { 0xff, 2 }, false },
-                { AF_INET6, { [10] = 0xff, 0xff, 10 }, false },
-                { AF_INET6, { 0xfd, [15] = 1 }, true },
-        };
-
-        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-                cr_assert_eq(address_is_pod(cases[i].family, cases[i].bytes, NULL, 0), cases[i].ok, "case %zu", i);
-}
-
-Test(dns_message, negatives_need_an_soa_of_the_cluster)
+Test(dns_answer, negatives_need_an_soa_of_the_cluster)
 {
         static const struct {
                 const char *soa;
@@ -215,7 +114,7 @@ Test(dns_message, negatives_need_an_soa_of_the_cluster)
         }
 }
 
-Test(dns_message, aliases_are_refused)
+Test(dns_answer, aliases_are_refused)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply cname = begin(&question, 0), dname = begin(&question, 0), many = begin(&question, 0);
@@ -237,7 +136,7 @@ Test(dns_message, aliases_are_refused)
         cr_failure(judge(&question, &many), KHS_REASON_FOREIGN);
 }
 
-Test(dns_message, reply_must_be_to_the_question)
+Test(dns_answer, reply_must_be_to_the_question)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
         /* offset of a byte in the reply and the value that spoils it */
@@ -256,7 +155,7 @@ Test(dns_message, reply_must_be_to_the_question)
         }
 }
 
-Test(dns_message, udp_must_keep_the_case)
+Test(dns_answer, udp_must_keep_the_case)
 {
         struct dns_question question = ask(DNS_TYPE_A, true);
         struct reply reply = begin(&question, 0);
@@ -270,7 +169,7 @@ Test(dns_message, udp_must_keep_the_case)
         cr_assert(answer.ask_tcp);
 }
 
-Test(dns_message, rcodes_and_truncation)
+Test(dns_answer, rcodes_and_truncation)
 {
         static const enum khs_reason reasons[] = {
                 [1] = KHS_REASON_REFUSED,
@@ -297,7 +196,7 @@ Test(dns_message, rcodes_and_truncation)
         cr_failure(judge(&question, &liar), KHS_REASON_MALFORMED);
 }
 
-Test(dns_message, wrong_length_of_an_address_spoils_the_answer)
+Test(dns_answer, wrong_length_of_an_address_spoils_the_answer)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply reply = begin(&question, 0);
@@ -307,7 +206,7 @@ Test(dns_message, wrong_length_of_an_address_spoils_the_answer)
         cr_failure(judge(&question, &reply), KHS_REASON_MALFORMED);
 }
 
-Test(dns_message, compression_is_bounded)
+Test(dns_answer, compression_is_bounded)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply self = begin(&question, 0), chain = begin(&question, 0), ahead = begin(&question, 0);
@@ -339,7 +238,7 @@ Test(dns_message, compression_is_bounded)
         cr_failure(judge(&question, &chain), KHS_REASON_MALFORMED);
 }
 
-Test(dns_message, every_cut_and_every_flipped_byte_is_survived)
+Test(dns_answer, every_cut_and_every_flipped_byte_is_survived)
 {
         struct dns_question question = ask(DNS_TYPE_A, false);
         struct reply reply = begin(&question, 0);
@@ -358,4 +257,33 @@ Test(dns_message, every_cut_and_every_flipped_byte_is_survived)
                         (void)judge(&question, &reply);
                         reply.packet[i] ^= (uint8_t)(1U << bit);
                 }
+}
+
+Test(dns_answer, only_the_soa_of_the_domain_shows_it)
+{
+        static const struct {
+                const char *owner;
+                int section;
+                bool shows;
+        } cases[] = {
+                { DOMAIN, 0, true },   { "CLUSTER.local", 0, true },
+                { "local", 0, false }, { "svc.cluster.local", 0, false }, /* not of the name that was asked */
+                { DOMAIN, 1, false }, /* "no such record here": anybody may say so */
+                { NULL, 0, true },    /* a pointer to the question */
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct dns_question question = question_of(DOMAIN, DNS_TYPE_SOA, true);
+                struct reply reply = begin(&question, 0);
+                uint8_t data[22] = { 0 };
+
+                cr_assert_eq(dns_name_parse(&domain, DOMAIN), 0);
+                cr_expect_not(dns_answer_shows_domain(&domain, &question, reply.packet, reply.n), "case %zu", i);
+                record(&reply, 0, NULL, DNS_TYPE_A, 5, pod1, 4);
+                record(&reply, cases[i].section, cases[i].owner, DNS_TYPE_SOA, 5, data, sizeof(data));
+                cr_expect_eq(dns_answer_shows_domain(&domain, &question, reply.packet, reply.n), cases[i].shows,
+                             "case %zu", i);
+                reply.packet[3] = 5; /* REFUSED */
+                cr_expect_not(dns_answer_shows_domain(&domain, &question, reply.packet, reply.n), "case %zu", i);
+        }
 }

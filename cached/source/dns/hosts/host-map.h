@@ -3,7 +3,7 @@
 /*
  * What a round of questions has learned of a service's addresses: which hosts each of them belongs
  * to, more than one where pods are in their node's network, and which ports a host has. Pure; it grows with each
- * answer, and at the end it is told to the service model.
+ * answer, and at the end it is reported to the service model.
  *
  * Rows are the addresses that the service had when the round began; a host whose address is not
  * among them counts for nothing.
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "source/source.h"
+#include "model/finding.h"
 #include "wire/srv.h"
 
 #define DNS_HOST_MAP_MAX (2 * KHS_MAX_ADDRS) /* hosts; what is beyond is not taken */
@@ -70,7 +70,7 @@ struct dns_host_findings {
 };
 
 /*
- * One endpoint for each host of an address. Addresses that are known to have no host are not told: that is
+ * One endpoint for each host of an address. Addresses that are known to have no host are not reported: that is
  * no reason to take a name back.
  *
  * @ports:          n_ports named ones
@@ -79,6 +79,6 @@ struct dns_host_findings {
  *
  * Return: 0; -ENOMEM.
  */
-int dns_host_map_tell(struct dns_host_map *map, const struct khs_port *ports, bool hosts_complete, bool ports_complete,
-                      struct dns_host_findings *ret);
+int dns_host_map_report(struct dns_host_map *map, const struct khs_port *ports, bool hosts_complete,
+                        bool ports_complete, struct dns_host_findings *ret);
 void dns_host_findings_deinit(struct dns_host_findings *findings);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/dns/host-map.h"
+#include "source/dns/hosts/host-map.h"
 
 static struct dns_srv srv;
 static const struct khs_port ports[] = { { .kind = KHS_PORT_NAME, .name = "grpc" },
@@ -71,7 +71,7 @@ static const char *told_of(struct dns_host_map *map, bool hosts_complete, bool p
         size_t n = 0;
 
         text[0] = '\0';
-        cr_assert_eq(dns_host_map_tell(map, ports, hosts_complete, ports_complete, &findings), 0);
+        cr_assert_eq(dns_host_map_report(map, ports, hosts_complete, ports_complete, &findings), 0);
         for (uint32_t i = 0; i < findings.n_endpoints; i++) {
                 const struct finding_endpoint *e = &findings.endpoints[i];
 
@@ -136,7 +136,7 @@ Test(dns_host_map, equal_ports_are_shared)
         struct dns_host_findings findings;
 
         cr_assert_eq(dns_host_map_take_srv(map, answer("web-0:9000=1 web-1:9000=2 web-2:9001=3"), 0), 0);
-        cr_assert_eq(dns_host_map_tell(map, ports, true, true, &findings), 0);
+        cr_assert_eq(dns_host_map_report(map, ports, true, true, &findings), 0);
         cr_expect_eq(findings.endpoints[0].ports, findings.endpoints[1].ports);
         cr_expect_neq(findings.endpoints[0].ports, findings.endpoints[2].ports);
         dns_host_findings_deinit(&findings);
@@ -264,7 +264,7 @@ Test(dns_host_map, many_hosts_of_one_address)
                 for (int again = 0; again < 5; again++)
                         cr_assert_eq(dns_host_map_take_srv(map, &srv, 0), 0);
         }
-        cr_assert_eq(dns_host_map_tell(map, ports, true, true, &findings), 0);
+        cr_assert_eq(dns_host_map_report(map, ports, true, true, &findings), 0);
         cr_assert_eq(findings.n_endpoints, 2 * DNS_HOST_MAP_MAX);
         for (uint32_t i = 0; i < findings.n_endpoints; i += 333) {
                 char name[16];
