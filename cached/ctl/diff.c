@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/util.h"
 #include "ctl/configuration.h"
 #include "ctl/live.h"
 #include "ctl/name.h"
@@ -26,7 +27,7 @@ struct diff {
 typedef void (*diff_address_fn)(struct diff *d, const struct view_service *s, const struct live_service *live,
                                 const struct view_endpoint *address, bool in_table);
 
-static struct view_endpoint diff_live_address(int family, const uint8_t *bytes)
+static struct view_endpoint diff_address(int family, const uint8_t *bytes)
 {
         struct view_endpoint ret = { .family = (uint8_t)family };
 
@@ -34,28 +35,41 @@ static struct view_endpoint diff_live_address(int family, const uint8_t *bytes)
         return ret;
 }
 
-/* Both are sorted. Return: how many differ. */
+/* The table's addresses of a family; in the table the near ones come first. */
+static uint8_t *diff_sorted(const struct view_service *s, int family, uint32_t *ret_n)
+{
+        const struct view_endpoint *ours = s->endpoints + (family == AF_INET ? 0 : s->n4);
+        uint32_t n = family == AF_INET ? s->n4 : s->n6;
+        size_t size = address_size(family);
+        uint8_t *ret = malloc(n * size + 1);
+
+        for (uint32_t i = 0; ret && i < n; i++)
+                memcpy(ret + i * size, ours[i].address, size);
+        *ret_n = ret ? addresses_sort(family, ret, n) : 0;
+        return ret;
+}
+
+/* Return: how many differ. */
 static size_t diff_family(struct diff *d, const struct view_service *s, const struct live_service *live, int family,
                           diff_address_fn address)
 {
         const struct live_family *f = family == AF_INET ? &live->v4 : &live->v6;
-        const struct view_endpoint *ours = s->endpoints + (family == AF_INET ? 0 : s->n4);
-        uint32_t n_ours = family == AF_INET ? s->n4 : s->n6, o = 0, t = 0;
+        uint32_t n_ours, o = 0, t = 0;
+        _cleanup_(cleanup_free) uint8_t *ours = diff_sorted(s, family, &n_ours);
         size_t size = address_size(family), n = 0;
 
-        while (f->state == LIVE_KNOWN && (o < n_ours || t < f->n)) {
+        while (ours && f->state == LIVE_KNOWN && (o < n_ours || t < f->n)) {
                 int r = o == n_ours ? 1 : -1;
 
                 if (o < n_ours && t < f->n)
-                        r = memcmp(ours[o].address, f->addresses + t * size, size);
+                        r = memcmp(ours + o * size, f->addresses + t * size, size);
                 if (r != 0) {
-                        struct view_endpoint theirs = { 0 };
+                        struct view_endpoint one =
+                                diff_address(family, r < 0 ? ours + o * size : f->addresses + t * size);
 
-                        if (r > 0)
-                                theirs = diff_live_address(family, f->addresses + t * size);
                         n++;
                         if (address)
-                                address(d, s, live, r < 0 ? &ours[o] : &theirs, r < 0);
+                                address(d, s, live, &one, r < 0);
                 }
                 o += r <= 0;
                 t += r >= 0;

@@ -121,18 +121,18 @@ static void explain_policy(struct explanation *x)
 
 /* ---- for each endpoint ---- */
 
-static bool explain_is_served(const struct explanation *x, uint32_t i)
+static bool explain_comes_first(const struct explanation *x, uint32_t i)
 {
         const struct view_service *s = &x->found.service;
         int32_t winner = s->endpoints[i].family == AF_INET ? x->sorting.winner4 : x->sorting.winner6;
 
-        return (winner < 0 || winner == (int32_t)i) && sorting_keeps_first(&x->sorting, s, i);
+        return sorting_serves(s, i) && (winner < 0 || winner == (int32_t)i) && sorting_keeps_first(&x->sorting, s, i);
 }
 
 static void explain_add(struct output_table *table, const struct explanation *x, uint32_t i)
 {
         const struct view_service *s = &x->found.service;
-        uint32_t answer[KHS_CANDIDATES], n = sorting_answer(&x->sorting, s, i, answer);
+        uint32_t answer[KHS_CANDIDATES], n = sorting_serves(s, i) ? sorting_answer(&x->sorting, s, i, answer) : 0;
         int32_t winner = s->endpoints[i].family == AF_INET ? x->sorting.winner4 : x->sorting.winner6;
         char address[46];
 
@@ -141,7 +141,9 @@ static void explain_add(struct output_table *table, const struct explanation *x,
                 output_table_addf(table, "%u", x->sorting.scores[i]);
         else
                 output_table_add(table, STYLE_PLAIN, "-");
-        if (winner >= 0 && winner != (int32_t)i)
+        if (n == 0)
+                output_table_add(table, STYLE_WARNING, "never: others are near, and only these are served");
+        else if (winner >= 0 && winner != (int32_t)i)
                 output_table_add(table, STYLE_WARNING, "never first: this host sticks to another one");
         else if (!sorting_keeps_first(&x->sorting, s, i))
                 output_table_add(table, STYLE_WARNING, "never first: glibc sorts nearer ones before it");
@@ -174,7 +176,7 @@ static int explain_text(struct ctl *ctl, const struct explanation *x)
 static void explain_json_endpoint(struct json_writer *w, const struct explanation *x, uint32_t i)
 {
         const struct view_service *s = &x->found.service;
-        uint32_t answer[KHS_CANDIDATES], n = sorting_answer(&x->sorting, s, i, answer);
+        uint32_t answer[KHS_CANDIDATES], n = sorting_serves(s, i) ? sorting_answer(&x->sorting, s, i, answer) : 0;
         bool listed = khs_policy_answers(s->policy) != KHS_ANSWERS_ALL;
         char address[46];
 
@@ -185,7 +187,7 @@ static void explain_json_endpoint(struct json_writer *w, const struct explanatio
                 json_put_number(w, "score", x->sorting.scores[i]);
         else
                 json_put_null(w, "score");
-        json_put_bool(w, "first", explain_is_served(x, i));
+        json_put_bool(w, "first", explain_comes_first(x, i));
         json_put_number(w, "count", n);
         json_put_open(w, "with", '[');
         for (uint32_t k = 1; listed && k < n; k++)

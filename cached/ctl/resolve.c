@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/hint.h"
 #include "ctl/format.h"
@@ -58,27 +59,20 @@ static bool resolve_is_repeated(const struct view_service *s, uint32_t i)
         return false;
 }
 
-static bool resolve_near_only(const struct view_service *s)
-{
-        for (uint32_t i = 0; i < s->n_endpoints; i++) {
-                if (s->endpoints[i].near == VIEW_YES)
-                        return true;
-        }
-        return false;
-}
-
 /* Keeps those that the target means, with its port. */
 static void resolve_select(struct ctl_found *found)
 {
         struct view_service *s = &found->service;
-        bool near_only = resolve_near_only(s);
-        uint32_t n = 0;
+        uint32_t n4 = view_service_n_served(s, AF_INET), n6 = view_service_n_served(s, AF_INET6), n = 0;
 
         for (uint32_t i = 0; i < s->n_endpoints; i++)
                 s->endpoints[i].port = resolve_port(found, &s->endpoints[i]);
         for (uint32_t i = 0; i < s->n_endpoints; i++) {
-                if (resolve_is_repeated(s, i) || (near_only && s->endpoints[i].near != VIEW_YES))
-                        s->endpoints[i].family = 0;
+                struct view_endpoint *e = &s->endpoints[i];
+                bool far = (e->family == AF_INET ? n4 < s->n4 : n6 < s->n6) && e->near != VIEW_YES;
+
+                if (far || resolve_is_repeated(s, i))
+                        e->family = 0;
         }
         for (uint32_t i = 0; i < s->n_endpoints; i++) {
                 if (s->endpoints[i].family != 0)

@@ -24,6 +24,13 @@ static uint32_t sorting_score(const struct khs_interfaces *look, const struct vi
         return khs_interfaces_score(look, e->family, words);
 }
 
+bool sorting_serves(const struct view_service *service, uint32_t i)
+{
+        bool four = service->endpoints[i].family == AF_INET;
+
+        return i - (four ? 0 : service->n4) < view_service_n_served(service, four ? AF_INET : AF_INET6);
+}
+
 static void sorting_scores(struct sorting *s, const struct view_service *service, const struct khs_interfaces *look)
 {
         s->best4 = s->best6 = 0;
@@ -31,7 +38,8 @@ static void sorting_scores(struct sorting *s, const struct view_service *service
                 uint32_t *best = service->endpoints[i].family == AF_INET ? &s->best4 : &s->best6;
 
                 s->scores[i] = sorting_score(look, &service->endpoints[i]);
-                *best = s->scores[i] > *best ? s->scores[i] : *best;
+                if (sorting_serves(service, i) && s->scores[i] > *best)
+                        *best = s->scores[i];
         }
 }
 
@@ -88,7 +96,7 @@ uint32_t sorting_answer(const struct sorting *sorting, const struct view_service
                         uint32_t *ret)
 {
         bool four = service->endpoints[first].family == AF_INET;
-        uint32_t begin = four ? 0 : service->n4, n = four ? service->n4 : service->n6;
+        uint32_t begin = four ? 0 : service->n4, n = view_service_n_served(service, four ? AF_INET : AF_INET6);
         uint32_t wanted = khs_order_count(service->policy, n), count = 1;
 
         if (!khs_order_keeps(service->policy) && wanted > 1)

@@ -19,9 +19,12 @@ struct sorting {
 int sorting_init(struct sorting *ret, const struct view_service *service);
 void sorting_deinit(struct sorting *sorting);
 
+/* Whether lookups serve an address: where some are near, only these. */
+bool sorting_serves(const struct view_service *service, uint32_t i);
+
 /**
  * sorting_answer() - the answer when it is the turn of one address
- * @first: number of the address
+ * @first: number of an address that is served
  * @ret:   room for KHS_CANDIDATES numbers of addresses, the first one first; not filled with `answers = all`
  *
  * Return: how many addresses the answer has.

@@ -35,41 +35,32 @@ struct watch {
 
 /* ---- for people ---- */
 
-static int watch_compare(const struct view_endpoint *a, const struct view_endpoint *b)
+static bool watch_has(const struct view_service *s, const struct view_endpoint *e)
 {
-        if (a->family != b->family)
-                return a->family == AF_INET ? -1 : 1;
-        return memcmp(a->address, b->address, sizeof(a->address));
+        const struct view_endpoint *first = s ? s->endpoints + (e->family == AF_INET ? 0 : s->n4) : NULL;
+        uint32_t n = !s ? 0 : e->family == AF_INET ? s->n4 : s->n6;
+
+        for (uint32_t i = 0; i < n; i++) {
+                if (memcmp(first[i].address, e->address, sizeof(e->address)) == 0)
+                        return true;
+        }
+        return false;
 }
 
-static void watch_print_address(const struct output *out, enum style style, char sign, const struct view_endpoint *e)
+/* Those that only one of the two has. */
+static void watch_print_addresses(const struct output *out, enum style style, char sign,
+                                  const struct view_service *service, const struct view_service *other)
 {
         char text[48];
 
         text[0] = sign;
-        (void)view_endpoint_address(e, text + 1);
-        (void)fputc(' ', out->to);
-        (void)output_text(out, style, text);
-}
-
-/* Both are sorted: IPv4 first, each family by address. */
-static void watch_print_difference(const struct output *out, const struct view_service *before,
-                                   const struct view_service *after)
-{
-        uint32_t b = 0, n_before = before ? before->n4 + before->n6 : 0;
-
-        for (uint32_t a = 0; a < after->n4 + after->n6; a++) {
-                int r = 1;
-
-                while (b < n_before && (r = watch_compare(&before->endpoints[b], &after->endpoints[a])) < 0)
-                        watch_print_address(out, STYLE_BAD, '-', &before->endpoints[b++]);
-                if (b < n_before && r == 0)
-                        b++;
-                else
-                        watch_print_address(out, STYLE_GOOD, '+', &after->endpoints[a]);
+        for (uint32_t i = 0; service && i < service->n4 + service->n6; i++) {
+                if (watch_has(other, &service->endpoints[i]))
+                        continue;
+                (void)view_endpoint_address(&service->endpoints[i], text + 1);
+                (void)fputc(' ', out->to);
+                (void)output_text(out, style, text);
         }
-        for (; b < n_before; b++)
-                watch_print_address(out, STYLE_BAD, '-', &before->endpoints[b]);
 }
 
 static void watch_print_time(const struct output *out)
@@ -101,7 +92,8 @@ static void watch_print_text(const struct output *out, const struct view_service
                 (void)fprintf(out->to, " (%s)", state_word(view_source_word(after->source), after->source).text);
         if (after->reason != KHS_REASON_NONE)
                 (void)fprintf(out->to, ", reason %s", state_word(view_reason_word(after->reason), after->reason).text);
-        watch_print_difference(out, before, after);
+        watch_print_addresses(out, STYLE_GOOD, '+', after, before);
+        watch_print_addresses(out, STYLE_BAD, '-', before, after);
         (void)fputc('\n', out->to);
 }
 

@@ -288,6 +288,16 @@ void view_service_deinit(struct view_service *service)
         free(service->text);
 }
 
+uint32_t view_service_n_served(const struct view_service *service, int family)
+{
+        const struct view_endpoint *first = service->endpoints + (family == AF_INET ? 0 : service->n4);
+        uint32_t n = family == AF_INET ? service->n4 : service->n6, n_near = 0;
+
+        while (n_near < n && first[n_near].near == VIEW_YES)
+                n_near++;
+        return n_near > 0 ? n_near : n;
+}
+
 uint16_t view_service_named_port(const struct view_service *service, const struct view_endpoint *endpoint,
                                  const char *name, uint8_t protocol)
 {

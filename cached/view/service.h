@@ -76,6 +76,9 @@ static inline const char *view_service_text(const struct view_service *service, 
         return offset > 0 ? service->text + offset : NULL;
 }
 
+/* How many of a family's addresses, from its first, lookups serve: the near ones, all where none is. */
+uint32_t view_service_n_served(const struct view_service *service, int family);
+
 /* The port of an endpoint by its name; 0: it has none. */
 uint16_t view_service_named_port(const struct view_service *service, const struct view_endpoint *endpoint,
                                  const char *name, uint8_t protocol);

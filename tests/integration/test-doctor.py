@@ -348,6 +348,8 @@ def dns():
         server.resume()
     sandbox.resolv_conf(servers=())
     try:
+        bad("dns", "127.0.0.1, port 53, is unreachable: Connection refused")  # what such a file means
+        os.unlink("/etc/resolv.conf")
         bad("dns", "names no server")
     finally:
         sandbox.resolv_conf()
