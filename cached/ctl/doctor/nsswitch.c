@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "ctl/doctor/check.h"
-#include "ctl/nsswitch.h"
+#include "ctl/glibc/nsswitch.h"
 
 #define CHECK "nsswitch"
 

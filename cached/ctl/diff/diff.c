@@ -11,7 +11,7 @@
 
 #include "base/util.h"
 #include "ctl/configuration.h"
-#include "ctl/live.h"
+#include "ctl/diff/live.h"
 #include "ctl/name.h"
 #include "ctl/state.h"
 #include "view/service-json.h"

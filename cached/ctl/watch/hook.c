@@ -11,7 +11,7 @@
 
 #include "base/util.h"
 #include "config/keys/value.h"
-#include "ctl/hook.h"
+#include "ctl/watch/hook.h"
 
 #define RETRY_MIN_USEC USEC_PER_SEC
 #define RETRY_MAX_USEC (30 * USEC_PER_SEC)

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ctl/hook.h"
+#include "ctl/watch/hook.h"
 
 #define MSEC 1000ULL
 #define SEC  1000000ULL

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/follower.h"
+#include "ctl/watch/follower.h"
 #include "read/wait.h"
 
 #define NO_TABLE_USEC 200000U

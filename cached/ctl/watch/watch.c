@@ -10,10 +10,10 @@
 #include <time.h>
 
 #include "base/util.h"
-#include "ctl/follower.h"
-#include "ctl/hook.h"
 #include "ctl/name.h"
 #include "ctl/state.h"
+#include "ctl/watch/follower.h"
+#include "ctl/watch/hook.h"
 #include "view/service-json.h"
 #include "view/words.h"
 

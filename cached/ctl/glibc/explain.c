@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 
 #include "answer/order.h"
+#include "ctl/glibc/nsswitch.h"
+#include "ctl/glibc/sorting.h"
 #include "ctl/name.h"
-#include "ctl/nsswitch.h"
-#include "ctl/sorting.h"
 #include "ctl/state.h"
 #include "table/policy.h"
 #include "view/service-json.h"

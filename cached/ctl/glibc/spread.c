@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "answer/order.h"
+#include "ctl/glibc/sorting.h"
 #include "ctl/name.h"
-#include "ctl/sorting.h"
 #include "table/policy.h"
 #include "view/service-json.h"
 

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cluster.h"
-#include "ctl/live.h"
+#include "ctl/diff/live.h"
 #include "model/filter.h"
 #include "registration.h"
 #include "source/dns/source.h"

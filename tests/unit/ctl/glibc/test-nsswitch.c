@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-#include "ctl/nsswitch.h"
+#include "ctl/glibc/nsswitch.h"
 
 Test(ctl_nsswitch, who_is_asked_and_who_stands_in_front)
 {

@@ -10,7 +10,7 @@
 
 #include "answer/interfaces.h"
 #include "answer/order.h"
-#include "ctl/sorting.h"
+#include "ctl/glibc/sorting.h"
 #include "read/process.h"
 #include "table/policy.h"
 

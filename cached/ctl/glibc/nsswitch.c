@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
-#include "ctl/nsswitch.h"
+#include "ctl/glibc/nsswitch.h"
 
 #define FILE_MAX (64U << 10)
 
