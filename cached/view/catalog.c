@@ -10,7 +10,8 @@
 #include "base/util.h"
 #include "view/catalog.h"
 
-#define MAX_TRIES 16
+#define MAX_TRIES   16
+#define MAX_RECORDS (1U << 18) /* more than twice what a daemon registers: what a damaged index may cost */
 
 /* Room for one more of an array that doubles. */
 static void *catalog_grow(void *array, size_t n, size_t size)
@@ -63,7 +64,7 @@ static int catalog_add_entry(struct view_catalog *c, const struct view_table *ta
         if (r < 0)
                 return r;
         /* A key has no NUL: what a damaged one hides behind it is nothing that could be looked up. */
-        if (strlen(key) != found.n_key)
+        if (strlen(key) != found.n_key || c->n_services + c->n_aliases >= MAX_RECORDS)
                 return -EBADMSG;
         if (found.record.key & KHS_REC_ALIAS)
                 return catalog_add_alias(c, table, &found, key);

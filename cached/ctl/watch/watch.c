@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "ctl/name.h"
@@ -18,6 +19,7 @@
 #include "view/words.h"
 
 #define IDLE_USEC (2 * USEC_PER_SEC)
+#define JOIN_USEC (20 * USEC_PER_MSEC) /* of a table that changes all the time, so many are looked at together */
 
 struct watch {
         struct ctl *ctl;
@@ -276,8 +278,10 @@ static int watch_loop(struct watch *w)
                 watch_step_hook(w);
                 if (fflush(w->ctl->out.to) != 0)
                         return ctl_no(w->ctl, "watch: the output can't be written");
-                if (r == 0)
+                if (r == 0) {
                         follower_wait(&w->follower, seen, watch_pause(w));
+                        (void)usleep(JOIN_USEC);
+                }
         }
         return ctl_no(w->ctl, "%s", strerror(ENOMEM));
 }
