@@ -215,6 +215,26 @@ Test(view_catalog, every_service_once_sorted_with_its_aliases)
         scene_deinit(&s);
 }
 
+Test(view_catalog, the_aliases_of_a_service_are_sorted)
+{
+        struct khs_row row = fixture_row("many.default", 1, 1, 0);
+        struct scene s;
+
+        fixture_init(&s.f, NULL);
+        scene_put(&s, &row);
+        for (int i = 0; i < 26; i++) {
+                char alias[2] = { (char)('a' + i * 7 % 26), '\0' };
+
+                scene_put_alias(&s, alias, "many.default");
+        }
+        scene_open(&s);
+        cr_assert_eq(s.catalog.n_services, 1);
+        cr_assert_eq(s.catalog.services[0].n_aliases, 26);
+        for (int i = 0; i < 26; i++)
+                cr_expect_eq(s.catalog.services[0].aliases[i][0], 'a' + i);
+        scene_deinit(&s);
+}
+
 Test(view_table, one_that_others_may_write_is_read_but_not_believed)
 {
         struct khs_row row = fixture_row("user.default", 1, 3, 0);
