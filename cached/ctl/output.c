@@ -128,6 +128,8 @@ static void output_write_table(const struct output_table *table, const struct ou
 {
         size_t widths[TABLE_COLUMNS_MAX] = { 0 }, n = table->n_columns;
 
+        if (n == 0)
+                return;
         if (out->terminal) {
                 output_measure(table, widths);
                 for (size_t c = 0; c < n; c++)
