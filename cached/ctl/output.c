@@ -12,6 +12,8 @@
 #include "ctl/output.h"
 #include "view/printable.h"
 
+#define TITLE_WIDTH 16
+
 struct output_cell {
         char *text;
         enum style style;
@@ -41,6 +43,16 @@ size_t output_text(const struct output *out, enum style style, const char *text)
         if (coloured)
                 (void)fputs("\033[0m", out->to);
         return n;
+}
+
+void output_title(const struct output *out, const char *title)
+{
+        int n = (int)output_text(out, STYLE_BOLD, title);
+
+        if (out->terminal)
+                (void)fprintf(out->to, "%*s", n < TITLE_WIDTH ? TITLE_WIDTH - n : 1, "");
+        else
+                (void)fputc('\t', out->to);
 }
 
 /* ---- tables ---- */

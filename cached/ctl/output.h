@@ -23,6 +23,9 @@ void output_init(struct output *out, FILE *to);
 /* Text from anywhere, with `?` for what a terminal might act on. Return: how many columns it takes. */
 size_t output_text(const struct output *out, enum style style, const char *text);
 
+/* What a line is about; the rest of it comes next. */
+void output_title(const struct output *out, const char *title);
+
 #define TABLE_COLUMNS_MAX 12U
 
 /* A table in the making: cells are copied, rows of `n_columns` follow each other. */

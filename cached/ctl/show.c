@@ -10,20 +10,9 @@
 #include "view/service-json.h"
 #include "view/words.h"
 
-/* A line of the service: a title and what it is. */
-static void show_begin(const struct ctl *ctl, const char *title)
-{
-        size_t n = output_text(&ctl->out, STYLE_BOLD, title);
-
-        if (ctl->out.terminal)
-                (void)fprintf(ctl->out.to, "%*s", n < 12 ? (int)(12 - n) : 1, "");
-        else
-                (void)fputc('\t', ctl->out.to);
-}
-
 static void show_line(const struct ctl *ctl, const char *title, enum style style, const char *text)
 {
-        show_begin(ctl, title);
+        output_title(&ctl->out, title);
         (void)output_text(&ctl->out, style, text);
         (void)fputc('\n', ctl->out.to);
 }
@@ -32,7 +21,7 @@ static void show_state(const struct ctl *ctl, const struct view_service *s)
 {
         struct state_word state = state_word(view_state_word(s->state), s->state);
 
-        show_begin(ctl, "state");
+        output_title(&ctl->out, "state");
         (void)output_text(&ctl->out, state_style(s->state), state.text);
         (void)fprintf(ctl->out.to, " for %s", output_age(s->age_ds).text);
         if (s->reason != KHS_REASON_NONE) {
@@ -59,7 +48,7 @@ static void show_service(const struct ctl *ctl, const struct view_service *s)
         show_line(ctl, "family", STYLE_PLAIN, state_word(view_family_word(family), family).text);
         for (size_t i = 0; i < s->n_aliases; i++)
                 show_line(ctl, "alias", STYLE_PLAIN, s->aliases[i]);
-        show_begin(ctl, "addresses");
+        output_title(&ctl->out, "addresses");
         (void)fprintf(ctl->out.to, "%u IPv4%s, %u IPv6%s%s\n", s->n4, s->v4_known ? "" : " (unknown)", s->n6,
                       s->v6_known ? "" : " (unknown)", s->truncated ? ", and there are more than fit" : "");
 }

@@ -114,7 +114,8 @@ static void status_json(struct ctl *ctl, const struct status *status)
 
 static void status_text_states(const struct ctl *ctl, const struct status *status)
 {
-        (void)fprintf(ctl->out.to, "services\t%zu", ctl->catalog.n_services);
+        output_title(&ctl->out, "services");
+        (void)fprintf(ctl->out.to, "%zu", ctl->catalog.n_services);
         for (uint8_t i = 0, n = 0; i + 1U < N_STATES; i++) {
                 if (status->states[i] == 0)
                         continue;
@@ -133,17 +134,20 @@ static void status_text(const struct ctl *ctl, const struct status *status)
         };
         const struct view_header *h = &status->header;
 
-        (void)fputs("daemon\t\t", ctl->out.to);
+        output_title(&ctl->out, "daemon");
         (void)output_text(&ctl->out, styles[ctl->table.alive], status_daemon(ctl));
         (void)fprintf(ctl->out.to, ", pid %u, heartbeat %s ago\n", h->writer_pid, output_age(h->beat_age_ds).text);
-        (void)fprintf(ctl->out.to, "table\t\t%s/%s, %" PRIu64 " of %" PRIu64 " KiB used, generation %u\n",
-                      K8SHSVC_RUNDIR, KHS_TABLE_NAME, h->used_bytes >> 10, h->size_bytes >> 10, h->generation);
+        output_title(&ctl->out, "table");
+        (void)fprintf(ctl->out.to, "%s/%s, %" PRIu64 " of %" PRIu64 " KiB used, generation %u\n", K8SHSVC_RUNDIR,
+                      KHS_TABLE_NAME, h->used_bytes >> 10, h->size_bytes >> 10, h->generation);
         status_text_states(ctl, status);
-        (void)fputs("cluster domain\t", ctl->out.to);
+        output_title(&ctl->out, "cluster domain");
         (void)output_text(&ctl->out, STYLE_PLAIN, h->zone);
         (void)fputc('\n', ctl->out.to);
-        if (h->n_refused > 0)
-                (void)fprintf(ctl->out.to, "refused\t\t%u registrations have no room\n", h->n_refused);
+        if (h->n_refused == 0)
+                return;
+        output_title(&ctl->out, "refused");
+        (void)fprintf(ctl->out.to, "%u registrations have no room\n", h->n_refused);
 }
 
 static int status_verdict(const struct ctl *ctl, const struct status *status)
