@@ -145,7 +145,15 @@ static uint16_t service_read_default_port(const struct view_service *s, const st
                 return e->ordinal >= 0 && e->ordinal <= UINT16_MAX - s->port_base
                                ? (uint16_t)(s->port_base + e->ordinal)
                                : 0;
-        return e->n_ports > 0 ? s->ports[e->first_port].number : 0;
+        return e->n_ports > 0 ? s->ports[e->first_port].number : e->port;
+}
+
+/* DNS knows nothing of zones and nodes, and other orders do not ask. */
+static bool service_knows_near(const struct view_service *s)
+{
+        uint32_t order = khs_policy_order(s->policy);
+
+        return s->source == KHS_SOURCE_KUBERNETES && (order == KHS_ORDER_ZONE || order == KHS_ORDER_NODE);
 }
 
 static int service_read_row(struct reading *r, uint32_t i)
@@ -166,6 +174,9 @@ static int service_read_row(struct reading *r, uint32_t i)
         }
         khs_attrs_row(view, &r->attrs, i, &row);
         e->ordinal = khs_attr_ordinal(&row);
+        e->port = row.port_set == 0 ? khs_attrs_row_port(view, &r->attrs, i) : 0;
+        if (service_knows_near(r->service))
+                e->near = khs_attrs_is_near(view, &r->attrs, i) ? VIEW_YES : VIEW_NO;
         e->flags = khs_attr_flags(&row);
         e->is_condition_known = e->flags != 0 || r->service->source == KHS_SOURCE_KUBERNETES;
         error = service_add_text(r, host, khs_attrs_string(view, &r->attrs, row.host, host), &e->host);

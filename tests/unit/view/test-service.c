@@ -103,14 +103,14 @@ Test(view_service, everything_that_a_service_has)
                     "{\"address\":\"10.0.0.1\",\"family\":\"ipv4\",\"port\":8080,\"ports\":["
                     "{\"name\":\"http\",\"number\":8080,\"protocol\":\"TCP\"},"
                     "{\"name\":\"dns\",\"number\":53,\"protocol\":\"UDP\"}],\"host\":\"web-1\",\"ordinal\":1,"
-                    "\"node\":\"n1\",\"zone\":\"z1\",\"near\":null,\"ready\":true,\"serving\":true,"
+                    "\"node\":\"n1\",\"zone\":\"z1\",\"near\":false,\"ready\":true,\"serving\":true,"
                     "\"terminating\":false},"
                     "{\"address\":\"fd00::1\",\"family\":\"ipv6\",\"port\":null,\"ports\":null,\"host\":null,"
-                    "\"ordinal\":null,\"node\":null,\"zone\":null,\"near\":null,\"ready\":false,\"serving\":true,"
+                    "\"ordinal\":null,\"node\":null,\"zone\":null,\"near\":false,\"ready\":false,\"serving\":true,"
                     "\"terminating\":true},"
                     "{\"address\":\"10.0.0.1\",\"family\":\"ipv4\",\"port\":53,\"ports\":["
                     "{\"name\":\"dns\",\"number\":53,\"protocol\":\"UDP\"}],\"host\":\"web-9\",\"ordinal\":9,"
-                    "\"node\":null,\"zone\":null,\"near\":null,\"ready\":false,\"serving\":false,"
+                    "\"node\":null,\"zone\":null,\"near\":false,\"ready\":false,\"serving\":false,"
                     "\"terminating\":false}]}");
         scene_deinit(&s);
 }
@@ -152,6 +152,44 @@ Test(view_service, unknown_numbers_stay_numbers)
                     "{\"service\":\"future.default\",\"state\":202,\"source\":204,\"reason\":203,\"age_ms\":1200,"
                     "\"ttl_s\":null,\"answers\":7,\"order\":200,\"family\":201,\"ports\":null,\"aliases\":[],"
                     "\"truncated\":false,\"version\":1,\"endpoints\":[]}");
+        scene_deinit(&s);
+}
+
+/* In the table the near ones come first. */
+Test(view_service, near_endpoints)
+{
+        static const struct khs_row_endpoint endpoints[] = {
+                { .ordinal = -1 }, { .ordinal = -1, .near = true }, { .ordinal = -1 }, { .ordinal = -1 }
+        };
+        struct khs_row row = fixture_row("web.shop", 1, 3, 1);
+        struct view_service service;
+        struct scene s;
+
+        fixture_init(&s.f, NULL);
+        row.endpoints = endpoints;
+        row.policy = khs_policy(KHS_ANSWERS_AUTO, KHS_ORDER_NODE, KHS_FAMILY_ANY);
+        row.status = khs_status(KHS_SERVICE_FRESH, KHS_REASON_NONE, KHS_SOURCE_KUBERNETES);
+        scene_put(&s, &row);
+        row.key = "dns.shop";
+        row.n_key = strlen(row.key);
+        row.status = khs_status(KHS_SERVICE_FRESH, KHS_REASON_NONE, KHS_SOURCE_DNS);
+        scene_put(&s, &row);
+        scene_open(&s);
+
+        cr_assert_eq(view_service_find(&s.table, "web.shop", VIEW_WHOLE, &service), 0);
+        cr_expect_eq(service.endpoints[0].near, VIEW_YES);
+        cr_expect_eq(service.endpoints[0].address[3], 2);
+        for (size_t i = 1; i < 4; i++)
+                cr_expect_eq(service.endpoints[i].near, VIEW_NO);
+        cr_expect_eq(view_service_n_served(&service, AF_INET), 1);
+        cr_expect_eq(view_service_n_served(&service, AF_INET6), 1, "all, since none is near");
+        view_service_deinit(&service);
+
+        cr_assert_eq(view_service_find(&s.table, "dns.shop", VIEW_WHOLE, &service), 0);
+        for (size_t i = 0; i < 4; i++)
+                cr_expect_eq(service.endpoints[i].near, VIEW_UNKNOWN);
+        cr_expect_eq(view_service_n_served(&service, AF_INET), 3);
+        view_service_deinit(&service);
         scene_deinit(&s);
 }
 
