@@ -500,6 +500,9 @@ def diff_api():
         running.reload()
         sandbox.wait_until(lambda: run("resolve", "web.shop").out == "10.1.0.1\n10.1.0.2\n", 20, "web.shop is served")
         assert [d["equal"] for d in value("diff")] == [True, True]
+        shown = value("show", "web.shop")
+        assert shown["source"] == "kubernetes" and shown["ttl_s"] is None, shown
+        assert [(e["ready"], e["serving"], e["terminating"]) for e in shown["endpoints"]] == [(True, True, False)] * 2, shown
         running.process.send_signal(signal.SIGSTOP)
         try:
             apiserver.put(slice_of("web-a", "web", ["10.1.0.2", "10.1.0.3"], namespace="shop"))
