@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from harness import ctl, daemon, lab, sandbox, tap
-from harness.apiserver import ApiServer, slice_of
+from harness.apiserver import ApiServer, endpoint, slice_of
 from harness.ctl import refused, rows, run, value
 
 suite = tap.Suite()
@@ -496,13 +496,14 @@ def diff_unknown():
 def diff_api():
     head = BASE.replace("[daemon]\n", "[daemon]\napi-server = http://127.0.0.1:8001\nnamespace = shop\n")
     with ApiServer() as apiserver, configured(head + "[service web]\nsource = kubernetes\n"):
-        apiserver.put(slice_of("web-a", "web", ["10.1.0.1", "10.1.0.2"], namespace="shop"))
+        apiserver.put(slice_of("web-a", "web", [endpoint(f"10.1.0.{i}", hostname=f"web-{i}") for i in (1, 2)], namespace="shop"))
         running.reload()
         sandbox.wait_until(lambda: run("resolve", "web.shop").out == "10.1.0.1\n10.1.0.2\n", 20, "web.shop is served")
         assert [d["equal"] for d in value("diff")] == [True, True]
         shown = value("show", "web.shop")
         assert shown["source"] == "kubernetes" and shown["ttl_s"] is None, shown
-        assert [(e["ready"], e["serving"], e["terminating"]) for e in shown["endpoints"]] == [(True, True, False)] * 2, shown
+        assert [(e["host"], e["ordinal"], e["ready"], e["serving"], e["terminating"]) for e in shown["endpoints"]] == [
+            ("web-1", 1, True, True, False), ("web-2", 2, True, True, False)], shown
         running.process.send_signal(signal.SIGSTOP)
         try:
             apiserver.put(slice_of("web-a", "web", ["10.1.0.2", "10.1.0.3"], namespace="shop"))
