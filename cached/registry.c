@@ -30,7 +30,7 @@ struct registry {
         const struct config *config;
         struct registration **items; /* sorted by key */
         size_t n_items;
-        uint64_t ticked_usec; /* 0: not yet */
+        uint64_t ticked_usec; /* the last tick, or what kept us from one */
         bool started;         /* the sources are */
         bool sets_changed;    /* sources are to be updated */
 };
@@ -353,6 +353,7 @@ void registry_apply(struct registry *r, const struct config *config, struct pred
         }
         registry_apply_filter(r);
         registry_update_sources(r);
+        r->ticked_usec = usec_now();
 }
 
 /* ---- every second, and what others ask ---- */
@@ -363,7 +364,7 @@ static void registry_note_stop(struct registry *r, uint64_t now)
         uint64_t before = r->ticked_usec;
 
         r->ticked_usec = now;
-        if (before == 0 || now - before < STOPPED_USEC)
+        if (now - before < STOPPED_USEC)
                 return;
         log_message(LOG_NOTICE,
                     "the daemon was stopped for %llu s; max-stale counts that time only once a source fails",
