@@ -302,7 +302,7 @@ static int service_apply_failure(struct service *s, const struct finding *findin
 {
         if (!service_wants(s, family))
                 return SERVICE_UNCHANGED;
-        service_family_fail(service_family(s, family), finding, (enum khs_reason)finding->reason, now);
+        service_family_fail(service_family(s, family), finding, (enum khs_reason)finding->reason, s->max_stale, now);
         return SERVICE_TIMES;
 }
 
@@ -341,7 +341,7 @@ static int service_apply_addrs(struct service *s, const struct finding *finding,
                 struct service_family *f = service_family(s, families[i]);
 
                 if (plan.families[i].refused)
-                        service_family_fail(f, finding, KHS_REASON_FILTERED, now);
+                        service_family_fail(f, finding, KHS_REASON_FILTERED, s->max_stale, now);
                 else if (plan.families[i].any)
                         changed = service_confirm(f, finding, now) || changed;
         }
