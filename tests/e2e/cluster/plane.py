@@ -19,6 +19,8 @@ from .component import HOME, PATIENCE, Component
 
 API, ETCD = ("127.0.0.1", 6443), "http://127.0.0.1:2379"
 _PEER = "http://127.0.0.1:2380"
+# As pods know the API server: the first address of the Services' range, which its certificate names. It may go away.
+SERVICE = "10.96.0.1"
 CA = f"{HOME}/apiserver.crt"
 ADMIN = f"{HOME}/admin.kubeconfig"
 TTL = 5
@@ -85,7 +87,7 @@ class Plane:
                                     "--name=it", "--unsafe-no-fsync", "--log-level=warn",
                                     ready=self._etcd_answers)
         self.api_server = self._component(
-            "kube-apiserver", f"--etcd-servers={ETCD}", f"--bind-address={API[0]}", f"--advertise-address={API[0]}",
+            "kube-apiserver", f"--etcd-servers={ETCD}", "--bind-address=0.0.0.0", f"--advertise-address={API[0]}",
             f"--secure-port={API[1]}", f"--cert-dir={HOME}", f"--token-auth-file={HOME}/tokens",
             "--service-account-issuer=https://test", f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}", "--service-cluster-ip-range=10.96.0.0/16,fd96::/112",
@@ -114,6 +116,7 @@ class Plane:
 
     def start(self):
         """All of it, with its nodes; they end with the sandbox."""
+        sandbox.ip("address", "add", f"{SERVICE}/32", "dev", "eth0")
         self.etcd.start().wait_ready()
         self.api_server.start().wait_ready()
         self.client = Client(API, self._token, CA)
