@@ -317,6 +317,8 @@ static int daemon_start_loop(struct daemon *d)
         d->started_usec = usec_now();
         r = timer_init(&d->beat_timer, d->event, BEAT_SLACK_USEC, daemon_on_beat, d);
         if (r >= 0)
+                r = sd_event_source_set_priority(d->beat_timer.source, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0)
                 r = sd_event_add_defer(d->event, NULL, daemon_on_start, d);
         if (r >= 0)
                 r = sd_event_add_post(d->event, NULL, daemon_on_round, d);

@@ -182,17 +182,21 @@ static int registration_configure(struct registration *item)
         const struct config_service *section = item->section;
         const struct source_service service = registration_for_source(item);
         const struct source *source = item->registrar->sources[section->source];
-        bool knows_hosts = section->hosts == CONFIG_HOSTS_AUTO && source && source->ops->knows_hosts &&
+        uint32_t policy =
+                khs_policy(section->answers, (enum khs_order)section->order, (enum khs_family)section->family);
+        bool near = khs_policy_is_near(policy) && section->source == KHS_SOURCE_KUBERNETES;
+        bool knows_hosts = (section->hosts == CONFIG_HOSTS_AUTO || near) && source && source->ops->knows_hosts &&
                            source->ops->knows_hosts(source, &service);
         const struct service_options options = {
-                .policy =
-                        khs_policy(section->answers, (enum khs_order)section->order, (enum khs_family)section->family),
+                .policy = policy,
                 .family = (enum khs_family)section->family,
                 .max_stale = section->max_stale,
                 .filter = section->source == KHS_SOURCE_STATIC ? NULL : &item->registrar->filter,
+                .names = &item->registrar->names,
                 .ports = section->ports,
                 .n_ports = section->n_ports,
                 .hosts = service.hosts || knows_hosts,
+                .near = near,
         };
 
         return service_configure(item->service, &options);

@@ -204,6 +204,7 @@ struct registry *registry_free(struct registry *r)
                 for (size_t i = 0; i < r->n_items; i++)
                         registration_free(r->items[i]);
                 free(r->items);
+                names_deinit(&r->registrar.names);
                 free((void *)r->registrar.filter.allow_cidr);
                 free(r);
         }

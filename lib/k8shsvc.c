@@ -139,7 +139,7 @@ static bool ports_open(struct khs_lookup *l, const struct khs_port *wanted)
         if (l->n_pod == 0 && khs_attrs_open(l->view, &l->found, &l->attrs) < 0)
                 return false;
         return wanted->kind == KHS_PORT_BASE || head->ports > head->port_sets ||
-               (wanted->kind == KHS_PORT_NONE && head->port_base > 0);
+               (wanted->kind == KHS_PORT_NONE && (head->port_base > 0 || head->row_ports > 0));
 }
 
 static uint16_t port_from_base(uint32_t base, int32_t ordinal)
@@ -173,6 +173,8 @@ static uint16_t port_of_endpoint(const struct khs_lookup *l, struct ports *ports
         khs_attrs_row(l->view, ports->attrs, number, &row);
         if (ports->wanted->kind == KHS_PORT_BASE)
                 base = ports->wanted->number;
+        else if (ports->wanted->kind == KHS_PORT_NONE && base == 0 && row.port_set == 0)
+                return khs_attrs_row_port(l->view, ports->attrs, number);
         else if (ports->wanted->kind == KHS_PORT_NAME || base == 0)
                 return port_in_set(l, ports, &row);
         return port_from_base(base, khs_attr_ordinal(&row));

@@ -63,8 +63,9 @@ void k8shsvc_close(k8shsvc *h);
  * @n_max:  capacity of @ret, in elements
  * @n_ret:  receives the number of elements written; with -ENOBUFS the number needed
  *
- * Returns every known address: a service's `answers` limits getaddrinfo() only. The list begins with the address
- * whose turn it is, or with this host's address if `order = sticky`.
+ * Returns every known address: a service's `answers` limits getaddrinfo() only. With `order = zone` and `node` it
+ * returns the near ones, if there are any. The list begins with the address whose turn it is, or with this host's
+ * address if `order = sticky`.
  *
  * The port is the target's, else the service's default, else 0. A port name or "base+" may give each endpoint a port
  * of its own; it is 0 where the source does not know the endpoint's port or ordinal. In that case pods that share an

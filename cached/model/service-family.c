@@ -12,6 +12,7 @@
 #include "model/service-family.h"
 
 #define STANDING_MIN_USEC 10000000 /* much more than two ticks */
+#define ROUND_USEC        10000000 /* that questions take to be answered, or to fail, in every way that there is */
 
 static int64_t later(int64_t a, int64_t b)
 {
@@ -53,12 +54,14 @@ void service_family_confirm(struct service_family *f, const struct finding *find
         service_family_enter(f, f->n > 0 ? KHS_SERVICE_FRESH : KHS_SERVICE_EMPTY, reason, now);
 }
 
-void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason, uint64_t now)
+void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason,
+                         uint64_t max_stale, uint64_t now)
 {
-        if (f->standing && finding->heard_usec > 0)
-                f->confirmed = (int64_t)finding->heard_usec;
-        else if (f->standing)
-                f->confirmed = f->heard ? f->heard : (int64_t)now;
+        int64_t heard = finding->heard_usec > 0 ? (int64_t)finding->heard_usec : f->heard;
+        int64_t last_round = (int64_t)now - later((int64_t)max_stale - ROUND_USEC, 0);
+
+        if (f->standing)
+                f->confirmed = heard ? later(heard, last_round) : (int64_t)now;
         f->standing = false;
         f->heard = 0;
         f->source = finding->source;

@@ -16,7 +16,8 @@
  * while nothing changes, and a question that waits for its turn, as the query rate has it, is not unanswered.
  *
  * A process that was stopped could not ask. What it knew before stands for one more question; where that goes
- * unanswered, too, the time of the stop counts. The same holds for what an earlier daemon knew.
+ * unanswered, too, the time of the stop counts, but for a last round of questions: the network may be slower to wake
+ * up. The same holds for what an earlier daemon knew, and for a watch that was silent for long.
  *
  * Pure; times are microseconds of CLOCK_BOOTTIME.
  */
@@ -55,7 +56,8 @@ void service_family_enter(struct service_family *f, enum khs_service_state state
 void service_family_confirm(struct service_family *f, const struct finding *finding, enum khs_reason reason,
                             uint64_t now);
 /* A question went unanswered, for this reason. */
-void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason, uint64_t now);
+void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason,
+                         uint64_t max_stale, uint64_t now);
 /* Counts a negative. Return: whether it is to be believed. */
 bool service_family_counts_negative(struct service_family *f, const struct finding *finding, uint64_t now);
 

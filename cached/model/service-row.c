@@ -104,6 +104,18 @@ static struct finding_endpoint row_endpoint(const struct khs_row *row, uint32_t 
         return ret;
 }
 
+static int row_compare(const void *a, const void *b)
+{
+        const struct finding_endpoint *first = a, *second = b;
+        int r;
+
+        if (first->family != second->family)
+                return first->family == AF_INET ? -1 : 1;
+        r = address_compare(first->family, first->bytes, second->bytes);
+        return r != 0 ? r : strcmp(first->host ? first->host : "", second->host ? second->host : "");
+}
+
+/* A record has its near addresses first, and sets of endpoints are in the order of their addresses. */
 static int row_apply(struct service *s, const struct khs_row *row, uint64_t now)
 {
         uint32_t n_addrs = row->n4 + row->n6, n_shared = row->endpoints ? row->n_shared : 0, shared = 0;
@@ -124,6 +136,9 @@ static int row_apply(struct service *s, const struct khs_row *row, uint64_t now)
                 for (; shared < n_shared && row->shared[shared] == i; shared++)
                         endpoints[finding.n_endpoints++] = row_endpoint(row, i, &row->endpoints[n_addrs + shared]);
         }
+        for (uint32_t i = 0; i < finding.n_endpoints; i++)
+                endpoints[i].near = endpoints[i].near && s->near;
+        qsort(endpoints, finding.n_endpoints, sizeof(*endpoints), row_compare);
         r = service_apply(s, &finding, now);
         free(endpoints);
         return r;

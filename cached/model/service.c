@@ -107,7 +107,7 @@ static int plan_endpoints(struct plan *plan, const struct service *s, const stru
                 .v6 = v6->any ? v6->addrs : old.v6,
         };
 
-        return s->hosts ? endpoint_set_make(&plan->set, &new, &s->set, &old, news, s->ports, s->n_ports) : 0;
+        return s->hosts ? endpoint_set_make(&plan->set, s->names, &new, &s->set, &old, news, s->ports, s->n_ports) : 0;
 }
 
 /* What state the families are in then is the caller's to say. */
@@ -204,7 +204,7 @@ static int service_set_ports(struct service *s, const struct service_options *op
                         return -ENOMEM;
                 memcpy(copy, options->ports, options->n_ports * sizeof(*copy));
         }
-        r = endpoint_set_make(&set, &addrs, &s->set, &addrs, NULL, copy, options->n_ports);
+        r = endpoint_set_make(&set, s->names, &addrs, &s->set, &addrs, NULL, copy, options->n_ports);
         if (r < 0) {
                 free(copy);
                 return r;
@@ -222,18 +222,22 @@ int service_configure(struct service *s, const struct service_options *options)
         int r;
 
         s->filter = options->filter;
-        if (s->policy == options->policy && !ports && s->hosts == options->hosts && s->family == options->family &&
-            s->max_stale == options->max_stale)
+        s->names = options->names;
+        if (s->policy == options->policy && !ports && s->hosts == options->hosts && s->near == options->near &&
+            s->family == options->family && s->max_stale == options->max_stale)
                 return SERVICE_UNCHANGED;
         r = ports ? service_set_ports(s, options) : 0;
         if (r < 0)
                 return r;
         s->policy = options->policy;
         s->hosts = options->hosts;
+        s->near = options->near;
         s->family = (uint8_t)options->family;
         s->max_stale = options->max_stale;
         if (!s->hosts)
                 endpoint_set_deinit(&s->set);
+        for (uint32_t i = 0; !s->near && i < s->set.n; i++)
+                s->set.endpoints[i].near = false;
         for (size_t i = 0; i < 2; i++)
                 if (!service_wants(s, families[i]))
                         service_reset_family(s, i);
@@ -298,7 +302,7 @@ static int service_apply_failure(struct service *s, const struct finding *findin
 {
         if (!service_wants(s, family))
                 return SERVICE_UNCHANGED;
-        service_family_fail(service_family(s, family), finding, (enum khs_reason)finding->reason, now);
+        service_family_fail(service_family(s, family), finding, (enum khs_reason)finding->reason, s->max_stale, now);
         return SERVICE_TIMES;
 }
 
@@ -337,7 +341,7 @@ static int service_apply_addrs(struct service *s, const struct finding *finding,
                 struct service_family *f = service_family(s, families[i]);
 
                 if (plan.families[i].refused)
-                        service_family_fail(f, finding, KHS_REASON_FILTERED, now);
+                        service_family_fail(f, finding, KHS_REASON_FILTERED, s->max_stale, now);
                 else if (plan.families[i].any)
                         changed = service_confirm(f, finding, now) || changed;
         }

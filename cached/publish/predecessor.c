@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,8 +19,9 @@
 #include "table/boot-id.h"
 #include "table/clock.h"
 
-#define MAX_ROWS      (2 * KHS_MAX_ADDRS)
-#define MAX_PORTS     4096 /* in all port sets of a record; further ones are learned anew */
+#define MAX_ROWS (2 * KHS_MAX_ADDRS)
+#define MAX_PORTS                                                                                                      \
+        (4096 + MAX_ROWS) /* in all port sets of a record, and of rows without; further ones are learned anew */
 #define MAX_PORT_SETS 255
 #define MAX_STRING    256 /* with the NUL */
 
@@ -161,6 +163,19 @@ static const char *predecessor_load_string(struct predecessor *p, const struct k
         return n > 0 ? ret : NULL;
 }
 
+/* What the @i-th row has without a port set: its first port, by its number. */
+static void predecessor_load_row_port(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t i,
+                                      struct khs_row_endpoint *ret)
+{
+        uint16_t number = khs_attrs_row_port(&p->file.view, attrs, i);
+
+        if (number == 0 || p->n_ports == MAX_PORTS)
+                return;
+        ret->ports = &p->ports[p->n_ports];
+        ret->n_ports = 1;
+        p->ports[p->n_ports++] = (struct khs_row_port){ .number = number, .protocol = IPPROTO_TCP };
+}
+
 static void predecessor_load_ports(struct predecessor *p, const struct khs_attrs_at *attrs,
                                    const struct khs_attr_row *row, struct khs_row_endpoint *ret)
 {
@@ -200,7 +215,10 @@ static bool predecessor_load_shared(struct predecessor *p, const struct khs_attr
         return true;
 }
 
-/* Host names and ports. A daemon that speaks DNS could not confirm the nodes and zones of pods. */
+/*
+ * Host names, ports, and which endpoints are near. A daemon that speaks DNS could not confirm the nodes and zones of
+ * pods.
+ */
 static void predecessor_load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
 {
         struct khs_attrs_at attrs;
@@ -217,9 +235,13 @@ static void predecessor_load_endpoints(struct predecessor *p, const struct khs_f
                 p->endpoints[i] = (struct khs_row_endpoint){
                         .host = predecessor_load_string(p, &attrs, row.host),
                         .flags = khs_attr_flags(&row),
+                        .near = khs_attrs_is_near(&p->file.view, &attrs, i),
                         .ordinal = khs_attr_ordinal(&row),
                 };
-                predecessor_load_ports(p, &attrs, &row, &p->endpoints[i]);
+                if (row.port_set > 0)
+                        predecessor_load_ports(p, &attrs, &row, &p->endpoints[i]);
+                else
+                        predecessor_load_row_port(p, &attrs, i, &p->endpoints[i]);
         }
         ret->endpoints = p->endpoints;
         ret->n_shared = attrs.head.n_shared;

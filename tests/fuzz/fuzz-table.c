@@ -253,6 +253,8 @@ static void use_attrs(const struct khs_view *view, const struct khs_found *found
                 CHECK(khs_attrs_zone(view, &attrs, row.zone, text) <= 255);
                 (void)khs_attrs_port(view, &attrs, &row, "dns", 3, IPPROTO_UDP);
                 (void)khs_attrs_port(view, &attrs, &row, NULL, 0, 0);
+                (void)khs_attrs_row_port(view, &attrs, i);
+                CHECK(!khs_attrs_is_near(view, &attrs, i) || khs_attrs_address(view, &attrs, i) < n_addrs);
                 n_text = khs_attrs_string(view, &attrs, row.host, text);
                 CHECK(n_text <= 255 && text[n_text] == '\0');
                 n = khs_attrs_find_host(view, &attrs, text, n_text, &first);
@@ -264,6 +266,7 @@ static void use_attrs(const struct khs_view *view, const struct khs_found *found
 static void use(const struct khs_view *view, const struct khs_found *found)
 {
         static uint8_t out[KHS_MAX_ADDRS][16];
+        struct khs_near_run near;
         char target[256];
         int r;
 
@@ -281,6 +284,10 @@ static void use(const struct khs_view *view, const struct khs_found *found)
         CHECK(r == -EBADMSG || (r >= 1 && r <= (int)KHS_KEY_MAX && target[r] == '\0'));
         r = khs_found_intact(view, found);
         CHECK(r == 0 || r == -EBADMSG);
+        near = khs_attrs_near(view, found);
+        CHECK(near.n4 <= found->record.n4 && near.n6 <= found->record.n6);
+        if (near.n6 > 0)
+                khs_found_copy_of(view, found, AF_INET6, near.n6, near.n6 - 1, near.n6, out, 16);
         use_attrs(view, found);
         CHECK(khs_found_valid(view, found));
 }

@@ -190,7 +190,7 @@ def go_micro():
     with Scene("[pods greeter]\ngo-micro = greeter\n",
                registered("p1", "10.1.0.1", ["10.1.0.1:4711"]), registered("p2", "10.1.0.2", ["10.1.0.2:4712"], ready=False),
                registered("p3", "10.1.0.3", "{broken")) as scene:
-        scene.wait("greeter", ["10.1.0.1"])
+        scene.wait("greeter", {"10.1.0.1": 4711})
         assert "pod p3: left out" in scene.daemon.log()
 
 

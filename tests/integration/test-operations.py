@@ -154,7 +154,8 @@ def terminal_gone():
 def terminal_stops():
     fresh()
     reader, writer = terminal()
-    command = ["setsid", "--ctty", "sh", "-c", 'set -m; stty tostop; "$0" & sleep 60', sandbox.DAEMON]
+    pid_file = f"{sandbox.HOME}/background"
+    command = ["setsid", "--ctty", "sh", "-c", f'set -m; stty tostop; "$0" & echo $! > {pid_file}; sleep 60', sandbox.DAEMON]
     shell = subprocess.Popen(command, stdin=writer, stdout=writer, stderr=writer)
     os.close(writer)
     try:
@@ -162,7 +163,9 @@ def terminal_stops():
         follows()
         assert "ready: " in read_all(reader)
     finally:
-        os.killpg(shell.pid, signal.SIGKILL)  # the terminal's hangup takes the daemon along
+        with open(pid_file) as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+        shell.kill()
         shell.wait()
         os.close(reader)
 

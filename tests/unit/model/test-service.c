@@ -9,6 +9,7 @@
 
 #include "answer/order.h"
 #include "service-fixture.h"
+#include "table/policy.h"
 
 #define SEC       1000000ULL
 #define MAX_STALE (3600 * SEC)
@@ -345,7 +346,9 @@ Test(service, a_stop_counts_only_once_the_next_question_fails)
         cr_expect_eq(row_of(s).n6, 1);
         cr_expect_eq(s->v6.state, KHS_SERVICE_STALE);
         (void)failure(s, AF_INET, t);
-        cr_expect_eq(service_tick(s, t), SERVICE_CONTENT, "two stops are no excuse");
+        cr_expect_neq(service_tick(s, t + 10 * SEC - 1), SERVICE_CONTENT, "a last round");
+        cr_expect_eq(service_tick(s, t + 10 * SEC), SERVICE_CONTENT, "two stops are no excuse");
+        t += 10 * SEC;
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
         (void)answer(s, AF_INET6, six, 1, t);
         (void)failure(s, AF_INET6, t + SEC);
@@ -369,7 +372,8 @@ Test(service, seeded_is_served_until_it_was_asked_for)
                 cr_expect_neq(service_tick(s, t), SERVICE_CONTENT);
         cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
         (void)failure(s, AF_INET, T0 + 100 * SEC);
-        cr_expect_eq(service_tick(s, T0 + 100 * SEC), SERVICE_CONTENT, "counted as the earlier daemon counted");
+        cr_expect_neq(service_tick(s, T0 + 110 * SEC - 1), SERVICE_CONTENT, "a last round");
+        cr_expect_eq(service_tick(s, T0 + 110 * SEC), SERVICE_CONTENT, "counted as the earlier daemon counted");
         service_free(s);
 }
 
@@ -515,8 +519,8 @@ Test(service, default_port_is_the_first_of_the_configuration)
         row = row_of(s);
         cr_expect_eq(row.port, 80);
         cr_expect_eq(row.port_base, 0);
-        cr_expect_eq(row.endpoints[0].ports[0].number, 80);
-        cr_expect_eq(row.endpoints[0].ports[1].number, 9000);
+        cr_assert_eq(row.endpoints[0].n_ports, 1);
+        cr_expect_eq(row.endpoints[0].ports[0].number, 9000);
 
         cr_expect_eq(configure(s, true, name_first, 2), SERVICE_CONTENT);
         row = row_of(s);
@@ -689,6 +693,40 @@ Test(service, whole_finding_replaces_everything_at_once)
         cr_expect_eq(whole(s, list, 3, T0 + 2 * SEC), SERVICE_CONTENT, "no IPv6 any more");
         cr_expect_eq(row_of(s).n6, 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE, "and that is known");
+        service_free(s);
+}
+
+/* DNS does not know which are near: in fallback those that stay do. */
+Test(service, near_endpoints_are_near_while_they_stay_and_somebody_asks)
+{
+        struct service_options options = { .policy = khs_policy(1, KHS_ORDER_ZONE, KHS_FAMILY_ANY),
+                                           .max_stale = MAX_STALE,
+                                           .hosts = true,
+                                           .near = true };
+        struct finding_endpoint list[] = { { .family = AF_INET, .bytes = { 10, 0, 0, 1 }, .near = true },
+                                           { .family = AF_INET, .bytes = { 10, 0, 0, 2 } } };
+        struct service *s = make(KHS_FAMILY_ANY);
+        struct khs_row row;
+        uint32_t version;
+
+        (void)service_configure(s, &options);
+        cr_expect_eq(whole(s, list, 2, T0), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_assert_not_null(row.endpoints, "that one is near is knowledge by itself");
+        cr_expect(row.endpoints[0].near && !row.endpoints[1].near);
+        list[0].near = false;
+        list[1].near = true;
+        cr_expect_eq(whole(s, list, 2, T0), SERVICE_CONTENT, "near is another one");
+        (void)answer(s, AF_INET, three, 3, T0);
+        row = row_of(s);
+        cr_assert_eq(row.n4, 3);
+        cr_expect(!row.endpoints[0].near && row.endpoints[1].near && !row.endpoints[2].near);
+        version = s->version;
+        options.near = false;
+        cr_expect_eq(service_configure(s, &options), SERVICE_CONTENT);
+        cr_expect_eq(s->version, version + 1);
+        cr_expect_not(row_of(s).endpoints && row_of(s).endpoints[1].near);
+        cr_expect_eq(service_configure(s, &options), SERVICE_UNCHANGED);
         service_free(s);
 }
 

@@ -149,6 +149,85 @@ Test(predecessor, knows_the_pods_names_and_ports)
         service_free(s);
 }
 
+/* In the record they come first; the model has its addresses in one order. */
+Test(predecessor, knows_which_endpoints_are_near)
+{
+        static const struct khs_row_endpoint endpoints[] = {
+                { .host = "web-0" }, { .host = "web-1", .near = true }, { .host = "web-2" },
+                { .host = "web-3" }, { .host = "web-4", .near = true }, { .host = "web-5" },
+        };
+        static const uint16_t shared[] = { 1 };
+
+        for (int near = 0; near < 2; near++) {
+                const struct service_options options = {
+                        .policy = 1, .max_stale = HOUR_USEC, .hosts = true, .near = near
+                };
+                struct khs_row row = fixture_row("web.b", 1, 3, 2), seeded;
+                struct service *s = make_service("web.b");
+                struct predecessor *p;
+                struct fixture f;
+
+                fixture_init(&f, NULL);
+                row.endpoints = endpoints;
+                row.n_shared = 1;
+                row.shared = shared;
+                row.flags = KHS_REC_HOSTS_COMPLETE;
+                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+                cr_assert_eq(khs_writer_publish(f.writer), 0);
+                cr_assert_geq(service_configure(s, &options), 0);
+                cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+                cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+                service_row(s, &seeded);
+                cr_assert_eq(seeded.n4, 3);
+                cr_assert_eq(seeded.n6, 2);
+                cr_expect_eq(memcmp(seeded.v4, row.v4, 12), 0);
+                cr_expect_eq(memcmp(seeded.v6, row.v6, 32), 0);
+                cr_assert_eq(seeded.n_shared, 1);
+                cr_expect_eq(seeded.shared[0], 1);
+                for (int i = 0; i < 6; i++) {
+                        cr_expect_str_eq(seeded.endpoints[i].host, endpoints[i].host);
+                        cr_expect_eq(seeded.endpoints[i].near, near && (endpoints[i].near || i == 5), "%d", i);
+                }
+                predecessor_close(p);
+                fixture_deinit(&f);
+                service_free(s);
+        }
+}
+
+/* More sets than a record can tell apart: what is left of the others is a number. */
+Test(predecessor, knows_the_ports_of_many_pods)
+{
+        static struct khs_row_port ports[600];
+        static struct khs_row_endpoint endpoints[600];
+        const struct service_options options = { .policy = 1, .max_stale = HOUR_USEC, .hosts = true };
+        struct khs_row row = fixture_row("web.b", 1, 600, 0);
+        struct service *s = make_service("web.b");
+        struct predecessor *p;
+        struct fixture f;
+
+        fixture_init(&f, NULL);
+        for (uint32_t i = 0; i < 600; i++) {
+                ports[i] = (struct khs_row_port){ NULL, (uint16_t)(30000 + i), IPPROTO_TCP };
+                endpoints[i] = (struct khs_row_endpoint){ .ordinal = -1, .ports = &ports[i], .n_ports = i != 400 };
+        }
+        row.endpoints = endpoints;
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_geq(service_configure(s, &options), 0);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+        service_row(s, &row);
+        cr_assert_not_null(row.endpoints);
+        for (uint32_t i = 0; i < 600; i++) {
+                cr_assert_eq(row.endpoints[i].n_ports, i != 400, "%u", i);
+                if (i != 400)
+                        cr_expect_eq(row.endpoints[i].ports[0].number, 30000 + i);
+        }
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+}
+
 /* web-0 and web-1 on one node, web-2 on another; both families. */
 static void leave_shared(struct fixture *f)
 {
