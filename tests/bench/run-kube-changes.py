@@ -1,7 +1,7 @@
 """The daemon with 1,000 services out of the Kubernetes API of which 100 change each second: how late the table is, and
 what that costs.
 
-    ninja -C build-release bench-kube-report
+    ninja -C build-release bench-kube-changes-report
 
 A scripted API server sends the events, a reader of the table (table-follow) notes when it sees what; both take their
 times from CLOCK_MONOTONIC. It speaks TAP, and holds the bars. The time may be K8SHSVC_BENCH_SLACK times (default 1)

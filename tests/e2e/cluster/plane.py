@@ -114,12 +114,17 @@ class Plane:
     def components(self):
         return [self.etcd, self.api_server, self.controllers, self.scheduler, self.kwok, self.coredns]
 
-    def start(self):
-        """All of it, with its nodes; they end with the sandbox."""
+    def start_api(self):
+        """What serves the API, and nothing that makes anything of it; they end with the sandbox."""
         sandbox.ip("address", "add", f"{SERVICE}/32", "dev", "eth0")
         self.etcd.start().wait_ready()
         self.api_server.start().wait_ready()
         self.client = Client(API, self._token, CA)
+        return self
+
+    def start(self):
+        """All of it, with its nodes."""
+        self.start_api()
         self.client.apply(*(objects.node(name, zone, i) for i, (name, zone) in enumerate(NODES.items(), 1)))
         for component in self.controllers, self.scheduler, self.kwok, self.coredns:
             component.start()
