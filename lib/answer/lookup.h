@@ -32,9 +32,10 @@
 struct khs_query {
         const char *name;
         size_t n_name;
-        const char *const *search; /* the caller's search list, NULL-terminated, or NULL */
-        int family;                /* AF_INET, AF_INET6 or AF_UNSPEC */
-        bool all;                  /* every address, whatever the record's answer policy says */
+        const char *const *search; /* the caller's search list, or NULL; ended by NULL or by its length */
+        size_t n_search;
+        int family; /* AF_INET, AF_INET6 or AF_UNSPEC */
+        bool all;   /* every address, whatever the record's answer policy says */
 };
 
 struct khs_lookup {
