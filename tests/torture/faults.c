@@ -1185,19 +1185,19 @@ static void odd_mounts_and_denial(void)
 }
 
 #ifdef __x86_64__
-/* Allows what programs need that nss_files and ld.so work in; statx gets `statx_action`, others are killed.
- */
-static void filter_calls(uint32_t statx_action)
+/* Allows what programs need that nss_files and ld.so work in, and the two that we add, of which one may be refused;
+ * others are killed. */
+static void filter_calls(int refused)
 {
         static const int allowed[] = { SYS_openat,     SYS_close,         SYS_fstat,   SYS_newfstatat, SYS_mmap,
                                        SYS_munmap,     SYS_madvise,       SYS_pread64, SYS_read,       SYS_write,
-                                       SYS_exit_group, SYS_clock_gettime, SYS_getpid };
+                                       SYS_exit_group, SYS_clock_gettime, SYS_getpid,  SYS_statx,      SYS_fstatfs };
         struct sock_filter filter[40];
         unsigned short n = 0;
 
         filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-        filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_statx, 0, 1);
-        filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, statx_action);
+        filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refused, 0, 1);
+        filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
         for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
                 filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i], 0, 1);
                 filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -1209,14 +1209,20 @@ static void filter_calls(uint32_t statx_action)
 
 static void with_filter(void)
 {
-        filter_calls(SECCOMP_RET_ALLOW);
-        expect_lookup(0, "system calls allowed: those of nss_files, and statx");
+        filter_calls(-1);
+        expect_lookup(0, "system calls allowed: those of nss_files, statx and fstatfs");
 }
 
 static void without_statx(void)
 {
-        filter_calls(SECCOMP_RET_ERRNO | EPERM);
-        expect_lookup(-ENOTCONN, "statx refused");
+        filter_calls(SYS_statx);
+        expect_lookup(0, "statx refused");
+}
+
+static void without_fstatfs(void)
+{
+        filter_calls(SYS_fstatfs);
+        expect_lookup(0, "fstatfs refused");
 }
 
 static void seccomp_filters(void)
@@ -1225,6 +1231,7 @@ static void seccomp_filters(void)
         begin();
         in_child(with_filter);
         in_child(without_statx);
+        in_child(without_fstatfs);
 }
 #else
 static void seccomp_filters(void)
