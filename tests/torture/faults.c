@@ -23,6 +23,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "table/crc32c.h"
 #include "table/siphash.h"
 #include "torture.h"
 
@@ -1124,6 +1125,77 @@ static void time_namespaces(void)
         }
 }
 
+/* ---- an earlier boot ---- */
+
+#define DAYS_100 86400000U
+
+/* As if the machine had started anew since the table was written. */
+static void write_other_boot_id(struct khs_table_header *header)
+{
+        uint32_t words[KHS_STATIC_SIZE / 4], crc = KHS_CRC32C_INIT;
+
+        header->fixed.boot_id[3] ^= 1;
+        header->fixed.checksum = 0;
+        memcpy(words, &header->fixed, sizeof(words));
+        for (size_t i = 0; i < KHS_STATIC_SIZE / 4; i++)
+                crc = khs_crc32c_word(crc, words[i]);
+        header->fixed.checksum = khs_crc32c_end(crc);
+}
+
+static void expect_none(void)
+{
+        expect_lookup(-ENOTCONN, "of an earlier boot");
+}
+
+static void expect_answer(void)
+{
+        expect_lookup(0, "of this boot");
+}
+
+static void expect_none_by_pread(void)
+{
+        limit_memory(0);
+        expect_none();
+}
+
+/* Whatever would fit must not be believed later, when it does. */
+static void expect_none_ever(void)
+{
+        struct khs_table_header *header = map_header();
+
+        expect_none();
+        header->beat_boot_ds = khs_clock_ds(CLOCK_BOOTTIME);
+        (void)usleep(1200000);
+        expect_none();
+}
+
+static void earlier_boot(void)
+{
+        struct khs_table_header *header;
+        uint32_t now;
+
+        begin();
+        now = torture_now();
+        header = map_header();
+        header->beat_real_ds -= DAYS_100; /* an administrator's */
+        in_child(expect_answer);
+        write_other_boot_id(header);
+        in_child(expect_none);
+        if (!SANITIZED)
+                in_child(expect_none_by_pread);
+        header->beat_boot_ds = now + DAYS_100; /* its uptime was longer than ours */
+        in_child(expect_none_ever);
+        header->beat_boot_ds = now - DAYS_100;
+        header->beat_real_ds = khs_clock_ds(CLOCK_REALTIME); /* no clock chip: time stood still meanwhile */
+        in_child(expect_none);
+        must(mount("tmpfs", "/proc", "tmpfs", 0, NULL), "mount");
+        in_child(expect_none);
+        write_other_boot_id(header);
+        in_child(expect_none);
+        must(umount("/proc"), "umount");
+        in_child(expect_answer);
+}
+
 static void file_is_mounted(void)
 {
         struct khs_table_header *header;
@@ -1469,6 +1541,7 @@ static const struct fault {
         { "27", "chroot", chrooted },
         { "27", "another mount namespace", another_mount_namespace },
         { "28", "time namespaces", time_namespaces },
+        { "52", "a table of an earlier boot", earlier_boot },
         { "32", "file removed", file_removed },
         { "32", "directory removed", directory_removed },
         { "33", "the file is mounted, not the directory", file_is_mounted },
