@@ -337,10 +337,12 @@ struct scored {
 static uint32_t lookup_score(uint32_t i, void *user)
 {
         const struct scored *scored = user;
+        struct khs_score score;
         uint32_t address[4];
 
         lookup_copy_one(scored->l, scored->family, i, address);
-        return khs_interfaces_score(scored->look, scored->family, address);
+        khs_interfaces_score(scored->look, scored->family, address, &score);
+        return i == 0 ? score.least : score.most;
 }
 
 /* The address that the host sticks to, if it has one of its own. */
