@@ -7,7 +7,8 @@
  *   `[namespace N]`, of which one is registered when a source discovers it.
  * - Sources are updated last, with all that they are to follow, and never from within a report: what a report
  *   calls for (a service was discovered, a finding could not be kept) waits for the next tick.
- * - No version of a key in the table is ever used again: the registry remembers the highest that went.
+ * - No version of a key in the table is ever used again: the registry remembers the highest that went, and begins
+ *   anywhere where it can't know.
  *
  * Which source is asked for what stands in an array; nothing here depends on what the sources are.
  */
@@ -191,6 +192,7 @@ int registry_new(struct registry **ret, struct publisher *publisher,
         if (!r)
                 return -ENOMEM;
         r->registrar.publisher = publisher;
+        r->registrar.version = random_u32() & INT32_MAX;
         memcpy(r->registrar.sources, sources, sizeof(r->registrar.sources));
         r->registrar.limiter = (struct log_limiter){ .n_max = LINES_PER_SECOND, .period_usec = USEC_PER_SEC };
         *ret = r;
