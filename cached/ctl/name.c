@@ -108,6 +108,7 @@ static int name_lookup(struct ctl *ctl, const char *name, size_t n_name, char re
 
         name_read_search(&search);
         query.search = search.domains;
+        query.n_search = SEARCH_MAX;
         r = khs_lookup_begin(&lookup, &query, &pin);
         if (r == 0)
                 r = khs_lookup_find(&lookup);

@@ -134,11 +134,14 @@ static void explain_add(struct output_table *table, const struct explanation *x,
         const struct view_service *s = &x->found.service;
         uint32_t answer[KHS_CANDIDATES], n = sorting_serves(s, i) ? sorting_answer(&x->sorting, s, i, answer) : 0;
         int32_t winner = s->endpoints[i].family == AF_INET ? x->sorting.winner4 : x->sorting.winner6;
+        struct sorting_score score = x->sorting.scores[i];
         char address[46];
 
         output_table_add(table, STYLE_BOLD, view_endpoint_address(&s->endpoints[i], address));
-        if (x->sorting.known)
-                output_table_addf(table, "%u", x->sorting.scores[i]);
+        if (x->sorting.known && score.least == score.most)
+                output_table_addf(table, "%u", score.least);
+        else if (x->sorting.known)
+                output_table_addf(table, "%u-%u", score.least, score.most);
         else
                 output_table_add(table, STYLE_PLAIN, "-");
         if (n == 0)
@@ -183,8 +186,8 @@ static void explain_json_endpoint(struct json_writer *w, const struct explanatio
         json_put_open(w, NULL, '{');
         json_put_text(w, "address", view_endpoint_address(&s->endpoints[i], address));
         json_put_text(w, "family", s->endpoints[i].family == AF_INET ? "ipv4" : "ipv6");
-        if (x->sorting.known)
-                json_put_number(w, "score", x->sorting.scores[i]);
+        if (x->sorting.known && x->sorting.scores[i].least == x->sorting.scores[i].most)
+                json_put_number(w, "score", x->sorting.scores[i].least);
         else
                 json_put_null(w, "score");
         json_put_bool(w, "first", explain_comes_first(x, i));

@@ -16,12 +16,14 @@
 
 #define N_TRIES 8
 
-static uint32_t sorting_score(const struct khs_interfaces *look, const struct view_endpoint *e)
+static struct sorting_score sorting_score(const struct khs_interfaces *look, const struct view_endpoint *e)
 {
+        struct khs_score score;
         uint32_t words[4];
 
         memcpy(words, e->address, sizeof(words));
-        return khs_interfaces_score(look, e->family, words);
+        khs_interfaces_score(look, e->family, words, &score);
+        return (struct sorting_score){ .least = score.least, .most = score.most };
 }
 
 bool sorting_serves(const struct view_service *service, uint32_t i)
@@ -35,11 +37,11 @@ static void sorting_scores(struct sorting *s, const struct view_service *service
 {
         s->best4 = s->best6 = 0;
         for (uint32_t i = 0; i < s->n; i++) {
-                uint32_t *best = service->endpoints[i].family == AF_INET ? &s->best4 : &s->best6;
+                uint16_t *best = service->endpoints[i].family == AF_INET ? &s->best4 : &s->best6;
 
                 s->scores[i] = sorting_score(look, &service->endpoints[i]);
-                if (sorting_serves(service, i) && s->scores[i] > *best)
-                        *best = s->scores[i];
+                if (sorting_serves(service, i) && s->scores[i].least > *best)
+                        *best = s->scores[i].least;
         }
 }
 
@@ -107,7 +109,7 @@ uint32_t sorting_answer(const struct sorting *sorting, const struct view_service
         for (uint32_t i = 1; count < wanted && i < n && i < KHS_CANDIDATES; i++) {
                 uint32_t other = begin + (first - begin + i) % n;
 
-                if (sorting->scores[other] <= sorting->scores[first])
+                if (sorting->scores[other].most <= sorting->scores[first].least)
                         ret[count++] = other;
         }
         return count;
@@ -118,5 +120,5 @@ bool sorting_keeps_first(const struct sorting *sorting, const struct view_servic
         bool four = service->endpoints[first].family == AF_INET;
 
         return !sorting->known || khs_policy_answers(service->policy) != KHS_ANSWERS_ALL ||
-               sorting->scores[first] == (four ? sorting->best4 : sorting->best6);
+               sorting->scores[first].most >= (four ? sorting->best4 : sorting->best6);
 }

@@ -7,12 +7,17 @@
 
 #include "view/service.h"
 
+/* A range where the source address that the kernel would choose is not known for certain. */
+struct sorting_score {
+        uint16_t least, most;
+};
+
 struct sorting {
-        bool known;               /* the own addresses are; else auto and N answer with one address */
-        uint32_t n;               /* of the service's addresses; shared ones once */
-        uint32_t *scores;         /* of each, of its family alone; higher ones sort first */
-        uint32_t best4, best6;    /* highest score of a family */
-        int32_t winner4, winner6; /* sticky: the address that this host sticks to; -1: none */
+        bool known;                   /* the own addresses are; else auto and N answer with one address */
+        uint32_t n;                   /* of the service's addresses; shared ones once */
+        struct sorting_score *scores; /* of each, of its family alone; higher ones sort first */
+        uint16_t best4, best6;        /* highest score that an address of the family has for certain */
+        int32_t winner4, winner6;     /* sticky: the address that this host sticks to; -1: none */
 };
 
 /* Return: 0 or -ENOMEM. */
@@ -32,5 +37,5 @@ bool sorting_serves(const struct view_service *service, uint32_t i);
 uint32_t sorting_answer(const struct sorting *sorting, const struct view_service *service, uint32_t first,
                         uint32_t *ret);
 
-/* Whether glibc leaves the address where it is when it is its turn: none of its answer's others is nearer. */
+/* Whether glibc may leave the address where it is when it is its turn: no other of its answer is nearer for certain. */
 bool sorting_keeps_first(const struct sorting *sorting, const struct view_service *service, uint32_t first);
