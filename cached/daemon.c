@@ -94,19 +94,25 @@ static struct source_dns_options daemon_dns_options(const struct config *config)
 static bool config_has_dns_services(const struct config *config)
 {
         for (size_t i = 0; i < config->n_services; i++) {
-                if (config->services[i].source != KHS_SOURCE_STATIC)
+                if (config->services[i].source == KHS_SOURCE_DNS)
                         return true;
         }
         return false;
 }
 
-/* Whether there is a server for every service that needs one. */
-static bool daemon_has_servers(const struct daemon *d, const struct config *config)
+/* A server may come later. Until then there is what is known, or nothing. Return: whether anything is. */
+static bool daemon_check_servers(const struct daemon *d, const struct config *config)
 {
+        struct registry_counts c;
+        bool known;
+
         if (source_dns_n_servers(d->dns) > 0 || !config_has_dns_services(config))
                 return true;
-        log_message(LOG_ERR, "no DNS server: %s names none, and dns-servers is not set", RESOLV_CONF);
-        return false;
+        registry_count(d->registry, &c);
+        known = c.n_stale + c.n_empty > 0;
+        log_message(LOG_ERR, "no DNS server: %s cannot be used, and dns-servers is not set%s", RESOLV_CONF,
+                    known ? "; what is known is served for max-stale" : "");
+        return known;
 }
 
 /* ---- the service manager ---- */
@@ -181,35 +187,32 @@ static void daemon_apply_config(struct daemon *d)
         r = source_dns_reconfigure(d->dns, &options);
         if (r < 0)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
-        (void)daemon_has_servers(d, config);
         cluster_reconfigure(d->cluster, config);
         registry_apply(d->registry, config, NULL);
+        (void)daemon_check_servers(d, config);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
                     config_live_n_errors(d->config));
 }
 
 /*
  * Reports a reload to the service manager if it has asked for it, or if anything changes. Before READY it knows
- * that we are busy.
+ * that we are busy. A reading that is put off reports nothing: each RELOADING has its READY.
  */
 static void daemon_on_config(void *userdata)
 {
         struct daemon *d = userdata;
-        bool asked = d->asked;
-        int r;
+        int r = config_live_load(d->config, d->asked);
+        bool reload = r > 0 || d->asked;
 
-        if (asked && d->ready)
-                notify_reloading(d->notify);
-        r = config_live_load(d->config, asked);
         if (r == -EAGAIN)
                 return;
-        d->asked = false;
-        if (r > 0 && !asked && d->ready)
+        if (reload && d->ready)
                 notify_reloading(d->notify);
-        if (r > 0 || (r == 0 && asked))
+        if (reload && r >= 0)
                 daemon_apply_config(d);
-        if ((r > 0 || asked) && d->ready)
+        if (reload && d->ready)
                 notify_ready(d->notify);
+        d->asked = false;
         daemon_update_status(d);
 }
 
@@ -270,11 +273,9 @@ static int daemon_start_sources(struct daemon *d)
                 r = source_static_new(&d->fixed);
         if (r == 0)
                 r = cluster_new(&d->cluster, d->event, source_dns_source(d->dns), config);
-        if (r < 0) {
+        if (r < 0)
                 log_message(LOG_ERR, "the sources can't be started: %s", strerror(-r));
-                return r;
-        }
-        return daemon_has_servers(d, config) ? 0 : -EDESTADDRREQ;
+        return r;
 }
 
 /*
@@ -295,8 +296,7 @@ static int daemon_start_table(struct daemon *d)
 
         r = predecessor_open(&predecessor, K8SHSVC_RUNDIR, config->cluster_domain);
         if (r == 0)
-                r = publisher_new(&d->publisher, d->event, directory_fd(d->directory), &params,
-                                  predecessor_generation(predecessor) + 1);
+                r = publisher_new(&d->publisher, d->event, directory_fd(d->directory), &params, predecessor);
         if (r == 0)
                 r = registry_new(&d->registry, d->publisher, sources);
         if (r == 0) {
@@ -317,6 +317,8 @@ static int daemon_start_loop(struct daemon *d)
         d->started_usec = usec_now();
         r = timer_init(&d->beat_timer, d->event, BEAT_SLACK_USEC, daemon_on_beat, d);
         if (r >= 0)
+                r = sd_event_source_set_priority(d->beat_timer.source, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0)
                 r = sd_event_add_defer(d->event, NULL, daemon_on_start, d);
         if (r >= 0)
                 r = sd_event_add_post(d->event, NULL, daemon_on_round, d);
@@ -334,11 +336,15 @@ static int daemon_start(struct daemon *d)
 
         log_set_level(config_live_get(d->config)->log_level);
         r = directory_new(&d->directory, K8SHSVC_RUNDIR);
+        if (r == -ENOMEM)
+                log_message(LOG_ERR, "out of memory");
         notify_status(d->notify, "filling the table");
         if (r == 0)
                 r = daemon_start_sources(d);
         if (r == 0)
                 r = daemon_start_table(d);
+        if (r == 0 && !daemon_check_servers(d, config_live_get(d->config)))
+                r = -EDESTADDRREQ;
         if (r == 0)
                 r = daemon_start_loop(d);
         return r;
@@ -372,10 +378,11 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
                 return EXIT_USAGE;
         /* Every error in the files has been logged. */
         log_limit();
-        if (r == 0)
-                r = daemon_start(d);
-        if (r >= 0)
-                r = sd_event_loop(d->event);
+        if (r < 0 || daemon_start(d) < 0)
+                return EXIT_FAILURE;
+        r = sd_event_loop(d->event);
+        if (r < 0)
+                log_message(LOG_ERR, "the event loop ended: %s", strerror(-r));
         return r < 0 ? EXIT_FAILURE : r;
 }
 

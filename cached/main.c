@@ -2,8 +2,11 @@
  * k8shsvcd: the command line.
  *
  * What must hold before anything is opened is done here: descriptors 0 to 2 are taken, so that no table or
- * connection becomes our stderr, and SIGPIPE is ignored. Everything else is daemon.c's.
+ * connection becomes our stderr, and signals are ignored where the code expects an error. Everything else is
+ * daemon.c's.
  */
+
+#include <errno.h>
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -11,8 +14,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/util.h"
 #include "daemon.h"
 
@@ -36,18 +41,34 @@ static void usage(FILE *to)
               to);
 }
 
-/* A closed stderr must not become the descriptor of the table, or of a connection. */
+/* A closed stderr must not become the descriptor of the table, or of a connection. A small root lacks /dev. */
 static bool open_standard_streams(void)
 {
         int fd;
 
-        do
+        do {
                 fd = open("/dev/null", O_RDWR);
-        while (fd >= 0 && fd <= STDERR_FILENO);
-        if (fd < 0)
-                return false;
-        (void)close(fd);
-        return true;
+                if (fd < 0)
+                        fd = open("/", O_RDONLY | O_DIRECTORY);
+        } while (fd >= 0 && fd <= STDERR_FILENO);
+        if (fd >= 0)
+                (void)close(fd);
+        else
+                log_message(LOG_ERR, "no descriptor to begin with: %s", strerror(errno));
+        return fd >= 0;
+}
+
+/*
+ * A log that nobody reads, a terminal that stops who writes from the background, and a limit of the size of files
+ * are errors of write(2), not a reason to end. As PID 1 of a container we are given the children of others: the
+ * kernel reaps them where SIGCHLD is ignored.
+ */
+static void ignore_signals(void)
+{
+        static const int signals[] = { SIGPIPE, SIGTTOU, SIGXFSZ, SIGCHLD };
+
+        for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+                (void)signal(signals[i], SIG_IGN);
 }
 
 int main(int argc, char **argv)
@@ -67,10 +88,13 @@ int main(int argc, char **argv)
         bool check = false, live = false;
         int option, status;
 
-        if (!services || !open_standard_streams())
+        ignore_signals();
+        if (!open_standard_streams())
                 return EXIT_FAILURE;
-        /* Nobody reads our log: no reason to end. */
-        (void)signal(SIGPIPE, SIG_IGN);
+        if (!services) {
+                log_message(LOG_ERR, "out of memory");
+                return EXIT_FAILURE;
+        }
         while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
                 switch (option) {
                 case OPT_CONFIG:

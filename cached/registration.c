@@ -17,9 +17,6 @@
 #include "registration.h"
 #include "table/policy.h"
 
-/* However short max-stale is: what stands in a file is true while the daemon lives. */
-#define STATIC_MAX_STALE_USEC (3600 * USEC_PER_SEC)
-
 /* ---- what changed ---- */
 
 static void registration_count_awaited(struct registration *item)
@@ -63,7 +60,7 @@ void registration_changed(struct registration *item, int change)
                 publisher_touch(publisher, &item->publication);
         else if (change < 0)
                 item->registrar->report_again = true;
-        if (change < 0 && change != -ENODATA)
+        if (change < 0)
                 log_message(LOG_ERR, "%s: %s; what was known stays", item->service->key, strerror(-change));
         registration_log_state(item);
 }
@@ -180,30 +177,26 @@ struct source_service registration_for_source(const struct registration *item)
         return ret;
 }
 
-/* An answer is confirmed until the next one is due, and stale from then. */
-static uint64_t section_max_stale(const struct config_service *section)
-{
-        uint64_t usec = section->max_stale + section->refresh_max;
-
-        return section->source == KHS_SOURCE_STATIC && usec < STATIC_MAX_STALE_USEC ? STATIC_MAX_STALE_USEC : usec;
-}
-
 static int registration_configure(struct registration *item)
 {
         const struct config_service *section = item->section;
         const struct source_service service = registration_for_source(item);
         const struct source *source = item->registrar->sources[section->source];
-        bool knows_hosts = section->hosts == CONFIG_HOSTS_AUTO && source && source->ops->knows_hosts &&
+        uint32_t policy =
+                khs_policy(section->answers, (enum khs_order)section->order, (enum khs_family)section->family);
+        bool near = khs_policy_is_near(policy) && section->source == KHS_SOURCE_KUBERNETES;
+        bool knows_hosts = (section->hosts == CONFIG_HOSTS_AUTO || near) && source && source->ops->knows_hosts &&
                            source->ops->knows_hosts(source, &service);
         const struct service_options options = {
-                .policy =
-                        khs_policy(section->answers, (enum khs_order)section->order, (enum khs_family)section->family),
+                .policy = policy,
                 .family = (enum khs_family)section->family,
-                .max_stale = section_max_stale(section),
+                .max_stale = section->max_stale,
                 .filter = section->source == KHS_SOURCE_STATIC ? NULL : &item->registrar->filter,
+                .names = &item->registrar->names,
                 .ports = section->ports,
                 .n_ports = section->n_ports,
                 .hosts = service.hosts || knows_hosts,
+                .near = near,
         };
 
         return service_configure(item->service, &options);

@@ -22,6 +22,7 @@ struct registrar {
         struct publisher *publisher;
         struct source *sources[REGISTRATION_N_SOURCES]; /* by enum khs_source */
         struct filter filter;                           /* of what comes from outside the machine */
+        struct names names;                             /* of nodes and zones */
         struct log_limiter limiter;                     /* of changes of state */
         size_t n_awaited;                               /* registrations that are */
         uint32_t version;                               /* no version of a new service is below this */

@@ -23,15 +23,17 @@
 #include "registration.h"
 #include "registry.h"
 
-#define LINES_PER_SECOND 10 /* changes of state that are logged; the rest are counted */
+#define LINES_PER_SECOND 10                 /* changes of state that are logged; the rest are counted */
+#define STOPPED_USEC     (4 * USEC_PER_SEC) /* between two ticks: the process was stopped, or the machine slept */
 
 struct registry {
         struct registrar registrar;
         const struct config *config;
         struct registration **items; /* sorted by key */
         size_t n_items;
-        bool started;      /* the sources are */
-        bool sets_changed; /* sources are to be updated */
+        uint64_t ticked_usec; /* the last tick, or what kept us from one */
+        bool started;         /* the sources are */
+        bool sets_changed;    /* sources are to be updated */
 };
 
 /* @ret_place: where it is or would be; or NULL. */
@@ -204,6 +206,7 @@ struct registry *registry_free(struct registry *r)
                 for (size_t i = 0; i < r->n_items; i++)
                         registration_free(r->items[i]);
                 free(r->items);
+                names_deinit(&r->registrar.names);
                 free((void *)r->registrar.filter.allow_cidr);
                 free(r);
         }
@@ -352,15 +355,32 @@ void registry_apply(struct registry *r, const struct config *config, struct pred
         }
         registry_apply_filter(r);
         registry_update_sources(r);
+        r->ticked_usec = usec_now();
 }
 
 /* ---- every second, and what others ask ---- */
+
+/* What was not asked is not unconfirmed. */
+static void registry_note_stop(struct registry *r, uint64_t now)
+{
+        uint64_t before = r->ticked_usec;
+
+        r->ticked_usec = now;
+        if (now - before < STOPPED_USEC)
+                return;
+        log_message(LOG_NOTICE,
+                    "the daemon was stopped for %llu s; max-stale counts that time only once a source fails",
+                    (unsigned long long)((now - before) / USEC_PER_SEC));
+        for (size_t i = 0; i < r->n_items; i++)
+                service_resume(r->items[i]->service, before);
+}
 
 void registry_tick(struct registry *r)
 {
         unsigned long n_silent = log_limiter_roll(&r->registrar.limiter);
         uint64_t now = usec_now();
 
+        registry_note_stop(r, now);
         if (n_silent > 0)
                 log_message(LOG_WARNING, "%lu more services changed their state", n_silent);
         for (size_t i = 0; i < r->n_items; i++) {

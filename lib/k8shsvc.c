@@ -139,7 +139,7 @@ static bool ports_open(struct khs_lookup *l, const struct khs_port *wanted)
         if (l->n_pod == 0 && khs_attrs_open(l->view, &l->found, &l->attrs) < 0)
                 return false;
         return wanted->kind == KHS_PORT_BASE || head->ports > head->port_sets ||
-               (wanted->kind == KHS_PORT_NONE && head->port_base > 0);
+               (wanted->kind == KHS_PORT_NONE && (head->port_base > 0 || head->row_ports > 0));
 }
 
 static uint16_t port_from_base(uint32_t base, int32_t ordinal)
@@ -173,6 +173,8 @@ static uint16_t port_of_endpoint(const struct khs_lookup *l, struct ports *ports
         khs_attrs_row(l->view, ports->attrs, number, &row);
         if (ports->wanted->kind == KHS_PORT_BASE)
                 base = ports->wanted->number;
+        else if (ports->wanted->kind == KHS_PORT_NONE && base == 0 && row.port_set == 0)
+                return khs_attrs_row_port(l->view, ports->attrs, number);
         else if (ports->wanted->kind == KHS_PORT_NAME || base == 0)
                 return port_in_set(l, ports, &row);
         return port_from_base(base, khs_attr_ordinal(&row));
@@ -287,8 +289,7 @@ PUBLIC int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, 
 
 /* ---- waiting ---- */
 
-#define TOKEN_ABSENT  1ULL /* looked, and not registered */
-#define NO_TABLE_MSEC 200  /* between two looks for a table */
+#define TOKEN_ABSENT 1ULL /* looked, and not registered */
 
 static uint64_t wait_now_usec(void)
 {
@@ -324,7 +325,7 @@ static int wait_token_of_name(const struct khs_query *query, const struct khs_pi
  * One look and at most one sleep. The counter is read before the record: a change in between ends
  * the sleep before it begins.
  *
- * Return: 0 changed; -EAGAIN look again; -ENOENT.
+ * Return: 0 changed; -EAGAIN look again; -EINTR; -ENOENT.
  */
 static int wait_once(const struct khs_query *query, uint64_t *token, uint64_t sleep_usec)
 {
@@ -341,18 +342,15 @@ static int wait_once(const struct khs_query *query, uint64_t *token, uint64_t sl
                 else
                         now = wait_token_of_table(pin.view);
                 if (r == 0 && now == *token) {
-                        khs_wait(pin.view, seen, sleep_usec);
-                        r = -EAGAIN;
+                        r = khs_wait(pin.view, seen, sleep_usec);
+                        r = r < 0 ? r : -EAGAIN;
                 }
                 khs_map_leave(&pin);
         }
 
         if (r == -ENOTCONN || r == -EBUSY) {
-                int saved_errno = errno;
-
-                (void)usleep((useconds_t)(sleep_usec < NO_TABLE_MSEC * 1000 ? sleep_usec : NO_TABLE_MSEC * 1000));
-                errno = saved_errno;
-                return -EAGAIN;
+                r = khs_wait(NULL, 0, sleep_usec);
+                return r < 0 ? r : -EAGAIN;
         }
         if (r == 0)
                 *token = now;

@@ -63,8 +63,9 @@ void k8shsvc_close(k8shsvc *h);
  * @n_max:  capacity of @ret, in elements
  * @n_ret:  receives the number of elements written; with -ENOBUFS the number needed
  *
- * Returns every known address: a service's `answers` limits getaddrinfo() only. The list begins with the address
- * whose turn it is, or with this host's address if `order = sticky`.
+ * Returns every known address: a service's `answers` limits getaddrinfo() only. With `order = zone` and `node` it
+ * returns the near ones, if there are any. The list begins with the address whose turn it is, or with this host's
+ * address if `order = sticky`.
  *
  * The port is the target's, else the service's default, else 0. A port name or "base+" may give each endpoint a port
  * of its own; it is 0 where the source does not know the endpoint's port or ordinal. In that case pods that share an
@@ -117,8 +118,11 @@ int k8shsvc_reverse(k8shsvc *h, int family, const void *addr, char *ret, size_t 
  * The end of the daemon is not a change: what it published last remains in force. The changes of its successor are
  * reported, whether it adopts the table or creates a new one (then up to a second later).
  *
- * Return: 0; -ETIMEDOUT: nothing changed; -ENOENT: not a name of a service; -EINVAL: misuse. On failure @token is
- * untouched.
+ * A signal handler that runs during the sleep ends it, whether or not it has SA_RESTART. One that runs just before the
+ * sleep does not: a program that is to end uses a timeout. The call is no cancellation point.
+ *
+ * Return: 0; -ETIMEDOUT: nothing changed; -EINTR: a signal handler ran; -ENOENT: not a name of a service; -EINVAL:
+ * misuse. On failure @token is untouched.
  */
 int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeout_ms);
 

@@ -62,13 +62,16 @@ static void notify_flush(struct notify *n)
         n->status_due = !notify_send(n, status);
 }
 
-/* Where there are too many the oldest goes: the last one is what the manager must know. */
+/*
+ * Where there are too many, the oldest two go: a RELOADING with its READY, or a READY with the RELOADING behind it.
+ * So each that is left has its other half, and the last one is what the manager must know.
+ */
 static void notify_push(struct notify *n, const char *state)
 {
         if (n->fd < 0)
                 return;
         if (n->n_states == STATES_MAX)
-                memmove(n->states, n->states + 1, --n->n_states * sizeof(n->states[0]));
+                memmove(n->states, n->states + 2, (n->n_states -= 2) * sizeof(n->states[0]));
         (void)snprintf(n->states[n->n_states++], sizeof(n->states[0]), "%s", state);
         notify_flush(n);
 }

@@ -5,7 +5,8 @@
  * the endpoints that the source reports; and for one address two: its hosts in the old set and in the report.
  *
  *     endpoints  in the order of the addresses, then those that share one; strings and ports point into
- *     strings    host, node and zone of each, with a final zero
+ *     strings    the host of each, and the names of ports, with a final zero
+ *     names      node and zone of each, which other sets have, too
  *     ports      the sets that differ, each shared by the endpoints that have it
  */
 
@@ -155,15 +156,9 @@ struct making {
         bool any; /* it says something */
 };
 
-/* Whether an endpoint says more than the configuration does. */
-static bool says_something(const struct khs_row_endpoint *e, const struct port_sets *ports)
+static bool says_something(const struct khs_row_endpoint *e)
 {
-        bool any = e->host || e->node || e->zone;
-
-        for (uint32_t i = 0; !any && i < ports->n_config; i++)
-                any = ports->config[i].kind == KHS_PORT_NAME &&
-                      port_number(&ports->config[i], e->ports, e->n_ports) > 0;
-        return any;
+        return e->host || e->node || e->zone || e->near || e->n_ports > 0;
 }
 
 /* One endpoint of the i-th address, the first of which stands in the address's place. */
@@ -180,7 +175,7 @@ static void making_add(struct making *m, uint32_t i, struct endpoint_address add
                 m->set.shared[m->set.n_shared++] = (uint16_t)i;
                 at = m->set.n++;
         }
-        m->any = m->any || says_something(&e, &m->ports);
+        m->any = m->any || says_something(&e);
         m->port_set_of[at] = port_sets_add(&m->ports, e.ports, e.n_ports);
         m->set.complete = m->set.complete && e.host;
         e.ordinal = e.host ? host_ordinal(e.host, address.family, address.bytes) : -1;
@@ -242,6 +237,11 @@ static void making_fill(struct making *m, const struct endpoint_addrs *addrs)
 
 void endpoint_set_deinit(struct endpoint_set *set)
 {
+        /* Before it has strings of its own, everything is borrowed. */
+        for (uint32_t i = 0; set->strings && i < set->n; i++) {
+                names_drop(set->names, set->endpoints[i].node);
+                names_drop(set->names, set->endpoints[i].zone);
+        }
         free(set->endpoints);
         free(set->shared);
         free(set->others_unknown);
@@ -284,28 +284,39 @@ static const char *string_put(char **at, const char *string)
         return ret;
 }
 
-/* Copies of the strings that were borrowed until now. */
-static int endpoint_set_own_strings(struct endpoint_set *set)
+/* Holds the names of an endpoint that were borrowed until now; where one is missing, it is left out. */
+static int endpoint_own_names(struct khs_row_endpoint *e, struct names *names)
+{
+        bool node = e->node, zone = e->zone;
+
+        e->node = names_take(names, e->node);
+        e->zone = names_take(names, e->zone);
+        return (node && !e->node) || (zone && !e->zone) ? -ENOMEM : 0;
+}
+
+/* The same for everything. */
+static int endpoint_set_own_strings(struct endpoint_set *set, uint32_t n_ports)
 {
         size_t n = 0;
         char *at;
+        int r = 0;
 
-        for (uint32_t i = 0; i < set->n; i++) {
-                const struct khs_row_endpoint *e = &set->endpoints[i];
-
-                n += string_size(e->host) + string_size(e->node) + string_size(e->zone);
-        }
+        for (uint32_t i = 0; i < set->n; i++)
+                n += string_size(set->endpoints[i].host);
+        for (uint32_t i = 0; i < n_ports; i++)
+                n += string_size(set->ports[i].name);
         set->strings = at = malloc(n ? n : 1);
         if (!at)
                 return -ENOMEM;
         for (uint32_t i = 0; i < set->n; i++) {
-                struct khs_row_endpoint *e = &set->endpoints[i];
+                int e = endpoint_own_names(&set->endpoints[i], set->names);
 
-                e->host = string_put(&at, e->host);
-                e->node = string_put(&at, e->node);
-                e->zone = string_put(&at, e->zone);
+                set->endpoints[i].host = string_put(&at, set->endpoints[i].host);
+                r = r < 0 ? r : e;
         }
-        return 0;
+        for (uint32_t i = 0; i < n_ports; i++)
+                set->ports[i].name = string_put(&at, set->ports[i].name);
+        return r;
 }
 
 static uint32_t most_shared(uint32_t n_addrs, const struct endpoint_set *old, const struct finding *news)
@@ -315,11 +326,12 @@ static uint32_t most_shared(uint32_t n_addrs, const struct endpoint_set *old, co
         return n < 2 * KHS_MAX_ADDRS - n_addrs ? (uint32_t)n : 2 * KHS_MAX_ADDRS - n_addrs;
 }
 
-int endpoint_set_make(struct endpoint_set *ret, const struct endpoint_addrs *addrs, const struct endpoint_set *old,
-                      const struct endpoint_addrs *old_addrs, const struct finding *news, const struct khs_port *ports,
-                      size_t n_ports)
+int endpoint_set_make(struct endpoint_set *ret, struct names *names, const struct endpoint_addrs *addrs,
+                      const struct endpoint_set *old, const struct endpoint_addrs *old_addrs,
+                      const struct finding *news, const struct khs_port *ports, size_t n_ports)
 {
         struct making m = {
+                .set = { .names = names },
                 .walk = { .old = old, .old_addrs = old_addrs, .news = news },
                 .n_addrs = addrs->n4 + addrs->n6,
         };
@@ -330,16 +342,16 @@ int endpoint_set_make(struct endpoint_set *ret, const struct endpoint_addrs *add
                 return 0;
         m.max_shared = most_shared(m.n_addrs, old, news);
         m.port_set_of = calloc((size_t)m.n_addrs + m.max_shared, sizeof(*m.port_set_of));
-        r = port_sets_init(&m.ports, ports, n_ports);
+        r = port_sets_init(&m.ports, ports, n_ports, m.n_addrs + m.max_shared);
         if (r == 0)
                 r = m.port_set_of ? endpoint_set_alloc(&m.set, m.n_addrs, m.max_shared) : -ENOMEM;
         if (r == 0)
                 making_fill(&m, addrs);
         if (r == 0 && m.any) {
                 endpoint_set_shrink(&m.set);
-                r = endpoint_set_own_strings(&m.set);
-                if (r == 0)
-                        r = port_sets_place(&m.ports, m.port_set_of, m.set.endpoints, m.set.n, &m.set.ports);
+                r = port_sets_place(&m.ports, m.port_set_of, m.set.endpoints, m.set.n, &m.set.ports);
+                if (r >= 0)
+                        r = endpoint_set_own_strings(&m.set, (uint32_t)r);
                 if (r == 0)
                         *ret = m.set;
         }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/names.h"
 #include "model/finding.h"
 #include "model/port-sets.h"
 
@@ -35,27 +36,29 @@ struct endpoint_set {
 
         uint8_t *others_unknown; /* for each address, as in struct finding_endpoint */
         char *strings;
+        struct names *names;        /* where the names of nodes and zones are; borrowed */
         struct khs_row_port *ports; /* all sets, one after the other */
 };
 
 /**
  * endpoint_set_make() - make a set out of another one
  *
+ * @names:   for nodes and zones; outlives the set
  * @addrs:   that there are now
  * @old, @old_addrs: the set until now, and its addresses
  * @news:    a finding with endpoints, or NULL. Of FINDING_ENDPOINTS: where it does not know all hosts of an
  *           address, and those it knows are no others than were known, the rest of these stay
- * @ports:   that the service is configured with; their names must outlive the set. An endpoint has those
- *           that are known of it, see port_sets_place(). "3000+" is left to the ordinal.
+ * @ports:   that the service is configured with, borrowed: the first decides which of an endpoint's ports comes
+ *           first, see port_sets_add()
  *
  * Endpoints of shared addresses for which a record has no room (2 * KHS_MAX_ADDRS in all) are left out; then
  * the set is not complete.
  *
  * Return: 0; -ENOMEM: @ret is an empty set.
  */
-int endpoint_set_make(struct endpoint_set *ret, const struct endpoint_addrs *addrs, const struct endpoint_set *old,
-                      const struct endpoint_addrs *old_addrs, const struct finding *news, const struct khs_port *ports,
-                      size_t n_ports);
+int endpoint_set_make(struct endpoint_set *ret, struct names *names, const struct endpoint_addrs *addrs,
+                      const struct endpoint_set *old, const struct endpoint_addrs *old_addrs,
+                      const struct finding *news, const struct khs_port *ports, size_t n_ports);
 void endpoint_set_deinit(struct endpoint_set *set);
 
 bool endpoint_set_equal(const struct endpoint_set *a, const struct endpoint_set *b);

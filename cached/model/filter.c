@@ -25,33 +25,15 @@ static bool is_special6(const uint8_t *b)
         return b[0] == 0xff || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) || memcmp(b, mapped, 12) == 0;
 }
 
-bool address_is_pod(uint8_t family, const uint8_t *bytes, const struct network *allow_cidr, size_t n_allow_cidr)
+bool filter_admits(struct filter *filter, uint8_t family, const uint8_t *bytes)
 {
-        if (family == AF_INET ? is_special4(bytes) : is_special6(bytes))
-                return false;
-        for (size_t i = 0; i < n_allow_cidr; i++)
-                if (allow_cidr[i].family == family && network_contains(&allow_cidr[i], bytes))
-                        return true;
-        return n_allow_cidr == 0;
-}
+        bool admitted = !filter || filter->n_allow_cidr == 0;
 
-bool filter_admits(const struct filter *filter, uint8_t family, const uint8_t *bytes)
-{
-        return !filter || address_is_pod(family, bytes, filter->allow_cidr, filter->n_allow_cidr);
-}
-
-uint32_t filter_addresses(struct filter *filter, uint8_t family, const void *addrs, uint32_t n, void *ret)
-{
-        size_t size = address_size(family);
-        uint8_t *to = ret;
-
-        for (uint32_t i = 0; i < n; i++) {
-                const uint8_t *address = (const uint8_t *)addrs + i * size;
-
-                if (filter_admits(filter, family, address))
-                        to = (uint8_t *)memcpy(to, address, size) + size;
-                else
-                        filter->n_dropped++;
-        }
-        return (uint32_t)((size_t)(to - (uint8_t *)ret) / size);
+        for (size_t i = 0; !admitted && i < filter->n_allow_cidr; i++)
+                admitted = filter->allow_cidr[i].family == family && network_contains(&filter->allow_cidr[i], bytes);
+        if (filter && (family == AF_INET ? is_special4(bytes) : is_special6(bytes)))
+                admitted = false;
+        if (!admitted)
+                filter->n_dropped++;
+        return admitted;
 }

@@ -8,6 +8,8 @@
  * and with ENDPOINTS what it knows of some addresses besides. A source that sees a service as a whole
  * (kubernetes) reports WHOLE: the addresses of both families, with everything known of each endpoint, take
  * the place of what was known, all at once.
+ *
+ * What was reported stands until a FAILURE: there is no need to repeat it, and being late to ask is none.
  */
 
 #include <stdbool.h>
@@ -22,7 +24,6 @@ enum finding_kind {
         FINDING_FAILURE,   /* nothing was learned of the family, or of both: time-out, SERVFAIL, refused, watch lost */
         FINDING_ENDPOINTS, /* what is known of some addresses besides; which ones there are, others say */
         FINDING_WHOLE,     /* all endpoints of both families; none: the service has no endpoint */
-        FINDING_CONFIRMED, /* what was reported last is true, and stands again */
 };
 
 /*
@@ -53,12 +54,6 @@ struct finding {
          * With an answer 0, or why it is not the preferred source that gives it.
          */
         uint8_t reason;
-
-        /*
-         * An ANSWER, a WHOLE, or a NEGATIVE that counts at once: it stays confirmed, though nothing is reported,
-         * until a FAILURE. An open watch is such a source. Otherwise it is confirmed once, now.
-         */
-        bool standing;
 
         /* WHOLE. */
         bool truncated;    /* there are more than KHS_MAX_ADDRS addresses; these are the first ones */

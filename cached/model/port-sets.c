@@ -1,112 +1,153 @@
 /*
  * Sets of ports.
  *
- * A set is a row of numbers, one for each configured port, so that two sets are compared by memcmp(). Only at
- * the end are the sets that differ written out as the table wants them. Endpoints of one answer share their
- * array of ports, which makes the last set the likely one.
+ *     ports  | grpc 9000, http 80 | grpc 9001, http 80 | ...      ends  2, 4, ...
+ *
+ * An endpoint's ports are put together behind the last set, and stay there if they are a new one. Endpoints of one
+ * answer share their array of ports, which makes the last set the likely one. A record can tell SETS_SHARED sets
+ * apart; services with more, as of random ports, have one for nearly each endpoint, and further ones are not searched.
  */
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/port-sets.h"
 
-static uint8_t port_protocol(const struct khs_port *port)
-{
-        return port->udp ? IPPROTO_UDP : IPPROTO_TCP;
-}
+#define SETS_SHARED 255U
 
-uint16_t port_number(const struct khs_port *port, const struct khs_row_port *ports, uint32_t n_ports)
+int port_sets_init(struct port_sets *sets, const struct khs_port *config, size_t n_config, uint32_t n_max)
 {
-        if (port->kind == KHS_PORT_NUMBER)
-                return port->number;
-        for (uint32_t i = 0; port->kind == KHS_PORT_NAME && i < n_ports; i++)
-                if (ports[i].name && ports[i].protocol == port_protocol(port) && strcmp(ports[i].name, port->name) == 0)
-                        return ports[i].number;
-        return 0;
-}
-
-int port_sets_init(struct port_sets *sets, const struct khs_port *config, size_t n_config)
-{
-        *sets = (struct port_sets){ .config = config, .n_config = (uint32_t)n_config, .n_last = UINT32_MAX };
-        sets->numbers = calloc((PORT_SETS_MAX + 1) * (n_config ? n_config : 1), sizeof(*sets->numbers));
-        return sets->numbers ? 0 : -ENOMEM;
+        *sets = (struct port_sets){
+                .first = n_config > 0 && config->kind == KHS_PORT_NAME ? config : NULL,
+                .n_last = UINT32_MAX,
+                .ends = calloc((size_t)n_max + 1, sizeof(*sets->ends)),
+        };
+        return sets->ends ? 0 : -ENOMEM;
 }
 
 void port_sets_deinit(struct port_sets *sets)
 {
-        free(sets->numbers);
+        free(sets->ports);
+        free(sets->ends);
 }
 
-uint32_t port_sets_add(struct port_sets *sets, const struct khs_row_port *ports, uint32_t n_ports)
+static bool port_is(const struct khs_row_port *port, const struct khs_port *wanted)
 {
-        uint16_t *next = sets->numbers + (size_t)sets->n * sets->n_config;
-        bool any = false;
-        uint32_t set = 0;
-
-        if (sets->n_last == n_ports && sets->last == ports)
-                return sets->last_set;
-        for (uint32_t i = 0; i < sets->n_config; i++) {
-                next[i] = port_number(&sets->config[i], ports, n_ports);
-                any = any || next[i] > 0;
-        }
-        while (any && set < sets->n &&
-               memcmp(sets->numbers + (size_t)set * sets->n_config, next, sets->n_config * sizeof(*next)) != 0)
-                set++;
-        if (any && set == sets->n && sets->n < PORT_SETS_MAX)
-                sets->n++;
-        sets->last = ports;
-        sets->n_last = n_ports;
-        sets->last_set = any && set < sets->n ? set + 1 : 0;
-        return sets->last_set;
+        return port->name && port->protocol == (wanted->udp ? IPPROTO_UDP : IPPROTO_TCP) &&
+               strcmp(port->name, wanted->name) == 0;
 }
 
-/* One set as endpoints have it. Return: how many ports. */
-static uint32_t port_sets_write(const struct port_sets *sets, uint32_t set, struct khs_row_port *ret)
+static bool port_equal(const struct khs_row_port *a, const struct khs_row_port *b)
 {
-        const uint16_t *numbers = sets->numbers + (size_t)set * sets->n_config;
-        uint32_t n = 0;
+        return a->number == b->number && a->protocol == b->protocol &&
+               (a->name == b->name || (a->name && b->name && strcmp(a->name, b->name) == 0));
+}
 
-        for (uint32_t i = 0; i < sets->n_config; i++) {
-                const struct khs_port *port = &sets->config[i];
+static uint32_t port_set_begin(const struct port_sets *sets, uint32_t set)
+{
+        return set > 0 ? sets->ends[set - 1] : 0;
+}
 
-                if (numbers[i] == 0 && (i > 0 || port->kind != KHS_PORT_NAME))
-                        continue;
-                ret[n++] = (struct khs_row_port){
-                        .name = port->kind == KHS_PORT_NAME ? port->name : NULL,
-                        .number = numbers[i],
-                        .protocol = port_protocol(port),
-                };
+static bool port_set_is(const struct port_sets *sets, uint32_t set, const struct khs_row_port *ports, uint32_t n)
+{
+        const struct khs_row_port *there = sets->ports + port_set_begin(sets, set);
+
+        if (sets->ends[set] - port_set_begin(sets, set) != n)
+                return false;
+        for (uint32_t i = 0; i < n; i++)
+                if (!port_equal(&there[i], &ports[i]))
+                        return false;
+        return true;
+}
+
+/* Puts a set together: the default one first, and none without a number else. Return: how many ports. */
+static uint32_t port_set_write(const struct khs_port *first, const struct khs_row_port *ports, uint32_t n_ports,
+                               struct khs_row_port *ret)
+{
+        uint32_t n = first != NULL;
+
+        if (first)
+                ret[0] = (struct khs_row_port){ .name = first->name,
+                                                .protocol = first->udp ? IPPROTO_UDP : IPPROTO_TCP };
+        for (uint32_t i = 0; i < n_ports && n < PORT_SET_MAX; i++) {
+                if (first && port_is(&ports[i], first))
+                        ret[0].number = ret[0].number ? ret[0].number : ports[i].number;
+                else if (ports[i].number > 0)
+                        ret[n++] = ports[i];
         }
         return n;
 }
 
-int port_sets_place(const struct port_sets *sets, const uint32_t *set_of, struct khs_row_endpoint *endpoints,
+static int port_sets_grow(struct port_sets *sets)
+{
+        struct khs_row_port *ports;
+
+        if (sets->n_room - sets->n_ports >= PORT_SET_MAX)
+                return 0;
+        ports = reallocarray(sets->ports, sets->n_room * 2 + PORT_SET_MAX, sizeof(*ports));
+        if (!ports)
+                return -ENOMEM;
+        sets->ports = ports;
+        sets->n_room = sets->n_room * 2 + PORT_SET_MAX;
+        return 0;
+}
+
+/* The set of an endpoint whose ports are not those of the last one. */
+static uint32_t port_sets_find(struct port_sets *sets, const struct khs_row_port *ports, uint32_t n_ports)
+{
+        struct khs_row_port *next;
+        uint32_t n;
+
+        if (n_ports == 0)
+                return 0;
+        if (port_sets_grow(sets) < 0) {
+                sets->failed = true;
+                return 0;
+        }
+        next = sets->ports + sets->n_ports;
+        n = port_set_write(sets->first, ports, n_ports, next);
+        if (n == 0)
+                return 0;
+        for (uint32_t set = 0; set < sets->n && set < SETS_SHARED; set++) {
+                if (port_set_is(sets, set, next, n))
+                        return set + 1;
+        }
+        sets->n_ports += n;
+        sets->ends[sets->n++] = sets->n_ports;
+        return sets->n;
+}
+
+uint32_t port_sets_add(struct port_sets *sets, const struct khs_row_port *ports, uint32_t n_ports)
+{
+        if (sets->n_last != n_ports || sets->last != ports) {
+                sets->last_set = port_sets_find(sets, ports, n_ports);
+                sets->last = ports;
+                sets->n_last = n_ports;
+        }
+        return sets->last_set;
+}
+
+int port_sets_place(struct port_sets *sets, const uint32_t *set_of, struct khs_row_endpoint *endpoints,
                     uint32_t n_endpoints, struct khs_row_port **ret)
 {
-        uint32_t first[PORT_SETS_MAX], n[PORT_SETS_MAX], n_all = 0;
         struct khs_row_port *ports;
 
         *ret = NULL;
+        if (sets->failed)
+                return -ENOMEM;
         if (sets->n == 0)
                 return 0;
-        ports = calloc((size_t)sets->n * sets->n_config, sizeof(*ports));
-        if (!ports)
-                return -ENOMEM;
-        for (uint32_t i = 0; i < sets->n; i++) {
-                first[i] = n_all;
-                n[i] = port_sets_write(sets, i, ports + n_all);
-                n_all += n[i];
-        }
+        ports = reallocarray(sets->ports, sets->n_ports, sizeof(*ports));
+        ports = ports ? ports : sets->ports;
+        sets->ports = NULL;
         for (uint32_t i = 0; i < n_endpoints; i++) {
                 if (set_of[i] == 0)
                         continue;
-                endpoints[i].ports = ports + first[set_of[i] - 1];
-                endpoints[i].n_ports = n[set_of[i] - 1];
+                endpoints[i].ports = ports + port_set_begin(sets, set_of[i] - 1);
+                endpoints[i].n_ports = sets->ends[set_of[i] - 1] - port_set_begin(sets, set_of[i] - 1);
         }
         *ret = ports;
-        return 0;
+        return (int)sets->n_ports;
 }

@@ -5,11 +5,19 @@
  * that have both (coredns#6518, 1 in 6). So its negatives count only three in a row, each 2 s or more after the
  * one before; a failure between them neither counts nor resets. What the Kubernetes API says counts at once.
  *
- * An open watch says nothing while nothing changes, and that is its confirmation. What it has reported stands:
- * it is confirmed anew whenever half of max-stale is gone, which is as often as the table is written for it.
+ * What stands is confirmed anew whenever half of max-stale is gone, which is as often as the table is written for
+ * it. However short max-stale is, the table's time must outlast the pause to the next confirmation.
  */
 
 #include "model/service-family.h"
+
+#define STANDING_MIN_USEC 10000000 /* much more than two ticks */
+#define ROUND_USEC        10000000 /* that questions take to be answered, or to fail, in every way that there is */
+
+static int64_t later(int64_t a, int64_t b)
+{
+        return a > b ? a : b;
+}
 
 bool service_family_is_known(const struct service_family *f)
 {
@@ -18,7 +26,11 @@ bool service_family_is_known(const struct service_family *f)
 
 int64_t service_family_stale_until(const struct service_family *f, uint64_t max_stale)
 {
-        return service_family_is_known(f) ? f->confirmed + (int64_t)max_stale : 0;
+        int64_t from = f->standing && f->heard ? f->heard : f->confirmed;
+
+        if (!service_family_is_known(f))
+                return 0;
+        return later(from + (int64_t)max_stale, f->standing ? f->confirmed + STANDING_MIN_USEC : INT64_MIN);
 }
 
 void service_family_enter(struct service_family *f, enum khs_service_state state, enum khs_reason reason, uint64_t now)
@@ -35,18 +47,23 @@ void service_family_confirm(struct service_family *f, const struct finding *find
         if (f->n > 0)
                 f->n_negatives = 0;
         f->source = finding->source;
-        f->standing = finding->standing;
+        f->standing = true;
         f->ttl_s = finding->ttl_s;
-        f->fresh_until = now + (uint64_t)finding->ttl_s * 1000000ULL;
         f->confirmed = (int64_t)now;
+        f->heard = 0;
         service_family_enter(f, f->n > 0 ? KHS_SERVICE_FRESH : KHS_SERVICE_EMPTY, reason, now);
 }
 
-void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason, uint64_t now)
+void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason,
+                         uint64_t max_stale, uint64_t now)
 {
+        int64_t heard = finding->heard_usec > 0 ? (int64_t)finding->heard_usec : f->heard;
+        int64_t last_round = (int64_t)now - later((int64_t)max_stale - ROUND_USEC, 0);
+
         if (f->standing)
-                f->confirmed = (int64_t)(finding->heard_usec > 0 ? finding->heard_usec : now);
+                f->confirmed = heard ? later(heard, last_round) : (int64_t)now;
         f->standing = false;
+        f->heard = 0;
         f->source = finding->source;
         if (f->state == KHS_SERVICE_FRESH || f->state == KHS_SERVICE_STALE)
                 service_family_enter(f, KHS_SERVICE_STALE, reason, now);
@@ -66,22 +83,23 @@ bool service_family_counts_negative(struct service_family *f, const struct findi
         return f->n_negatives >= SERVICE_NEGATIVES;
 }
 
+void service_family_resume(struct service_family *f, int64_t heard)
+{
+        if (!service_family_is_known(f))
+                return;
+        if (!f->standing)
+                f->heard = f->confirmed;
+        else if (!f->heard)
+                f->heard = heard;
+        f->standing = true;
+}
+
 bool service_family_stand(struct service_family *f, uint64_t max_stale, uint64_t now)
 {
-        if (!f->standing || (int64_t)now - f->confirmed < (int64_t)(max_stale / 2))
+        int64_t half = (f->heard ? STANDING_MIN_USEC : later((int64_t)max_stale, STANDING_MIN_USEC)) / 2;
+
+        if (!f->standing || service_family_stale_until(f, max_stale) - (int64_t)now > half)
                 return false;
         f->confirmed = (int64_t)now;
         return true;
-}
-
-/*
- * DNS is asked only now and then for a family that a service has never had: while the other family is
- * confirmed, it is still known to have none.
- */
-bool service_family_is_too_old(const struct service_family *f, const struct service_family *other, uint64_t max_stale,
-                               uint64_t now)
-{
-        if (!service_family_is_known(f) || (f->state == KHS_SERVICE_EMPTY && other->state == KHS_SERVICE_FRESH))
-                return false;
-        return (int64_t)now >= service_family_stale_until(f, max_stale);
 }

@@ -3,15 +3,21 @@
 /*
  * One family of a service: which state it is in, and for how long its addresses may be served.
  *
- *                 answer                      failure, or a negative not yet confirmed
+ *                 answer                      failure, or a negative that does not count yet
  *     PENDING ------------> FRESH ------------------------------------> STALE
  *        |                  ^   ^ answer                                  |
  *        |  negative that   |   '-----------------------------------------'
  *        |  counts          |
  *        '----------------> EMPTY <--- negative that counts --- FRESH, STALE
  *
- *     and from FRESH, STALE and EMPTY to EXPIRED when nothing has confirmed it for max-stale (but not
- *     from EMPTY while the other family is FRESH).
+ *     and from STALE and EMPTY to EXPIRED, max-stale after the first question that went unanswered.
+ *
+ * What a source has said stands until a question goes unanswered. Nobody need repeat it: a watch reports nothing
+ * while nothing changes, and a question that waits for its turn, as the query rate has it, is not unanswered.
+ *
+ * A process that was stopped could not ask. What it knew before stands for one more question; where that goes
+ * unanswered, too, the time of the stop counts, but for a last round of questions: the network may be slower to wake
+ * up. The same holds for what an earlier daemon knew, and for a watch that was silent for long.
  *
  * Pure; times are microseconds of CLOCK_BOOTTIME.
  */
@@ -29,11 +35,11 @@ struct service_family {
         uint8_t reason; /* enum khs_reason: why it is not fresh, or not by the preferred source */
         uint8_t source; /* enum khs_source: who spoke last */
         uint8_t n_negatives;
-        bool standing; /* it is confirmed as time goes by */
+        bool standing; /* no question has gone unanswered since the source last said so */
         uint64_t last_negative;
-        uint64_t since;       /* start of the state */
-        uint64_t fresh_until; /* end of the answer's own TTL */
-        int64_t confirmed;    /* when the source last said so; it is served for max-stale from then */
+        uint64_t since;    /* start of the state */
+        int64_t confirmed; /* max-stale counts from then; moves on while it stands */
+        int64_t heard;     /* before a stop: from when max-stale counts if the next question goes unanswered; 0: none */
         uint32_t ttl_s;
         uint32_t n;
         void *addrs; /* n x 4 or 16 bytes, sorted; owned by the service */
@@ -49,13 +55,13 @@ void service_family_enter(struct service_family *f, enum khs_service_state state
 /* The source has said what the family's addresses are, as many as it has now. */
 void service_family_confirm(struct service_family *f, const struct finding *finding, enum khs_reason reason,
                             uint64_t now);
-/* The source has said nothing, for this reason. */
-void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason, uint64_t now);
+/* A question went unanswered, for this reason. */
+void service_family_fail(struct service_family *f, const struct finding *finding, enum khs_reason reason,
+                         uint64_t max_stale, uint64_t now);
 /* Counts a negative. Return: whether it is to be believed. */
 bool service_family_counts_negative(struct service_family *f, const struct finding *finding, uint64_t now);
 
+/* Nobody could ask since @heard. */
+void service_family_resume(struct service_family *f, int64_t heard);
 /* Confirms what stands, as often as the table must hear of it. Return: whether it must. */
 bool service_family_stand(struct service_family *f, uint64_t max_stale, uint64_t now);
-/* Whether nothing has confirmed it for max-stale. */
-bool service_family_is_too_old(const struct service_family *f, const struct service_family *other, uint64_t max_stale,
-                               uint64_t now);

@@ -16,11 +16,6 @@
 
 #define USEC_PER_DS 100000ULL
 
-static int64_t later(int64_t a, int64_t b)
-{
-        return a > b ? a : b;
-}
-
 /* What one family adds to a row. */
 static void row_add_family(struct khs_row *row, const struct service *s, int family, int64_t *fresh, int64_t *stale)
 {
@@ -31,8 +26,10 @@ static void row_add_family(struct khs_row *row, const struct service *s, int fam
                 return;
         if (!service_family_is_known(f))
                 row->flags |= family == AF_INET ? KHS_REC_V4_UNKNOWN : KHS_REC_V6_UNKNOWN;
-        *fresh = later(*fresh, f->standing ? until : (int64_t)f->fresh_until);
-        *stale = later(*stale, until);
+        if (f->standing && f->state != KHS_SERVICE_STALE && until > *fresh)
+                *fresh = until;
+        if (until > *stale)
+                *stale = until;
 }
 
 /* Whether a host that the row does not name is none of the service's. */
@@ -107,6 +104,18 @@ static struct finding_endpoint row_endpoint(const struct khs_row *row, uint32_t 
         return ret;
 }
 
+static int row_compare(const void *a, const void *b)
+{
+        const struct finding_endpoint *first = a, *second = b;
+        int r;
+
+        if (first->family != second->family)
+                return first->family == AF_INET ? -1 : 1;
+        r = address_compare(first->family, first->bytes, second->bytes);
+        return r != 0 ? r : strcmp(first->host ? first->host : "", second->host ? second->host : "");
+}
+
+/* A record has its near addresses first, and sets of endpoints are in the order of their addresses. */
 static int row_apply(struct service *s, const struct khs_row *row, uint64_t now)
 {
         uint32_t n_addrs = row->n4 + row->n6, n_shared = row->endpoints ? row->n_shared : 0, shared = 0;
@@ -127,6 +136,9 @@ static int row_apply(struct service *s, const struct khs_row *row, uint64_t now)
                 for (; shared < n_shared && row->shared[shared] == i; shared++)
                         endpoints[finding.n_endpoints++] = row_endpoint(row, i, &row->endpoints[n_addrs + shared]);
         }
+        for (uint32_t i = 0; i < finding.n_endpoints; i++)
+                endpoints[i].near = endpoints[i].near && s->near;
+        qsort(endpoints, finding.n_endpoints, sizeof(*endpoints), row_compare);
         r = service_apply(s, &finding, now);
         free(endpoints);
         return r;
@@ -139,8 +151,7 @@ static void row_set_back(struct service_family *f, bool unknown, int64_t confirm
                 *f = (struct service_family){ .since = now };
         if (!service_family_is_known(f))
                 return;
-        f->confirmed = confirmed;
-        f->fresh_until = 0;
+        service_family_resume(f, confirmed);
         service_family_enter(f, f->n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
 }
 

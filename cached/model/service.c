@@ -8,8 +8,8 @@
  * Invariants:
  * - The endpoint set is always of the addresses that both families have now.
  * - Whatever can fail for want of memory is made before anything is changed: a finding is applied whole or
- *   not at all. There is one exception: addresses that change take their attributes along where these can't
- *   be copied. They are learned again.
+ *   not at all. There is one exception: addresses that go for their age take the attributes of the others
+ *   along where these can't be copied. They are learned again.
  */
 
 #include <errno.h>
@@ -45,31 +45,104 @@ static void service_set_endpoints(struct service *s, const struct endpoint_set *
 
 /* ---- addresses ---- */
 
-/* From now on these, which are handed over, are a family's addresses. */
-static void service_replace_addrs(struct service *s, struct service_family *f, void *addrs, uint32_t n)
-{
-        struct endpoint_addrs old_addrs = service_addrs(s), new_addrs;
+/* What changes, before any of it is true. */
+struct plan {
+        struct plan_family {
+                bool any;     /* it shall have these addresses, and no others */
+                bool refused; /* there are some, but none is admitted: it stays as it is */
+                uint8_t *addrs;
+                uint32_t n;
+        } families[2];
+        bool differs; /* from the addresses that there are */
         struct endpoint_set set;
-        void *old = f->addrs;
+};
 
-        f->addrs = addrs;
-        f->n = n;
-        new_addrs = service_addrs(s);
-        (void)endpoint_set_make(&set, &new_addrs, &s->set, &old_addrs, NULL, s->ports, s->n_ports);
-        service_set_endpoints(s, &set);
-        free(old);
+static void plan_deinit(struct plan *plan)
+{
+        free(plan->families[0].addrs);
+        free(plan->families[1].addrs);
+        endpoint_set_deinit(&plan->set);
+}
+
+/* Those of @n sorted addresses, @stride bytes apart, that the filter admits, each once. */
+static int plan_addrs(struct plan *plan, const struct service *s, size_t i, const void *addrs, size_t stride,
+                      uint32_t n)
+{
+        const struct service_family *f = i == 0 ? &s->v4 : &s->v6;
+        struct plan_family *p = &plan->families[i];
+        size_t size = address_size(families[i]);
+
+        p->addrs = malloc(n * size + 1);
+        if (!p->addrs)
+                return -ENOMEM;
+        for (uint32_t a = 0; a < n; a++) {
+                const uint8_t *address = (const uint8_t *)addrs + a * stride;
+
+                if (p->n > 0 && memcmp(p->addrs + (p->n - 1) * size, address, size) == 0)
+                        continue;
+                if (filter_admits(s->filter, (uint8_t)families[i], address))
+                        memcpy(p->addrs + p->n++ * size, address, size);
+                else
+                        p->refused = true;
+        }
+        if (p->n == 0) {
+                free(p->addrs);
+                p->addrs = NULL;
+        }
+        p->refused = p->refused && p->n == 0;
+        p->any = !p->refused;
+        if (p->any && (p->n != f->n || (p->n > 0 && memcmp(p->addrs, f->addrs, p->n * size) != 0)))
+                plan->differs = true;
+        return 0;
+}
+
+/* The endpoints of the addresses that there shall be. @news: what is said of them, or NULL. */
+static int plan_endpoints(struct plan *plan, const struct service *s, const struct finding *news)
+{
+        const struct plan_family *v4 = &plan->families[0], *v6 = &plan->families[1];
+        const struct endpoint_addrs old = service_addrs(s), new = {
+                .n4 = v4->any ? v4->n : old.n4,
+                .n6 = v6->any ? v6->n : old.n6,
+                .v4 = v4->any ? v4->addrs : old.v4,
+                .v6 = v6->any ? v6->addrs : old.v6,
+        };
+
+        return s->hosts ? endpoint_set_make(&plan->set, s->names, &new, &s->set, &old, news, s->ports, s->n_ports) : 0;
+}
+
+/* What state the families are in then is the caller's to say. */
+static void plan_commit(struct plan *plan, struct service *s)
+{
+        service_set_endpoints(s, &plan->set);
+        plan->set = (struct endpoint_set){ .n = 0 };
+        for (size_t i = 0; i < 2; i++) {
+                struct service_family *f = service_family(s, families[i]);
+                struct plan_family *p = &plan->families[i];
+                void *old = f->addrs;
+
+                if (!p->any)
+                        continue;
+                f->addrs = p->addrs;
+                f->n = p->n;
+                p->addrs = old;
+        }
+}
+
+static void service_drop_addrs(struct service *s, size_t i)
+{
+        struct plan plan = { .differs = true };
+
+        plan.families[i].any = true;
+        (void)plan_endpoints(&plan, s, NULL);
+        plan_commit(&plan, s);
+        plan_deinit(&plan);
 }
 
 /* As if it had never been asked for. A row says of a family that is not wanted that it has none. */
-static void service_reset_family(struct service *s, struct service_family *f)
+static void service_reset_family(struct service *s, size_t i)
 {
-        service_replace_addrs(s, f, NULL, 0);
-        *f = (struct service_family){ 0 };
-}
-
-static bool service_family_has(const struct service_family *f, int family, const void *addrs, uint32_t n)
-{
-        return n == f->n && (n == 0 || memcmp(addrs, f->addrs, n * address_size(family)) == 0);
+        service_drop_addrs(s, i);
+        *service_family(s, families[i]) = (struct service_family){ 0 };
 }
 
 /* ---- the service ---- */
@@ -131,7 +204,7 @@ static int service_set_ports(struct service *s, const struct service_options *op
                         return -ENOMEM;
                 memcpy(copy, options->ports, options->n_ports * sizeof(*copy));
         }
-        r = endpoint_set_make(&set, &addrs, &s->set, &addrs, NULL, copy, options->n_ports);
+        r = endpoint_set_make(&set, s->names, &addrs, &s->set, &addrs, NULL, copy, options->n_ports);
         if (r < 0) {
                 free(copy);
                 return r;
@@ -149,262 +222,157 @@ int service_configure(struct service *s, const struct service_options *options)
         int r;
 
         s->filter = options->filter;
-        if (s->policy == options->policy && !ports && s->hosts == options->hosts && s->family == options->family &&
-            s->max_stale == options->max_stale)
+        s->names = options->names;
+        if (s->policy == options->policy && !ports && s->hosts == options->hosts && s->near == options->near &&
+            s->family == options->family && s->max_stale == options->max_stale)
                 return SERVICE_UNCHANGED;
         r = ports ? service_set_ports(s, options) : 0;
         if (r < 0)
                 return r;
         s->policy = options->policy;
         s->hosts = options->hosts;
+        s->near = options->near;
         s->family = (uint8_t)options->family;
         s->max_stale = options->max_stale;
         if (!s->hosts)
                 endpoint_set_deinit(&s->set);
+        for (uint32_t i = 0; !s->near && i < s->set.n; i++)
+                s->set.endpoints[i].near = false;
         for (size_t i = 0; i < 2; i++)
                 if (!service_wants(s, families[i]))
-                        service_reset_family(s, service_family(s, families[i]));
+                        service_reset_family(s, i);
         s->version++;
         return SERVICE_CONTENT;
 }
 
 int service_restrict(struct service *s, uint64_t now)
 {
-        uint8_t *admitted[2] = { NULL };
-        uint32_t n[2];
-        int change = SERVICE_UNCHANGED;
+        struct plan plan = { .differs = false };
+        int r = 0;
 
         if (!s->filter)
                 return SERVICE_UNCHANGED;
-        for (size_t i = 0; i < 2; i++) {
+        for (size_t i = 0; i < 2 && r == 0; i++) {
                 const struct service_family *f = service_family(s, families[i]);
 
-                admitted[i] = malloc(f->n * address_size(families[i]) + 1);
-                if (!admitted[i]) {
-                        free(admitted[0]);
-                        return -ENOMEM;
-                }
-                n[i] = filter_addresses(s->filter, (uint8_t)families[i], f->addrs, f->n, admitted[i]);
+                r = plan_addrs(&plan, s, i, f->addrs, address_size(families[i]), f->n);
+                plan.differs = plan.differs || plan.families[i].refused;
         }
-        for (size_t i = 0; i < 2; i++) {
-                struct service_family *f = service_family(s, families[i]);
+        if (r == 0 && plan.differs)
+                r = plan_endpoints(&plan, s, NULL);
+        if (r == 0 && plan.differs) {
+                plan_commit(&plan, s);
+                for (size_t i = 0; i < 2; i++) {
+                        struct service_family *f = service_family(s, families[i]);
 
-                if (n[i] == f->n) {
-                        free(admitted[i]);
-                        continue;
-                }
-                service_replace_addrs(s, f, admitted[i], n[i]);
-                if (n[i] == 0) {
-                        service_reset_family(s, f);
+                        if (!plan.families[i].refused)
+                                continue;
+                        service_reset_family(s, i);
                         service_family_enter(f, KHS_SERVICE_PENDING, KHS_REASON_FILTERED, now);
                         f->since = now;
                 }
                 s->version++;
-                change = SERVICE_CONTENT;
+                r = SERVICE_CONTENT;
         }
-        return change;
+        plan_deinit(&plan);
+        return r;
 }
 
-/* ---- findings of one family ---- */
+/* ---- findings ---- */
+
+static int plan_finding(struct plan *plan, const struct service *s, const struct finding *finding)
+{
+        const struct finding_endpoint *e = finding->endpoints;
+        uint32_t n4 = 0, n;
+        int r;
+
+        if (finding->kind != FINDING_WHOLE)
+                return plan_addrs(plan, s, finding->family == AF_INET6, finding->addrs, address_size(finding->family),
+                                  finding->kind == FINDING_ANSWER ? finding->n_addrs : 0);
+        while (n4 < finding->n_endpoints && e[n4].family == AF_INET)
+                n4++;
+        n = finding->n_endpoints - n4;
+        r = service_wants(s, AF_INET) ? plan_addrs(plan, s, 0, n4 > 0 ? e[0].bytes : NULL, sizeof(*e), n4) : 0;
+        if (r == 0 && service_wants(s, AF_INET6))
+                r = plan_addrs(plan, s, 1, n > 0 ? e[n4].bytes : NULL, sizeof(*e), n);
+        return r;
+}
 
 static int service_apply_failure(struct service *s, const struct finding *finding, int family, uint64_t now)
 {
         if (!service_wants(s, family))
                 return SERVICE_UNCHANGED;
-        service_family_fail(service_family(s, family), finding, (enum khs_reason)finding->reason, now);
+        service_family_fail(service_family(s, family), finding, (enum khs_reason)finding->reason, s->max_stale, now);
         return SERVICE_TIMES;
 }
 
-static int service_apply_answer(struct service *s, const struct finding *finding, uint64_t now)
+/* Return: whether it was not known before. */
+static bool service_confirm(struct service_family *f, const struct finding *finding, uint64_t now)
 {
-        struct service_family *f = service_family(s, finding->family);
-        bool was_known = service_family_is_known(f), same;
-        uint8_t *addrs = malloc(finding->n_addrs * address_size(finding->family) + 1);
-        uint32_t n;
-
-        if (!addrs)
-                return -ENOMEM;
-        n = filter_addresses(s->filter, finding->family, finding->addrs, finding->n_addrs, addrs);
-        if (n == 0) {
-                free(addrs);
-                service_family_fail(f, finding, KHS_REASON_FILTERED, now);
-                return SERVICE_TIMES;
-        }
-        same = service_family_has(f, finding->family, addrs, n);
-        if (same)
-                free(addrs);
-        else
-                service_replace_addrs(s, f, addrs, n);
-        s->truncated = s->truncated && same;
-        service_family_confirm(f, finding, (enum khs_reason)finding->reason, now);
-        return !same || !was_known ? SERVICE_CONTENT : SERVICE_TIMES;
-}
-
-static int service_apply_negative(struct service *s, const struct finding *finding, uint64_t now)
-{
-        struct service_family *f = service_family(s, finding->family);
-        bool was_empty = f->state == KHS_SERVICE_EMPTY;
-
-        if (!service_family_counts_negative(f, finding, now) && !was_empty)
-                return service_apply_failure(s, finding, finding->family, now);
-        service_replace_addrs(s, f, NULL, 0);
-        service_family_confirm(f, finding, (enum khs_reason)finding->reason, now);
-        return was_empty ? SERVICE_TIMES : SERVICE_CONTENT;
-}
-
-/* ---- findings of the whole ---- */
-
-/* What a source knows of some addresses besides. */
-static int service_apply_endpoints(struct service *s, const struct finding *finding)
-{
-        struct endpoint_addrs addrs = service_addrs(s);
-        struct endpoint_set set;
-        int r;
-
-        if (!s->hosts)
-                return SERVICE_UNCHANGED;
-        r = endpoint_set_make(&set, &addrs, &s->set, &addrs, finding, s->ports, s->n_ports);
-        if (r < 0)
-                return r;
-        if (endpoint_set_equal(&set, &s->set)) {
-                endpoint_set_deinit(&set);
-                return SERVICE_UNCHANGED;
-        }
-        service_set_endpoints(s, &set);
-        return SERVICE_CONTENT;
-}
-
-/* What a whole finding comes to, before any of it is true. */
-struct plan {
-        struct {
-                uint8_t *addrs; /* that it shall have; NULL: those it has */
-                uint32_t n;
-                uint32_t n_refused;
-        } families[2];
-        struct endpoint_set set;
-};
-
-static void plan_deinit(struct plan *plan)
-{
-        free(plan->families[0].addrs);
-        free(plan->families[1].addrs);
-        endpoint_set_deinit(&plan->set);
-}
-
-/* The addresses of one family that are wanted and admitted, each once. */
-static int plan_addrs(struct plan *plan, const struct service *s, const struct finding *finding, size_t i)
-{
-        size_t size = address_size(families[i]);
-        uint8_t *addrs = malloc(finding->n_endpoints * size + 1);
-        uint32_t n = 0;
-
-        if (!addrs)
-                return -ENOMEM;
-        for (uint32_t e = 0; e < finding->n_endpoints && service_wants(s, families[i]); e++) {
-                const struct finding_endpoint *endpoint = &finding->endpoints[e];
-
-                if (endpoint->family != families[i] ||
-                    (n > 0 && memcmp(addrs + (n - 1) * size, endpoint->bytes, size) == 0))
-                        continue;
-                if (filter_admits(s->filter, endpoint->family, endpoint->bytes))
-                        memcpy(addrs + n++ * size, endpoint->bytes, size);
-                else
-                        plan->families[i].n_refused++;
-        }
-        plan->families[i].addrs = addrs;
-        plan->families[i].n = n;
-        return 0;
-}
-
-/* A family of which nothing was admitted, though something was there, stays as it is. */
-static int plan_make(struct plan *plan, const struct service *s, const struct finding *finding)
-{
-        struct endpoint_addrs old = service_addrs(s), new;
-        int r = plan_addrs(plan, s, finding, 0);
-
-        if (r == 0)
-                r = plan_addrs(plan, s, finding, 1);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < 2; i++) {
-                if (plan->families[i].n > 0 || plan->families[i].n_refused == 0)
-                        continue;
-                free(plan->families[i].addrs);
-                plan->families[i].addrs = NULL;
-                plan->families[i].n = families[i] == AF_INET ? s->v4.n : s->v6.n;
-        }
-        new = (struct endpoint_addrs){ plan->families[0].n, plan->families[1].n, plan->families[0].addrs,
-                                       plan->families[1].addrs };
-        new.v4 = new.v4 ? new.v4 : s->v4.addrs;
-        new.v6 = new.v6 ? new.v6 : s->v6.addrs;
-        return s->hosts ? endpoint_set_make(&plan->set, &new, &s->set, &old, finding, s->ports, s->n_ports) : 0;
-}
-
-/* Return: whether the table's record changes. */
-static bool plan_commit_family(struct plan *plan, struct service *s, const struct finding *finding, size_t i,
-                               uint64_t now)
-{
-        struct service_family *f = service_family(s, families[i]);
-        bool was_known = service_family_is_known(f), same;
         enum khs_reason reason = (enum khs_reason)finding->reason;
+        bool was_known = service_family_is_known(f);
 
-        if (!service_wants(s, families[i]))
-                return false;
-        if (!plan->families[i].addrs) {
-                service_family_fail(f, finding, KHS_REASON_FILTERED, now);
-                return false;
-        }
-        same = service_family_has(f, families[i], plan->families[i].addrs, plan->families[i].n);
-        free(f->addrs);
-        f->addrs = NULL;
-        f->n = plan->families[i].n;
-        if (f->n > 0) {
-                f->addrs = plan->families[i].addrs;
-                plan->families[i].addrs = NULL;
-        }
         /* "None is ready" is said of the service, not of the family that it never had. */
         if (f->n == 0 && finding->n_endpoints > 0)
                 reason = KHS_REASON_NODATA;
         service_family_confirm(f, finding, reason, now);
-        return !same || !was_known;
+        return !was_known;
 }
 
-static int service_apply_whole(struct service *s, const struct finding *finding, uint64_t now)
+/* Addresses of one family, or everything. */
+static int service_apply_addrs(struct service *s, const struct finding *finding, uint64_t now)
 {
-        struct plan plan = { .set = { .n = 0 } };
-        int r = plan_make(&plan, s, finding);
-        bool changed;
+        bool whole = finding->kind == FINDING_WHOLE, changed = whole && s->truncated != finding->truncated;
+        struct plan plan = { .differs = false };
+        int r = plan_finding(&plan, s, finding);
 
+        if (r == 0 && (whole || plan.differs))
+                r = plan_endpoints(&plan, s, whole ? finding : NULL);
         if (r < 0) {
                 plan_deinit(&plan);
                 return r;
         }
-        if (s->filter)
-                s->filter->n_dropped += plan.families[0].n_refused + plan.families[1].n_refused;
-        changed = s->truncated != finding->truncated || !endpoint_set_equal(&plan.set, &s->set);
-        s->truncated = finding->truncated;
-        service_set_endpoints(s, &plan.set);
-        plan.set = (struct endpoint_set){ .n = 0 };
-        for (size_t i = 0; i < 2; i++)
-                changed = plan_commit_family(&plan, s, finding, i, now) || changed;
+        if (whole || plan.differs) {
+                changed = changed || plan.differs || !endpoint_set_equal(&plan.set, &s->set);
+                s->truncated = whole && finding->truncated;
+                plan_commit(&plan, s);
+        }
+        for (size_t i = 0; i < 2; i++) {
+                struct service_family *f = service_family(s, families[i]);
+
+                if (plan.families[i].refused)
+                        service_family_fail(f, finding, KHS_REASON_FILTERED, s->max_stale, now);
+                else if (plan.families[i].any)
+                        changed = service_confirm(f, finding, now) || changed;
+        }
         plan_deinit(&plan);
         return changed ? SERVICE_CONTENT : SERVICE_TIMES;
 }
 
-static int service_apply_confirmed(struct service *s, const struct finding *finding, uint64_t now)
+/* What a source knows of some addresses besides. */
+static int service_apply_endpoints(struct service *s, const struct finding *finding)
 {
-        for (size_t i = 0; i < 2; i++) {
-                const struct service_family *f = service_family(s, families[i]);
+        struct plan plan = { .differs = false };
+        int r = plan_endpoints(&plan, s, finding);
 
-                if (service_wants(s, families[i]) &&
-                    (!service_family_is_known(f) || f->source != finding->source || f->reason == KHS_REASON_RESTART))
-                        return -ENODATA;
+        if (r == 0 && !endpoint_set_equal(&plan.set, &s->set)) {
+                plan_commit(&plan, s);
+                r = SERVICE_CONTENT;
         }
-        for (size_t i = 0; i < 2; i++)
-                if (service_wants(s, families[i]))
-                        service_family_confirm(service_family(s, families[i]), finding,
-                                               (enum khs_reason)finding->reason, now);
-        return SERVICE_TIMES;
+        plan_deinit(&plan);
+        return r;
+}
+
+static int service_apply_of_family(struct service *s, const struct finding *finding, uint64_t now)
+{
+        struct service_family *f = service_family(s, finding->family);
+
+        if (!service_wants(s, finding->family))
+                return SERVICE_UNCHANGED;
+        if (finding->kind == FINDING_NEGATIVE && !service_family_counts_negative(f, finding, now) &&
+            f->state != KHS_SERVICE_EMPTY)
+                return service_apply_failure(s, finding, finding->family, now);
+        return service_apply_addrs(s, finding, now);
 }
 
 static int service_apply_kind(struct service *s, const struct finding *finding, uint64_t now)
@@ -413,13 +381,10 @@ static int service_apply_kind(struct service *s, const struct finding *finding, 
         case FINDING_ENDPOINTS:
                 return service_apply_endpoints(s, finding);
         case FINDING_WHOLE:
-                return service_apply_whole(s, finding, now);
-        case FINDING_CONFIRMED:
-                return service_apply_confirmed(s, finding, now);
+                return service_apply_addrs(s, finding, now);
         case FINDING_ANSWER:
-                return service_wants(s, finding->family) ? service_apply_answer(s, finding, now) : SERVICE_UNCHANGED;
         case FINDING_NEGATIVE:
-                return service_wants(s, finding->family) ? service_apply_negative(s, finding, now) : SERVICE_UNCHANGED;
+                return service_apply_of_family(s, finding, now);
         default:
                 if (finding->family != AF_UNSPEC)
                         return service_apply_failure(s, finding, finding->family, now);
@@ -439,24 +404,25 @@ int service_apply(struct service *s, const struct finding *finding, uint64_t now
 
 /* ---- time ---- */
 
+void service_resume(struct service *s, uint64_t heard)
+{
+        service_family_resume(&s->v4, (int64_t)heard);
+        service_family_resume(&s->v6, (int64_t)heard);
+}
+
 enum service_change service_tick(struct service *s, uint64_t now)
 {
         enum service_change change = SERVICE_UNCHANGED;
-        bool too_old[2];
 
-        for (size_t i = 0; i < 2; i++)
-                if (service_family_stand(service_family(s, families[i]), s->max_stale, now))
-                        change = SERVICE_TIMES;
-        for (size_t i = 0; i < 2; i++)
-                too_old[i] = service_wants(s, families[i]) &&
-                             service_family_is_too_old(service_family(s, families[i]),
-                                                       service_family(s, families[1 - i]), s->max_stale, now);
         for (size_t i = 0; i < 2; i++) {
                 struct service_family *f = service_family(s, families[i]);
 
-                if (!too_old[i])
+                if (service_family_stand(f, s->max_stale, now) && change == SERVICE_UNCHANGED)
+                        change = SERVICE_TIMES;
+                if (f->standing || !service_family_is_known(f) ||
+                    (int64_t)now < service_family_stale_until(f, s->max_stale))
                         continue;
-                service_replace_addrs(s, f, NULL, 0);
+                service_drop_addrs(s, i);
                 f->n_negatives = 0;
                 service_family_enter(f, KHS_SERVICE_EXPIRED, (enum khs_reason)f->reason, now);
                 change = SERVICE_CONTENT;

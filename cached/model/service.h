@@ -25,24 +25,29 @@ struct service {
         struct khs_port *ports; /* the default one first; owned */
         size_t n_ports;
         bool hosts;     /* whether attributes are kept */
+        bool near;      /* whether its endpoints may be near ones */
         bool truncated; /* the source has more addresses than fit */
         uint8_t family; /* enum khs_family: which are wanted at all */
         uint64_t max_stale;
         struct filter *filter; /* what findings must pass; borrowed; NULL: nothing */
+        struct names *names;   /* of nodes and zones; borrowed */
         uint32_t version;      /* +1 with each change of what the table says but for times and state */
         struct service_family v4, v6;
         struct endpoint_set set;
 };
 
-/* What the configuration says of it. Borrowed during the call, but for the filter, which must outlive the service. */
+/* What the configuration says of it. Borrowed during the call, but for filter and names, which must outlive the
+ * service. */
 struct service_options {
         uint32_t policy;
         enum khs_family family;
         uint64_t max_stale;
         struct filter *filter;
+        struct names *names; /* the same in each call */
         const struct khs_port *ports;
         size_t n_ports;
         bool hosts;
+        bool near; /* its order asks for near endpoints, and its source knows them */
 };
 
 /* What service_apply() and service_tick() changed. */
@@ -74,11 +79,12 @@ int service_restrict(struct service *s, uint64_t now);
 /**
  * service_apply() - a source has reported a finding
  *
- * Return: what changed; -ENOMEM, or -ENODATA for a FINDING_CONFIRMED of what is not known here: nothing did,
- * and the source must report again.
+ * Return: what changed; -ENOMEM: nothing did, and the source must report again.
  */
 int service_apply(struct service *s, const struct finding *finding, uint64_t now);
 
+/* The process was stopped since @heard: nobody could ask. */
+void service_resume(struct service *s, uint64_t heard);
 /* Time has passed: confirms what stands, expires what is too old. */
 enum service_change service_tick(struct service *s, uint64_t now);
 

@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,15 +17,18 @@
 #include "read/crc.h"
 #include "read/map.h"
 #include "table/boot-id.h"
+#include "table/clock.h"
 
-#define MAX_ROWS      (2 * KHS_MAX_ADDRS)
-#define MAX_PORTS     4096 /* in all port sets of a record; further ones are learned anew */
+#define MAX_ROWS (2 * KHS_MAX_ADDRS)
+#define MAX_PORTS                                                                                                      \
+        (4096 + MAX_ROWS) /* in all port sets of a record, and of rows without; further ones are learned anew */
 #define MAX_PORT_SETS 255
 #define MAX_STRING    256 /* with the NUL */
 
 struct predecessor {
         struct khs_table_file file;
         uint32_t version;
+        uint32_t ahead_ds; /* our CLOCK_BOOTTIME, of its writer's: they may be in two time namespaces */
         uint32_t v4[KHS_MAX_ADDRS];
         uint8_t v6[KHS_MAX_ADDRS][16];
 
@@ -53,6 +57,24 @@ static bool predecessor_is_of_this_boot(const struct khs_view *view)
 static bool predecessor_is_of_zone(const struct khs_view *view, const char *zone)
 {
         return strlen(zone) == view->n_zone && memcmp(view->zone, zone, view->n_zone) == 0;
+}
+
+/*
+ * Either clock may be right, as for readers: a time namespace shifts the one, an administrator sets the other.
+ * Return: false if both say that the last heartbeat is still to come.
+ */
+static bool predecessor_set_clock(struct predecessor *p)
+{
+        const struct khs_view *view = &p->file.view;
+        uint32_t boot = khs_view_load(view, offsetof(struct khs_table_header, beat_boot_ds) / 4);
+        uint32_t real = khs_view_load(view, offsetof(struct khs_table_header, beat_real_ds) / 4);
+        uint32_t now = khs_clock_ds(CLOCK_BOOTTIME);
+        int32_t age = (int32_t)(now - boot), age_real = (int32_t)(khs_clock_ds(CLOCK_REALTIME) - real);
+
+        if (age < -KHS_BEAT_DS || (age_real >= -KHS_BEAT_DS && age_real < age - KHS_BEAT_DS))
+                age = age_real;
+        p->ahead_ds = now - boot - (uint32_t)age;
+        return age >= -KHS_BEAT_DS;
 }
 
 static uint32_t predecessor_highest_version(const struct khs_view *view)
@@ -84,8 +106,10 @@ int predecessor_open(struct predecessor **ret, const char *dir, const char *zone
                 free(p);
                 return 0;
         }
-        if (!predecessor_is_of_this_boot(&p->file.view) || !predecessor_is_of_zone(&p->file.view, zone)) {
-                log_message(LOG_INFO, "%s/" KHS_TABLE_NAME " is of another boot or cluster domain; starting without it",
+        if (!predecessor_is_of_this_boot(&p->file.view) || !predecessor_is_of_zone(&p->file.view, zone) ||
+            !predecessor_set_clock(p)) {
+                log_message(LOG_INFO,
+                            "%s/" KHS_TABLE_NAME " is of another boot, cluster domain or time; starting without it",
                             dir);
                 predecessor_close(p);
                 return 0;
@@ -102,6 +126,11 @@ struct predecessor *predecessor_close(struct predecessor *p)
                 free(p);
         }
         return NULL;
+}
+
+bool predecessor_shares_clock(const struct predecessor *p)
+{
+        return p && p->ahead_ds == 0;
 }
 
 uint32_t predecessor_generation(const struct predecessor *p)
@@ -132,6 +161,19 @@ static const char *predecessor_load_string(struct predecessor *p, const struct k
 
         p->n_strings += n + 1;
         return n > 0 ? ret : NULL;
+}
+
+/* What the @i-th row has without a port set: its first port, by its number. */
+static void predecessor_load_row_port(struct predecessor *p, const struct khs_attrs_at *attrs, uint32_t i,
+                                      struct khs_row_endpoint *ret)
+{
+        uint16_t number = khs_attrs_row_port(&p->file.view, attrs, i);
+
+        if (number == 0 || p->n_ports == MAX_PORTS)
+                return;
+        ret->ports = &p->ports[p->n_ports];
+        ret->n_ports = 1;
+        p->ports[p->n_ports++] = (struct khs_row_port){ .number = number, .protocol = IPPROTO_TCP };
 }
 
 static void predecessor_load_ports(struct predecessor *p, const struct khs_attrs_at *attrs,
@@ -173,7 +215,10 @@ static bool predecessor_load_shared(struct predecessor *p, const struct khs_attr
         return true;
 }
 
-/* Host names and ports. A daemon that speaks DNS could not confirm the nodes and zones of pods. */
+/*
+ * Host names, ports, and which endpoints are near. A daemon that speaks DNS could not confirm the nodes and zones of
+ * pods.
+ */
 static void predecessor_load_endpoints(struct predecessor *p, const struct khs_found *found, struct khs_row *ret)
 {
         struct khs_attrs_at attrs;
@@ -190,9 +235,13 @@ static void predecessor_load_endpoints(struct predecessor *p, const struct khs_f
                 p->endpoints[i] = (struct khs_row_endpoint){
                         .host = predecessor_load_string(p, &attrs, row.host),
                         .flags = khs_attr_flags(&row),
+                        .near = khs_attrs_is_near(&p->file.view, &attrs, i),
                         .ordinal = khs_attr_ordinal(&row),
                 };
-                predecessor_load_ports(p, &attrs, &row, &p->endpoints[i]);
+                if (row.port_set > 0)
+                        predecessor_load_ports(p, &attrs, &row, &p->endpoints[i]);
+                else
+                        predecessor_load_row_port(p, &attrs, i, &p->endpoints[i]);
         }
         ret->endpoints = p->endpoints;
         ret->n_shared = attrs.head.n_shared;
@@ -224,7 +273,7 @@ static int predecessor_load_row(struct predecessor *p, const char *key, struct k
                 .n6 = found.record.n6,
                 .v4 = p->v4,
                 .v6 = p->v6,
-                .stale_until_ds = found.record.stale_until_ds,
+                .stale_until_ds = found.record.stale_until_ds + p->ahead_ds,
                 .version = found.record.version,
                 .status = found.record.status,
                 .ttl_s = found.record.ttl_s,

@@ -22,6 +22,9 @@ struct predecessor;
 int predecessor_open(struct predecessor **ret, const char *dir, const char *zone);
 struct predecessor *predecessor_close(struct predecessor *p);
 
+/* Whether there is one, and its times are ours: its file can be taken over in place. */
+bool predecessor_shares_clock(const struct predecessor *p);
+
 /* Generation of its file; 0 if there is none. */
 uint32_t predecessor_generation(const struct predecessor *p);
 

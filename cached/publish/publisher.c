@@ -268,10 +268,12 @@ void publisher_remove_alias(struct publisher *p, const char *alias)
 
 /* In place if possible, so that no reader has to look for another file. */
 static int publisher_new_writer(struct publisher *p, int dir_fd, const struct khs_table_params *params,
-                                uint32_t generation)
+                                const struct predecessor *predecessor)
 {
-        int r = khs_writer_adopt(&p->writer, dir_fd, params, publisher_now_ds());
+        int r = -ENOENT;
 
+        if (predecessor_shares_clock(predecessor))
+                r = khs_writer_adopt(&p->writer, dir_fd, params, publisher_now_ds());
         p->open = r == 0;
         if (r == 0 || r == -ENOMEM)
                 return r;
@@ -281,11 +283,11 @@ static int publisher_new_writer(struct publisher *p, int dir_fd, const struct kh
                             r == -EBADMSG ? "damaged"
                             : r == -EFBIG ? "nearly empty"
                                           : "of another boot or configuration");
-        return khs_writer_new(&p->writer, dir_fd, params, generation);
+        return khs_writer_new(&p->writer, dir_fd, params, predecessor_generation(predecessor) + 1);
 }
 
 int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const struct khs_table_params *params,
-                  uint32_t generation)
+                  const struct predecessor *predecessor)
 {
         struct publisher *p = calloc(1, sizeof(*p));
         int r;
@@ -295,7 +297,7 @@ int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const str
         p->queue_end = &p->queue;
         r = publisher_params_copy(&p->params, params);
         if (r == 0)
-                r = publisher_new_writer(p, dir_fd, params, generation);
+                r = publisher_new_writer(p, dir_fd, params, predecessor);
         if (r == 0)
                 r = timer_init(&p->timer, event, TIMER_SLACK, publisher_on_timer, p);
         if (r == 0)

@@ -15,6 +15,7 @@
 #include <systemd/sd-event.h>
 
 #include "model/service.h"
+#include "publish/predecessor.h"
 #include "write/writer.h"
 
 struct publisher;
@@ -30,15 +31,15 @@ struct publication {
 
 /**
  * publisher_new() - begin to publish in a directory
- * @generation: of the file, if a new one has to be made
+ * @predecessor: whose table is there; or NULL
  *
- * Takes over the table that is there if it is sound, of this boot and not nearly empty; then readers see
- * every put below at once. Otherwise begins with a new file, which nobody sees before publisher_open().
+ * Takes over that table if it is sound, of our clock and not nearly empty; then readers see every put below
+ * at once. Otherwise begins with a new file of the next generation, which nobody sees before publisher_open().
  *
  * Return: 0, or an error of khs_writer_new().
  */
 int publisher_new(struct publisher **ret, sd_event *event, int dir_fd, const struct khs_table_params *params,
-                  uint32_t generation);
+                  const struct predecessor *predecessor);
 struct publisher *publisher_free(struct publisher *p);
 
 /* The service is new, or its addresses or policy changed. */

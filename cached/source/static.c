@@ -33,7 +33,6 @@ static int static_report(struct source *source, const struct source_service *ser
         struct finding finding = {
                 .source = KHS_SOURCE_STATIC,
                 .family = family,
-                .standing = true,
                 .ttl_s = TTL_S,
                 .addrs = addrs,
         };

@@ -212,6 +212,18 @@ static int lookup_none(const struct khs_lookup *l)
         return l->v4.n > 0 || l->v6.n > 0 ? -EADDRNOTAVAIL : -ENODATA;
 }
 
+/* Of each family that has near addresses only these, which come first. A pod's name means that pod wherever it is. */
+static __attribute__((noinline)) void lookup_restrict(struct khs_lookup *l)
+{
+        struct khs_near_run near;
+
+        if (l->query->far || l->n_pod > 0)
+                return;
+        near = khs_attrs_near(l->view, &l->found);
+        l->v4.n = near.n4 > 0 ? near.n4 : l->v4.n;
+        l->v6.n = near.n6 > 0 ? near.n6 : l->v6.n;
+}
+
 /*
  * Whether the record may be served, and how many addresses at most: n and count of l->v4 and l->v6, in constant time,
  * since what has no room in glibc's first buffer costs as much.
@@ -226,6 +238,8 @@ static int lookup_choose(struct khs_lookup *l)
         }
         if ((int32_t)(record->stale_until_ds - l->now_ds) < 0)
                 return -ESTALE;
+        if (__builtin_expect(khs_policy_is_near(record->policy), 0))
+                lookup_restrict(l);
         l->policy = l->query->all ? record->policy | KHS_ANSWERS_ALL : record->policy;
         l->v4.count = l->query->family != AF_INET6 ? khs_order_count(l->policy, l->v4.n) : 0;
         l->v6.count = l->query->family != AF_INET ? khs_order_count(l->policy, l->v6.n) : 0;
@@ -255,38 +269,46 @@ static uint32_t lookup_address_of(const struct khs_lookup *l, bool six, uint32_t
 static uint32_t lookup_endpoint_row(const struct khs_lookup *l, bool six, uint32_t place)
 {
         const struct khs_record *record = &l->found.record;
+        const struct khs_run *run = six ? &l->v6 : &l->v4;
         uint32_t n = six ? record->n6 : record->n4, row;
 
         if (l->n_pod > 0)
                 row = lookup_pod_row(l, six, place);
-        else /* shared rows are behind the addresses, those of IPv4 ones first */
-                row = record->n4 + record->n6 + place - n + (six ? l->v4.n - record->n4 : 0);
+        else /* shared rows are behind the addresses, those of IPv4 ones first, and of near ones first among these */
+                row = record->n4 + record->n6 + (six ? l->n_shared4 : 0) + place - run->n_addrs;
         return lookup_address_of(l, six, row) < n ? row : KHS_NO_ROW;
 }
 
 uint32_t khs_lookup_row(const struct khs_lookup *l, int family, uint32_t i)
 {
-        const struct khs_record *record = &l->found.record;
         bool six = family == AF_INET6;
-        uint32_t place = lookup_place(six ? &l->v6 : &l->v4, i);
+        const struct khs_run *run = six ? &l->v6 : &l->v4;
+        uint32_t place = lookup_place(run, i);
 
-        if (l->n_pod > 0 || place >= (six ? record->n6 : record->n4))
+        if (l->of_rows && (l->n_pod > 0 || place >= run->n_addrs))
                 return lookup_endpoint_row(l, six, place);
-        return place + (six ? record->n4 : 0);
+        return place + (six ? l->found.record.n4 : 0);
+}
+
+/* Adds to a run the rows that share one of its addresses, which are counted before the first and behind the last. */
+static void lookup_add_shared(struct khs_run *run, uint32_t before, uint32_t end)
+{
+        run->n_addrs = run->n;
+        run->n += end > before ? end - before : 0;
+        run->count = run->count > 0 ? run->n : 0;
 }
 
 void khs_lookup_shared(struct khs_lookup *l)
 {
-        uint32_t n = l->n_pod > 0 ? 0 : l->attrs.head.n_shared, n4;
+        uint32_t n4 = l->found.record.n4, n_shared6;
 
-        if (n == 0)
+        if (l->n_pod > 0 || l->attrs.head.n_shared == 0)
                 return;
-        n4 = khs_attrs_shared_before(l->view, &l->attrs, l->found.record.n4);
         l->of_rows = true;
-        l->v4.n += n4;
-        l->v6.n += n - n4;
-        l->v4.count = l->v4.count > 0 ? l->v4.n : 0;
-        l->v6.count = l->v6.count > 0 ? l->v6.n : 0;
+        l->n_shared4 = khs_attrs_shared_before(l->view, &l->attrs, n4);
+        n_shared6 = khs_attrs_shared_before(l->view, &l->attrs, n4 + l->v6.n);
+        lookup_add_shared(&l->v4, 0, khs_attrs_shared_before(l->view, &l->attrs, l->v4.n));
+        lookup_add_shared(&l->v6, l->n_shared4, n_shared6);
 }
 
 /* Which address of the family is the i-th from the first; KHS_NO_ROW: the record changes meanwhile. */

@@ -35,7 +35,8 @@ struct khs_query {
         const char *const *search; /* the caller's search list, or NULL; ended by NULL or by its length */
         size_t n_search;
         int family; /* AF_INET, AF_INET6 or AF_UNSPEC */
-        bool all;   /* every address, whatever the record's answer policy says */
+        bool all;   /* as many addresses as its order serves, whatever the record's answer policy says */
+        bool far;   /* those that are not near, too, whatever its order says */
 };
 
 struct khs_lookup {
@@ -49,6 +50,7 @@ struct khs_lookup {
         uint32_t position;
         uint32_t policy; /* the record's, or `all` */
         struct khs_run v4, v6;
+        uint32_t n_shared4; /* after khs_lookup_shared(): rows that share an IPv4 address */
 
         struct khs_found found;
 
@@ -113,7 +115,7 @@ KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *re
         if (l->of_rows || run->kept)
                 khs_lookup_copy_scattered(l, family, ret, stride);
         else
-                khs_found_copy(l->view, &l->found, family, run->first, run->count, ret, stride);
+                khs_found_copy_of(l->view, &l->found, family, run->n, run->first, run->count, ret, stride);
 }
 
 /**

@@ -16,14 +16,15 @@
 #define KHS_CANDIDATES   64U /* addresses that are considered for one answer of N */
 
 /*
- * Some of a record's addresses of one family, cyclically from the first: `count` consecutive ones, or those whose
- * bits are set in `kept`.
+ * Some of a record's addresses of one family, or of its near ones, cyclically from the first: `count` consecutive ones,
+ * or those whose bits are set in `kept`.
  */
 struct khs_run {
-        uint32_t n;     /* addresses of this family in the record */
-        uint32_t first; /* < n when n > 0 */
-        uint32_t count; /* how many of them, <= n */
-        uint64_t kept;  /* bit i: the i-th from the first; 0: consecutive */
+        uint32_t n;       /* addresses of this family to choose from, or endpoints */
+        uint32_t first;   /* < n when n > 0 */
+        uint32_t count;   /* how many of them, <= n */
+        uint32_t n_addrs; /* of endpoints: so many are addresses, the others share one of these */
+        uint64_t kept;    /* bit i: the i-th from the first; 0: consecutive */
 };
 
 /**
@@ -59,9 +60,9 @@ static inline bool khs_order_keeps(uint32_t policy)
  * @position: from khs_process_turn(); both families of a lookup share it
  * @n:        number of addresses, > 0
  *
- * `rotate` follows the sequence; `random` hides it behind a hash, for those who must not see a
- * pattern. `zone` rotates while no zones are known, `sticky` while the host's address is not; otherwise `sticky` begins
- * with the address of the greatest khs_order_weight().
+ * `rotate` follows the sequence, and so do `zone` and `node` among the addresses that they serve. `random` hides it
+ * behind a hash, for those who must not see a pattern. `sticky` rotates while the host's address is not known;
+ * otherwise it begins with the address of the greatest khs_order_weight().
  */
 uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n);
 

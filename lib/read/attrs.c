@@ -1,7 +1,8 @@
 /*
  * Attributes as readers see them: parts that follow each other in the record's block (table/format.h).
  *
- *     head | rows, shared rows | by_host, addresses of shared rows | nodes | zones | port_sets | ports | strings
+ *     head | rows, shared rows | by_host, addresses of shared rows | row_ports | nodes | zones | port_sets | ports |
+ *     strings
  *
  * The head is copied and checked when the attributes are opened: the parts are in order, inside the block, and large
  * enough for the rows. After that a number out of the table is only compared with the size of the part that it
@@ -13,19 +14,50 @@
 
 #include "read/attrs.h"
 
-#define ATTRS_WORDS (sizeof(struct khs_attrs) / 4)
-#define ROW_WORDS   (sizeof(struct khs_attr_row) / 4)
-#define PORT_WORDS  (sizeof(struct khs_attr_port) / 4)
-#define MAX_PORTS   128U /* of one endpoint; an EndpointSlice and a configuration have at most 100 */
+#define ATTRS_WORDS   (sizeof(struct khs_attrs) / 4)
+#define SHORTEST_HEAD ((uint32_t)(offsetof(struct khs_attrs, n_near4) / 4)) /* words that every head has */
+#define ROW_WORDS     (sizeof(struct khs_attr_row) / 4)
+#define PORT_WORDS    (sizeof(struct khs_attr_port) / 4)
+#define MAX_PORTS     128U /* of one endpoint; an EndpointSlice and a configuration have at most 100 */
 
 /* Whether the parts are in order and inside the block, with room for every row. */
 static bool attrs_head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_t n_words)
 {
-        return head->rows >= ATTRS_WORDS && head->rows <= head->by_host && head->by_host <= head->nodes &&
-               head->nodes <= head->zones && head->zones <= head->port_sets && head->port_sets <= head->ports &&
-               head->ports <= head->strings && head->strings <= head->end && head->end <= n_words &&
-               n_rows <= 2 * KHS_MAX_ADDRS && head->by_host - head->rows >= n_rows * ROW_WORDS &&
-               (head->nodes - head->by_host) * 2 >= n_rows + head->n_shared;
+        uint32_t after = head->row_ports ? head->row_ports : head->nodes; /* of by_host */
+
+        return head->rows >= SHORTEST_HEAD && head->rows <= head->by_host && head->by_host <= after &&
+               after <= head->nodes && head->nodes <= head->zones && head->zones <= head->port_sets &&
+               head->port_sets <= head->ports && head->ports <= head->strings && head->strings <= head->end &&
+               head->end <= n_words && n_rows <= 2 * KHS_MAX_ADDRS &&
+               head->by_host - head->rows >= n_rows * ROW_WORDS &&
+               (after - head->by_host) * 2 >= n_rows + head->n_shared &&
+               (head->row_ports == 0 || (head->nodes - head->row_ports) * 2 >= n_rows);
+}
+
+/* No more near addresses than there are. A shorter head lacks their number: its rows begin there. */
+struct khs_near_run khs_attrs_near(const struct khs_view *view, const struct khs_found *found)
+{
+        const struct khs_record *record = &found->record;
+        uint32_t word = found->block + record->attrs, both, n4, n6;
+
+        if (record->attrs == 0 || record->units * KHS_UNIT_WORDS - record->attrs < ATTRS_WORDS ||
+            khs_view_load(view, word) <= SHORTEST_HEAD)
+                return (struct khs_near_run){ 0, 0 };
+        both = khs_view_load(view, word + SHORTEST_HEAD);
+        n4 = both & 0xffff;
+        n6 = both >> 16;
+        return (struct khs_near_run){ n4 <= record->n4 ? n4 : 0, n6 <= record->n6 ? n6 : 0 };
+}
+
+static void attrs_load_head(const struct khs_view *view, const struct khs_found *found, struct khs_attrs *ret)
+{
+        struct khs_near_run near = khs_attrs_near(view, found);
+
+        khs_view_copy(view, found->block + found->record.attrs, &ret->rows, ATTRS_WORDS);
+        ret->n_near4 = (uint16_t)near.n4;
+        ret->n_near6 = (uint16_t)near.n6;
+        if (ret->rows < ATTRS_WORDS)
+                ret->row_ports = 0;
 }
 
 int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, struct khs_attrs_at *ret)
@@ -37,12 +69,20 @@ int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, s
                 return -ENOENT;
         ret->word = found->block + record->attrs;
         if (n_words >= ATTRS_WORDS) {
-                khs_view_copy(view, ret->word, &ret->head.rows, ATTRS_WORDS);
+                attrs_load_head(view, found, &ret->head);
+                ret->n4 = record->n4;
                 ret->n_rows = record->n4 + record->n6 + ret->head.n_shared;
                 if (attrs_head_ok(&ret->head, ret->n_rows, n_words))
                         return 0;
         }
         return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;
+}
+
+bool khs_attrs_is_near(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i)
+{
+        uint32_t address = khs_attrs_address(view, attrs, i);
+
+        return address < attrs->n4 ? address < attrs->head.n_near4 : address - attrs->n4 < attrs->head.n_near6;
 }
 
 void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i, struct khs_attr_row *ret)
@@ -227,6 +267,13 @@ bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *a
         khs_view_copy(view, attrs->word + attrs->head.ports + (first + i) * (uint32_t)PORT_WORDS, words, PORT_WORDS);
         memcpy(ret, words, sizeof(*ret));
         return true;
+}
+
+uint16_t khs_attrs_row_port(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i)
+{
+        if (attrs->head.row_ports == 0 || i >= attrs->n_rows)
+                return 0;
+        return (uint16_t)(khs_view_load(view, attrs->word + attrs->head.row_ports + i / 2) >> i % 2 * 16);
 }
 
 uint16_t khs_attrs_port(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,

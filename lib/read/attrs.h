@@ -6,7 +6,7 @@
  * khs_found_valid() says so afterwards.
  *
  * Rows are numbered by the addresses' places in the record: IPv4 first, then IPv6. Behind them are the shared rows,
- * of endpoints that share the address of another row.
+ * of endpoints that share the address of another row. The first addresses of a family may be near ones.
  */
 
 #include <stdbool.h>
@@ -17,9 +17,10 @@
 
 /* Where the attributes of one record are: a checked copy of their head. */
 struct khs_attrs_at {
-        struct khs_attrs head;
-        uint32_t word;   /* first word of the head */
-        uint32_t n_rows; /* with the shared ones; <= 2 * KHS_MAX_ADDRS */
+        struct khs_attrs head; /* words that the record lacks are 0 */
+        uint32_t word;         /* first word of the head */
+        uint32_t n4;           /* rows of IPv4 addresses */
+        uint32_t n_rows;       /* with the shared ones; <= 2 * KHS_MAX_ADDRS */
 };
 
 /**
@@ -34,6 +35,17 @@ static inline uint32_t khs_attrs_n_addresses(const struct khs_attrs_at *attrs)
 {
         return attrs->n_rows - attrs->head.n_shared;
 }
+
+/* How many addresses of a family are near. */
+struct khs_near_run {
+        uint32_t n4, n6;
+};
+
+/* Those of a record, as long as it stays the same: none where that is not known. */
+struct khs_near_run khs_attrs_near(const struct khs_view *view, const struct khs_found *found);
+
+/* Whether the address of row @i is near. */
+bool khs_attrs_is_near(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i);
 
 /* One row, @i < n_rows. */
 void khs_attrs_row(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i, struct khs_attr_row *ret);
@@ -94,6 +106,9 @@ uint32_t khs_attrs_shared_before(const struct khs_view *view, const struct khs_a
 /* The i-th port of an endpoint, from 0. Return: whether it has so many. */
 bool khs_attrs_port_at(const struct khs_view *view, const struct khs_attrs_at *attrs, const struct khs_attr_row *row,
                        uint32_t i, struct khs_attr_port *ret);
+
+/* The first port of row @i, which has no port set; 0: unknown. */
+uint16_t khs_attrs_row_port(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i);
 
 /**
  * khs_attrs_port() - one of the ports of an endpoint

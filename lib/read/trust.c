@@ -16,9 +16,9 @@
  * granted.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/stat.h>
 #include <stddef.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
@@ -35,6 +35,25 @@
 #endif
 
 /* ---- what is known of a file ---- */
+
+/*
+ * The kernel's struct statx. Not every C library declares it, and beside those that do there is no room for
+ * <linux/stat.h>.
+ */
+struct kernel_statx {
+        uint32_t mask, block_size;
+        uint64_t attributes;
+        uint32_t n_links, owner, group;
+        uint16_t mode, pad;
+        uint64_t inode, size, n_blocks, attributes_mask;
+        uint64_t times[8];
+        uint32_t special_major, special_minor, device_major, device_minor;
+        uint64_t later[14];
+};
+
+static_assert(sizeof(struct kernel_statx) == 256, "the kernel's");
+
+#define KERNEL_STATX_BASIC 0x7ffU /* STATX_BASIC_STATS */
 
 #if defined(__i386__) || defined(__arm__)
 #define SYS_STATUS SYS_fstatat64
@@ -58,16 +77,16 @@ struct trust_stat {
 /* Not inlined, as is the next: one struct on the stack is enough. */
 __attribute__((noinline)) static int trust_statx(int fd, struct khs_status *ret)
 {
-        struct statx stat;
+        struct kernel_statx stat;
 
-        if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stat) < 0)
+        if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, KERNEL_STATX_BASIC, &stat) < 0)
                 return -errno;
         *ret = (struct khs_status){
-                .device = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor,
-                .inode = stat.stx_ino,
-                .size = stat.stx_size,
-                .owner = stat.stx_uid,
-                .mode = stat.stx_mode,
+                .device = (uint64_t)stat.device_major << 32 | stat.device_minor,
+                .inode = stat.inode,
+                .size = stat.size,
+                .owner = stat.owner,
+                .mode = stat.mode,
         };
         return 0;
 }

@@ -104,11 +104,13 @@ void khs_view_copy(const struct khs_view *view, uint32_t word, uint32_t *ret, ui
 {
         const uint32_t *map = view->map;
 
-        if (!map)
+        if (!map) {
                 view_pread(view->fd, word, ret, n_words);
-                /* Never many: unrolled, it would be half a kilobyte in every process. */
+                return;
+        }
+        /* Never many: unrolled, it would be half a kilobyte in every process. */
 #pragma GCC unroll 1
-        for (uint32_t i = 0; map && i < n_words; i++)
+        for (uint32_t i = 0; i < n_words; i++)
                 ret[i] = khs_load_relaxed(map + word + i);
 }
 
@@ -398,11 +400,11 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
         return -ENOENT;
 }
 
-void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t n, uint32_t first,
                      uint32_t count, void *ret, size_t stride)
 {
-        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
-        uint32_t word = family == AF_INET ? found->v4_word : found->v6_word, address[4];
+        uint32_t n_words = family == AF_INET ? 1 : 4, word = family == AF_INET ? found->v4_word : found->v6_word;
+        uint32_t address[4];
         char *out = ret;
 
         for (; count > 0; count--, out += stride) {

@@ -134,8 +134,8 @@ int khs_view_next(const struct khs_view *view, uint32_t *cursor, struct khs_foun
  */
 int khs_view_reverse(const struct khs_view *view, int family, const void *address, struct khs_found *ret, char *key);
 
-/* khs_found_copy() without a map. */
-void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+/* khs_found_copy_of() without a map. */
+void khs_found_pread(const struct khs_view *view, const struct khs_found *found, int family, uint32_t n, uint32_t first,
                      uint32_t count, void *ret, size_t stride);
 
 static inline void khs_copy_words(const uint32_t *words, uint32_t n_words, char *out)
@@ -148,24 +148,25 @@ static inline void khs_copy_words(const uint32_t *words, uint32_t n_words, char 
 }
 
 /**
- * khs_found_copy() - copy addresses of one family, cyclically
+ * khs_found_copy_of() - copy some of the first @n addresses of one family, cyclically
  * @family: AF_INET or AF_INET6
- * @first:  index of the first, < number of addresses of @family
- * @count:  how many, <= that number
+ * @n:      <= number of addresses of @family
+ * @first:  index of the first, < @n
+ * @count:  how many, <= @n
  * @ret:    4 or 16 bytes each, one every @stride bytes
  *
  * The copy is valid only if khs_found_valid() says so afterwards. Inlined, so that its caller's family and stride
  * are constants: 40 instructions for three addresses.
  */
-KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
-                               uint32_t count, void *ret, size_t stride)
+KHS_INLINE void khs_found_copy_of(const struct khs_view *view, const struct khs_found *found, int family, uint32_t n,
+                                  uint32_t first, uint32_t count, void *ret, size_t stride)
 {
-        uint32_t n = family == AF_INET ? found->record.n4 : found->record.n6, n_words = family == AF_INET ? 1 : 4;
         const uint32_t *words = view->map;
+        uint32_t n_words = family == AF_INET ? 1 : 4;
         char *out = ret;
 
         if (__builtin_expect(!words, 0)) {
-                khs_found_pread(view, found, family, first, count, ret, stride);
+                khs_found_pread(view, found, family, n, first, count, ret, stride);
                 return;
         }
         words += family == AF_INET ? found->v4_word : found->v6_word;
@@ -180,6 +181,14 @@ KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_fou
                 first = first < n ? first : 0;
                 khs_copy_words(words + (size_t)first++ * n_words, n_words, out);
         }
+}
+
+/* The same of all addresses of the family. */
+KHS_INLINE void khs_found_copy(const struct khs_view *view, const struct khs_found *found, int family, uint32_t first,
+                               uint32_t count, void *ret, size_t stride)
+{
+        khs_found_copy_of(view, found, family, family == AF_INET ? found->record.n4 : found->record.n6, first, count,
+                          ret, stride);
 }
 
 /**

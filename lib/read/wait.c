@@ -34,20 +34,23 @@ static uint64_t wait_limit(uint64_t usec, uint64_t most)
         return usec < most ? usec : most;
 }
 
-void khs_wait(const struct khs_view *view, uint32_t seen, uint64_t timeout_usec)
+/* Raw, since usleep() is a cancellation point; not FUTEX_PRIVATE, since the daemon wakes us from another process. */
+static int wait_on(const uint32_t *word, uint32_t seen, uint64_t usec)
 {
-        int saved_errno = errno;
-        struct kernel_timespec timeout;
+        struct kernel_timespec timeout = { (long)(usec / 1000000), (long)(usec % 1000000 * 1000) };
+        int saved_errno = errno, r = 0;
 
-        timeout_usec = wait_limit(timeout_usec, KHS_WAIT_MAX_USEC);
-        if (!view->map || khs_view_load_acquire(view, STATE_WORD) != KHS_STATE_LIVE)
-                timeout_usec = wait_limit(timeout_usec, POLL_USEC);
-        timeout = (struct kernel_timespec){ (long)(timeout_usec / 1000000), (long)(timeout_usec % 1000000 * 1000) };
-
-        /* Raw: no cancellation point. Not FUTEX_PRIVATE: the daemon wakes us from another process. */
-        if (view->map)
-                (void)syscall(SYS_futex, view->map + CHANGES_WORD, FUTEX_WAIT, seen, &timeout, NULL, 0);
-        else
-                (void)usleep((useconds_t)timeout_usec);
+        if (usec > 0 && syscall(SYS_futex, word, FUTEX_WAIT, seen, &timeout, NULL, 0) < 0 && errno == EINTR)
+                r = -EINTR;
         errno = saved_errno;
+        return r;
+}
+
+int khs_wait(const struct khs_view *view, uint32_t seen, uint64_t timeout_usec)
+{
+        const uint32_t *map = view ? view->map : NULL;
+        bool woken = map && khs_view_load_acquire(view, STATE_WORD) == KHS_STATE_LIVE;
+
+        timeout_usec = wait_limit(timeout_usec, woken ? KHS_WAIT_MAX_USEC : POLL_USEC);
+        return wait_on(map ? map + CHANGES_WORD : &seen, seen, timeout_usec);
 }

@@ -14,12 +14,14 @@ uint32_t khs_wait_counter(const struct khs_view *view);
 
 /**
  * khs_wait() - sleep until the counter differs from @seen
- * @view:         pinned by the caller
+ * @view:         pinned by the caller, or NULL: there is no table
  * @timeout_usec: the caller's limit
  *
  * Sleeps at most KHS_WAIT_MAX_USEC, since a file may be replaced, or its daemon die, without anything being written to
  * it. May return early: the caller looks again, whatever the reason. Preserves errno.
+ *
+ * Return: 0; -EINTR: a signal handler ran, with SA_RESTART or without.
  */
-void khs_wait(const struct khs_view *view, uint32_t seen, uint64_t timeout_usec);
+int khs_wait(const struct khs_view *view, uint32_t seen, uint64_t timeout_usec);
 
 #define KHS_WAIT_MAX_USEC 2000000ULL

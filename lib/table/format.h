@@ -218,6 +218,9 @@ enum khs_source { KHS_SOURCE_DNS = 1, KHS_SOURCE_KUBERNETES, KHS_SOURCE_STATIC }
  * bytes; n6 x 16 bytes; the attributes if attrs is not 0. The payload of an alias is its own key, then a word
  * with the length of its target's key, then that key. The rest of the block is zero.
  *
+ * The addresses of each family are sorted bytewise, without duplicates. If some are near (see struct khs_attrs), those
+ * come first, sorted, and the others follow, sorted.
+ *
  * seq is odd while the block is being written and even while it is valid; +2 with each use.
  * fresh_until_ds, stale_until_ds, status, since_ds and ttl_s may be stored to a published block, each
  * by one relaxed store that is meaningful by itself; the CRC does not cover them.
@@ -257,6 +260,8 @@ static_assert(sizeof(struct khs_record) == KHS_UNIT, "format");
  *     by_host    16-bit row numbers sorted by host name (bytewise), then by the row of their address: as
  *                many as rows, 0xffff behind the last one with a host; then, for each shared row, the number of
  *                the row that has its address, never falling; padded with 0xffff
+ *     row_ports  a 16-bit port for each row, padded with 0: its default where it has no port set, because there are
+ *                more than can be numbered; 0: none. row_ports 0: no such part
  *     nodes      a string offset for each node number, counted from 1
  *     zones      a string offset for each zone number, counted from 1
  *     port_sets  a word for each port set, counted from 1: first port (high 16 bits), count (low 16);
@@ -264,6 +269,11 @@ static_assert(sizeof(struct khs_record) == KHS_UNIT, "format");
  *     ports      struct khs_attr_port
  *     strings    each: a length byte, then the bytes; a string offset counts bytes from here and
  *                is never 0, since the pool begins with a zero word
+ *
+ * The head may be shorter than this one: it ends where the rows begin, and words that it lacks are 0.
+ *
+ * Near addresses are those of the own node or zone. With KHS_ORDER_ZONE and KHS_ORDER_NODE, readers serve only the near
+ * addresses of a family, and all where none is near. Readers that do not know n_near4 and n_near6 serve all.
  *
  * A shared row is a further endpoint that has the address of another row: pods in their node's network, which differ
  * by port. An address stands in the record once all the same, and its row is that of the endpoint whose
@@ -280,6 +290,8 @@ struct khs_attrs {
         uint32_t end;
         uint16_t port_base; /* an endpoint with an ordinal has this + ordinal as its default port; 0: no such */
         uint16_t n_shared;
+        uint16_t n_near4, n_near6; /* how many addresses of each family are near */
+        uint32_t row_ports;
 };
 
 /* attr_row.state, the low 8 bits; above them the ordinal */
@@ -307,6 +319,8 @@ struct khs_attr_port {
 };
 
 static_assert(offsetof(struct khs_attrs, n_shared) == 34, "format");
-static_assert(sizeof(struct khs_attrs) == 36, "format");
+static_assert(offsetof(struct khs_attrs, n_near4) == 36, "format");
+static_assert(offsetof(struct khs_attrs, row_ports) == 40, "format");
+static_assert(sizeof(struct khs_attrs) == 44, "format");
 static_assert(sizeof(struct khs_attr_row) == 12, "format");
 static_assert(sizeof(struct khs_attr_port) == 8, "format");

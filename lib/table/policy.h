@@ -5,6 +5,7 @@
  * The daemon packs it, readers unpack it. Layout: answers in 16 bits, order in 8, family in 8.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "table/format.h"
@@ -27,4 +28,10 @@ static inline enum khs_order khs_policy_order(uint32_t policy)
 static inline enum khs_family khs_policy_family(uint32_t policy)
 {
         return (enum khs_family)(policy >> 24);
+}
+
+/* Whether only the near addresses of a family are served, if it has any. */
+static inline bool khs_policy_is_near(uint32_t policy)
+{
+        return khs_policy_order(policy) == KHS_ORDER_ZONE || khs_policy_order(policy) == KHS_ORDER_NODE;
 }

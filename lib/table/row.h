@@ -24,13 +24,13 @@ struct khs_row_endpoint {
         const char *host; /* one label, lower case */
         const char *node, *zone;
         uint8_t flags;   /* KHS_ATTR_* */
-        bool near;       /* of the own node or zone; not written yet */
+        bool near;       /* of the own node or zone; all endpoints of an address, or none */
         int32_t ordinal; /* 0..KHS_ORDINAL_MAX; -1: none */
         uint32_t n_ports;
         const struct khs_row_port *ports; /* the default one first; equal arrays are stored once */
 };
 
-/* What the table is to say about one key. Borrowed for the duration of a call. */
+/* What the table is to say about one key. Borrowed for the duration of a call. The writer puts near addresses first. */
 struct khs_row {
         const char *key; /* lower case, 1..KHS_KEY_MAX bytes */
         size_t n_key;

@@ -11,8 +11,9 @@
 
 #include "table/bytes.h"
 #include "write/attrs.h"
+#include "write/near.h"
 
-#define MAX_ROWS  (2 * KHS_MAX_ADDRS)
+#define MAX_ROWS  KHS_ROWS_MAX
 #define MAX_PORTS 4096  /* in all port sets together */
 #define N_SLOTS   32768 /* for the strings of MAX_ROWS nodes and zones, at most 2/3 full */
 #define MAX_BYTE  255
@@ -49,6 +50,8 @@ struct khs_attrs_scratch {
         uint32_t n_port_sets;
         struct khs_attr_port ports[MAX_PORTS];
         uint32_t n_ports;
+        uint16_t row_ports[MAX_ROWS];
+        bool unnumbered; /* some row has ports, but no port set: row_ports is used */
         uint8_t pool[KHS_MAX_UNITS * KHS_UNIT];
         uint32_t n_pool;
         bool full; /* something did not fit */
@@ -75,7 +78,7 @@ uint64_t khs_attrs_words_max(const struct khs_row *row)
 
         if (!row->endpoints)
                 return 0;
-        bytes = sizeof(struct khs_attrs) + n * (sizeof(struct khs_attr_row) + 2) + row->n_shared * 2ULL + 2 + 4;
+        bytes = sizeof(struct khs_attrs) + n * (sizeof(struct khs_attr_row) + 2 + 2) + row->n_shared * 2ULL + 2 + 2 + 4;
         for (uint64_t i = 0; i < n; i++) {
                 const struct khs_row_endpoint *e = &row->endpoints[i];
 
@@ -278,6 +281,7 @@ static void attrs_begin(struct khs_attrs_scratch *s, uint32_t n_rows)
         s->n_pool = 4; /* no string has the offset 0 */
         s->n_port_sets = 0;
         s->n_ports = 0;
+        s->unnumbered = false;
         s->full = false;
 }
 
@@ -306,6 +310,8 @@ static void attrs_encode_rows(struct khs_attrs_scratch *s, const struct khs_row 
                         .port_set = (uint8_t)attrs_port_set(s, e->ports, e->n_ports),
                         .state = attrs_state(e),
                 };
+                s->row_ports[i] = rows[i].port_set == 0 && e->n_ports > 0 ? e->ports[0].number : 0;
+                s->unnumbered = s->unnumbered || s->row_ports[i] > 0;
         }
         sorted = attrs_sort_hosts(s, row, &n_hosts);
         for (uint32_t i = 0; i < n_hosts; i++) {
@@ -356,7 +362,13 @@ uint32_t khs_attrs_encode(struct khs_attrs_scratch *s, const struct khs_row *row
                 return 0;
         attrs_begin(s, n_rows);
         head = attrs_take(ret, n_words, &next, sizeof(*head));
-        *head = (struct khs_attrs){ .rows = next, .port_base = row->port_base, .n_shared = (uint16_t)row->n_shared };
+        *head = (struct khs_attrs){
+                .rows = next,
+                .port_base = row->port_base,
+                .n_shared = (uint16_t)row->n_shared,
+                .n_near4 = khs_near_count(row, 0, row->n4),
+                .n_near6 = khs_near_count(row, row->n4, row->n4 + row->n6),
+        };
         rows = attrs_take(ret, n_words, &next, n_rows * sizeof(*rows));
         head->by_host = next;
         by_host = attrs_take(ret, n_words, &next, (size_t)(n_rows + row->n_shared + 1) / 2 * 4);
@@ -366,6 +378,10 @@ uint32_t khs_attrs_encode(struct khs_attrs_scratch *s, const struct khs_row *row
         for (uint32_t i = 0; i < s->n_port_sets; i++)
                 port_sets[i] = s->port_sets[i].first << 16 | s->port_sets[i].n;
 
+        if (s->unnumbered) {
+                head->row_ports = next;
+                s->full |= !attrs_append(ret, n_words, &next, s->row_ports, n_rows * sizeof(s->row_ports[0]));
+        }
         head->nodes = next;
         s->full |= !attrs_append(ret, n_words, &next, s->nodes, (size_t)nodes.n * 4);
         head->zones = next;

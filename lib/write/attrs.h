@@ -20,11 +20,12 @@ uint64_t khs_attrs_words_max(const struct khs_row *row);
 
 /**
  * khs_attrs_encode() - encode the attributes of a row
- * @row:     with endpoints
+ * @row:     with endpoints, the near addresses first (write/near.h)
  * @ret:     receives them
  * @n_words: capacity of @ret
  *
- * Leaves out nodes, zones and port sets beyond what their numbers can count (65,535, 255 and 255).
+ * Leaves out nodes, zones and port sets beyond what their numbers can count (65,535, 255 and 255). An endpoint without
+ * a port set still has its first port.
  *
  * Return: words written; 0: they do not fit.
  */

@@ -1,7 +1,7 @@
 /*
  * How a record gets into a file, so that a reader sees the old one or the new one:
  *
- *     image    put together in private memory: header, key, addresses, attributes, zeros to the end
+ *     image    put together in private memory: header, key, addresses, near ones first, attributes, zeros to the end
  *     block    a fresh one: seq odd, the image word by word, seq even
  *     entry    its ref changes from the old block to the new one, by one store
  *     pool     gets the old block back, to be reused after the grace time
@@ -307,7 +307,7 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_im
         if (!place.entry || (r == 0 && file->n_keys >= file->n_buckets * KHS_BUCKET_ENTRIES / 2))
                 return -EXFULL;
 
-        record_fill_image(image, row, (uint32_t)(hash >> 32) | 1);
+        record_fill_image(image, khs_near_first(&image->near, row), (uint32_t)(hash >> 32) | 1);
         if (r == 1 && record_says_same(&place.old, image->words)) {
                 record_touch(file, place.entry[1], row);
                 return 0;

@@ -11,12 +11,14 @@
 #include "table/row.h"
 #include "write/attrs.h"
 #include "write/file.h"
+#include "write/near.h"
 
 #define KHS_IMAGE_WORDS (KHS_MAX_UNITS * KHS_UNIT_WORDS)
 
 /* Scratch space for one record of any size: all the memory that a put needs outside the arena. */
 struct khs_image {
         struct khs_attrs_scratch *attrs;
+        struct khs_near near;
         uint32_t words[KHS_IMAGE_WORDS];
 };
 

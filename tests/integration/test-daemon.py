@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -321,18 +322,31 @@ def makes_directory():
         os.umask(old)
 
 
-@suite.each("a dns service, but {0}: one line, status not 0", [
-    ("no resolv.conf", None), ("a resolv.conf without a server", "search example.test\n")])
-def no_server(_, content):
+@suite.each("a dns service, nothing to take over, and resolv.conf is {0}: one line, status not 0", [
+    ("missing", lambda: None), ("a directory", lambda: os.mkdir("/etc/resolv.conf"))])
+def no_server(_, make):
     fresh()
     daemon.configure(ONE_SERVICE)
-    if content is None:
-        os.unlink("/etc/resolv.conf")
-    else:
-        sandbox.write("/etc/resolv.conf", content)
-    ended = Ended()
-    assert ended.status not in (0, 2), ended
-    assert_one_line(ended, r"resolv\.conf|dns-servers")
+    os.unlink("/etc/resolv.conf")
+    make()
+    try:
+        sandbox.remove_table()
+        ended = Ended()
+        assert ended.status not in (0, 2), ended
+        assert_one_line(ended, r"resolv\.conf.*dns-servers")
+    finally:
+        if os.path.isdir("/etc/resolv.conf"):
+            os.rmdir("/etc/resolv.conf")
+
+
+@suite.test("a file without a name server means localhost, as for glibc")
+def localhost_server():
+    fresh()
+    daemon.configure(ONE_SERVICE)
+    sandbox.write("/etc/resolv.conf", "search example.test\n")
+    with Daemon() as running:
+        running.wait_log("asking localhost")
+        running.wait_log("ready: ")
 
 
 @suite.test("no resolv.conf, but dns-servers =: it starts")
@@ -430,6 +444,78 @@ def stderr_gone(kind):
     finally:
         process.kill()
         process.wait()
+
+
+# ---- what surrounds it ----
+
+def zombies(pid):
+    """Children of a process that have ended and were not waited for."""
+    found = []
+    for other in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{other}/stat") as file:
+                state, parent = file.read().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state == "Z" and int(parent) == pid:
+            found.append(other)
+    return found
+
+
+@suite.test("as PID 1 of a container: what others leave behind is reaped")
+def pid_1():
+    fresh()
+    daemon.configure(ONE_SERVICE)
+    with lab.start_daemon(NAME, prefix=("unshare", "--pid", "--fork", "--kill-child")) as running:
+        with open(f"/proc/{running.process.pid}/task/{running.process.pid}/children") as file:
+            pid = int(file.read())
+        for _ in range(20):
+            sandbox.run("nsenter", "--target", str(pid), "--pid", "sh", "-c", "sleep 0.5 > /dev/null 2>&1 &")
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            assert file.read().split(), "nothing was left to it"
+        time.sleep(1)
+        assert not zombies(pid), zombies(pid)
+        assert running.alive and lookup.addresses(NAME) == {POD}
+
+
+@suite.each("a root without /dev{0}: it runs", [("", ""), (", and nothing open", "exec 0<&- 1>&- 2>&-; ")])
+def no_dev(_, closing):
+    fresh()
+    daemon.configure(ONE_SERVICE)
+    with lab.start_daemon(NAME, prefix=("unshare", "--mount", "sh", "-c", f'mount -t tmpfs tmpfs /dev; {closing}exec "$0"')) as running:
+        assert lookup.addresses(NAME) == {POD}
+        assert closing or "ready: " in running.log()
+        for fd in range(3):
+            assert "k8shsvc" not in os.readlink(f"/proc/{running.process.pid}/fd/{fd}")
+
+
+@suite.each("{0}: one line, status not 0", [
+    ("few descriptors", ("prlimit", "--nofile=6"), "Too many open files"),
+    ("a limit for the size of files", ("prlimit", "--fsize=4096"), "File too large"),
+])
+def limits(_, prefix, pattern):
+    fresh()
+    sandbox.remove_table()
+    daemon.configure(ONE_SERVICE)
+    ended = Ended(prefix=prefix)
+    assert ended.status == 1, ended
+    assert_one_line(ended, pattern.lower())
+
+
+@suite.test("the limit for the size of files is lowered: it goes on, and writes again when it can")
+def limit_while_running():
+    fresh()
+    daemon.configure(ONE_SERVICE)
+    with lab.start_daemon(NAME) as running:
+        old = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        os.unlink(sandbox.TABLE)
+        time.sleep(2.5)
+        running.reload()
+        time.sleep(0.5)
+        assert running.alive, f"status {running.process.returncode}"
+        assert not os.path.exists(sandbox.TABLE)
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, old)
+        sandbox.wait_until(lambda: lab.answers(NAME), 20, "the table is written again")
 
 
 def set_up():

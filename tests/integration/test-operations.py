@@ -150,6 +150,26 @@ def terminal_gone():
         follows()
 
 
+@suite.test("in the background of a terminal that stops who writes (stty tostop)")
+def terminal_stops():
+    fresh()
+    reader, writer = terminal()
+    pid_file = f"{sandbox.HOME}/background"
+    command = ["setsid", "--ctty", "sh", "-c", f'set -m; stty tostop; "$0" & echo $! > {pid_file}; sleep 60', sandbox.DAEMON]
+    shell = subprocess.Popen(command, stdin=writer, stdout=writer, stderr=writer)
+    os.close(writer)
+    try:
+        sandbox.wait_until(lambda: lookup.addresses(FIRST) == {A}, NEVER, "the table answers")
+        follows()
+        assert "ready: " in read_all(reader)
+    finally:
+        with open(pid_file) as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+        shell.kill()
+        shell.wait()
+        os.close(reader)
+
+
 @suite.test("more lines than somebody could read: they are limited, counted, and the count is told")
 def too_many():
     fresh()

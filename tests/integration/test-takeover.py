@@ -44,8 +44,8 @@ class Loops:
             assert result["failures"] == 0 and result["wrong"] == 0, f"{mode}: {result}"
 
 
-def start():
-    running[0] = daemon.Daemon()
+def start(**options):
+    running[0] = daemon.Daemon(**options)
     return running[0]
 
 
@@ -148,6 +148,36 @@ def last_good():
     finally:
         server.start()
     wait_in_charge()
+
+
+@suite.test("resolv.conf is gone during the take-over: no lookup fails, and changes are seen when it is back")
+def without_resolv_conf():
+    with Loops():
+        os.unlink("/etc/resolv.conf")
+        try:
+            for _ in range(2):
+                running[0].kill()
+                start().wait_log("no DNS server: /etc/resolv.conf .*; what is known is served")
+                time.sleep(2)
+                assert running[0].alive, running[0].log()
+        finally:
+            sandbox.resolv_conf()
+        wait_in_charge()
+
+
+@suite.each("the next daemon's time namespace is {0}, and the DNS server is down: no lookup fails", [
+    ("ten days ahead", 864000), ("behind again", 0)])
+def other_clock(_, offset):
+    prefix = ("unshare", "--time", "--boottime", str(offset), "--fork", "--kill-child") if offset else ()
+    with Loops():
+        server.stop()
+        try:
+            running[0].kill()
+            start(prefix=prefix).wait_log("ready: ")
+            time.sleep(3)
+        finally:
+            server.start()
+        wait_in_charge()
 
 
 @suite.test("a service that is not in the next daemon's configuration is not answered any more")

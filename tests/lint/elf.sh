@@ -116,6 +116,7 @@ check "library: needs libc.so.6 and nothing else" needs_only_libc "$library"
 check "library: no thread-local storage" no_tls "$library"
 check "library: no symbol newer than GLIBC_2.28" no_newer_symbols "$library"
 check "library: SONAME libk8shsvc.so.0" soname_is "$library" libk8shsvc.so.0
+check "library: is never unloaded (NODELETE)" has_flag "$library" NODELETE
 check "library: no code can be written, no data executed" no_writable_code "$library"
 check "library: no RPATH or RUNPATH" no_search_path "$library"
 finish

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -732,6 +733,65 @@ Test(k8shsvc, waits_while_the_daemon_is_gone)
         cr_assert_eq(pthread_join(thread, NULL), 0);
         cr_expect_eq(s.result, 0, "found when the silence of the old file was noticed");
         k8shsvc_close(s.h);
+}
+
+/* ---- ending a wait ---- */
+
+static void ignore_signal(int signal)
+{
+        (void)signal;
+}
+
+/* A thread that waits, once without a table and once with one. */
+static void sleeper_start(struct sleeper *s, struct fixture *f, bool table, pthread_t *ret)
+{
+        *s = (struct sleeper){ .h = handle(), .name = "a.b", .timeout_ms = s->timeout_ms };
+        if (table) {
+                publish_version(f, "a.b", 1);
+                cr_assert_eq(khs_writer_publish(f->writer), 0);
+                /* Without one, the file was looked for less than a second ago. */
+                (void)usleep(1200000);
+                cr_assert_eq(k8shsvc_wait(s->h, s->name, &s->token, 0), 0);
+        }
+        cr_assert_eq(pthread_create(ret, NULL, sleep_once, s), 0);
+        (void)usleep(100000);
+}
+
+Test(k8shsvc, stops_waiting_after_a_signal_handler, .timeout = 30)
+{
+        const struct sigaction action = { .sa_handler = ignore_signal, .sa_flags = SA_RESTART };
+        struct sleeper s = { .timeout_ms = -1 };
+        struct fixture f;
+
+        rundir_init(&f);
+        cr_assert_eq(sigaction(SIGUSR1, &action, NULL), 0);
+        for (int table = 0; table < 2; table++) {
+                pthread_t thread;
+
+                sleeper_start(&s, &f, table, &thread);
+                cr_assert_eq(pthread_kill(thread, SIGUSR1), 0);
+                cr_assert_eq(pthread_join(thread, NULL), 0);
+                cr_expect_eq(s.result, -EINTR, "%s table", table ? "with a" : "without");
+                k8shsvc_close(s.h);
+        }
+}
+
+Test(k8shsvc, is_not_cancelled_while_it_waits, .timeout = 30)
+{
+        struct sleeper s = { .timeout_ms = 1000 };
+        struct fixture f;
+
+        rundir_init(&f);
+        for (int table = 0; table < 2; table++) {
+                pthread_t thread;
+
+                sleeper_start(&s, &f, table, &thread);
+                cr_assert_eq(pthread_cancel(thread), 0);
+                cr_assert_eq(pthread_join(thread, NULL), 0);
+                cr_expect(s.result == -ETIMEDOUT || s.result == -EINTR, "%s table: %d", table ? "with a" : "without",
+                          s.result);
+                k8shsvc_close(s.h);
+        }
 }
 
 Test(k8shsvc, names_the_pod_of_an_address)

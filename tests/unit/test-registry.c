@@ -29,7 +29,7 @@ static void setup(void)
         dns = fixed = (struct fake_source){ .source.ops = &fake_dns_ops };
         kube = (struct fake_source){ .source.ops = &fake_kube_ops };
         cr_assert_geq(sd_event_new(&event), 0);
-        cr_assert_eq(publisher_new(&publisher, event, f.dir_fd, &params, 1), 0);
+        cr_assert_eq(publisher_new(&publisher, event, f.dir_fd, &params, NULL), 0);
         cr_assert_eq(registry_new(&registry, publisher, sources), 0);
         cr_assert_eq(publisher_open(publisher), 0);
 }
@@ -232,31 +232,6 @@ Test(registry, allow_cidr_holds_for_all_but_what_a_file_says)
         apply(3);
         cr_expect(kube.report_again, "what was dropped is news again");
         config.allow_cidr = NULL;
-}
-
-Test(registry, confirmation_of_what_is_not_known_asks_for_a_report)
-{
-        const struct finding confirmed = { .kind = FINDING_CONFIRMED,
-                                           .source = KHS_SOURCE_KUBERNETES,
-                                           .standing = true };
-
-        services[0] = section("b.x", KHS_SOURCE_KUBERNETES);
-        apply(1);
-        fake_whole(&kube, "b.x", 1, false);
-        fake_failure(&kube, "b.x", KHS_SOURCE_KUBERNETES, KHS_REASON_API);
-        cr_expect_eq(state_in_table("b.x"), KHS_SERVICE_STALE);
-        source_report(&kube.source, "b.x", &confirmed);
-        cr_expect_eq(state_in_table("b.x"), KHS_SERVICE_FRESH);
-        registry_tick(registry);
-        cr_expect_eq(kube.n_updates, 1);
-
-        fake_answer(&kube, "b.x", KHS_SOURCE_DNS, 2); /* another source had its turn */
-        source_report(&kube.source, "b.x", &confirmed);
-        registry_tick(registry);
-        cr_expect_eq(kube.n_updates, 2);
-        cr_expect(kube.report_again);
-        registry_tick(registry);
-        cr_expect_eq(kube.n_updates, 2, "once");
 }
 
 Test(registry, discovered_services_live_as_their_section_says)

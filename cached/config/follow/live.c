@@ -167,6 +167,8 @@ int config_live_new(struct config_live **ret, sd_event *event, const struct conf
                 r = config_loader_new(&l->loader, &l->origin, on_finding, l);
         if (r == 0)
                 r = live_read(l, true, &l->config);
+        if (r < 0 && l->n_findings == 0)
+                log_message(LOG_ERR, "the configuration cannot be read or followed: %s", strerror(-r));
         if (r < 0) {
                 config_live_free(l);
                 return r;

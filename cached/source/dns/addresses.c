@@ -40,7 +40,6 @@ static void addresses_report(struct dns_addresses *family, const struct dns_answ
                 .kind = answer->kind,
                 .reason = answer->reason,
                 .source = KHS_SOURCE_DNS,
-                .standing = answer->kind == FINDING_ANSWER, /* until a question goes unanswered: late is not wrong */
                 .ttl_s = answer->ttl_s,
                 .n_addrs = answer->n_addrs,
                 .addrs = answer->n_addrs > 0 ? tasks->addrs : NULL,

@@ -288,10 +288,15 @@ static enum dns_queue tasks_turn(const struct dns_tasks *tasks, uint64_t now)
         return DNS_N_QUEUES;
 }
 
-/* Where the rate stretches the intervals, every task of a queue is as late as the first. */
-static void tasks_note_lateness(struct dns_tasks *tasks, uint64_t late_usec)
+/*
+ * Where the rate stretches the intervals, every task of a queue is as late as the first, and no token is left. After
+ * a stop of the process all are late, too, but there are tokens.
+ */
+static void tasks_note_lateness(struct dns_tasks *tasks, uint64_t now, uint64_t late_usec)
 {
-        if (tasks->late ? late_usec >= ON_TIME_USEC : late_usec <= LATE_USEC || tasks->catching_up)
+        bool tokens = dns_bucket_next(&tasks->bucket, tasks_rate(tasks)) <= now;
+
+        if (tasks->late ? late_usec >= ON_TIME_USEC : late_usec <= LATE_USEC || tasks->catching_up || tokens)
                 return;
         tasks->late = !tasks->late;
         if (tasks->late)
@@ -330,7 +335,7 @@ static struct dns_task *tasks_take(struct dns_tasks *tasks, uint64_t now)
         if (!urgent)
                 tasks->hosts_turn = queue == DNS_PACED;
         if (queue == DNS_PACED)
-                tasks_note_lateness(tasks, now - item->due_usec);
+                tasks_note_lateness(tasks, now, now - item->due_usec);
         due_queue_remove(&tasks->queues[queue], item);
         task->server = server;
         task->last = server ? dns_server_bit(server) : 0;

@@ -22,11 +22,14 @@ def _environment(extra):
 
 
 class Daemon:
-    """A running daemon; as a context manager it is stopped at the end, however the test goes."""
+    """A running daemon; as a context manager it is stopped at the end, however the test goes.
 
-    def __init__(self, *arguments, env=None, user=None):
+    @prefix: a command that runs it, and goes with it
+    """
+
+    def __init__(self, *arguments, env=None, user=None, prefix=()):
         self._log = tempfile.NamedTemporaryFile(dir=sandbox.HOME, prefix="daemon-", suffix=".log")
-        self.process = subprocess.Popen([sandbox.DAEMON, *arguments], env=_environment(env), user=user,
+        self.process = subprocess.Popen([*prefix, sandbox.DAEMON, *arguments], env=_environment(env), user=user,
                                         stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
 
     def __enter__(self):
@@ -80,9 +83,9 @@ class Daemon:
 class Ended:
     """A daemon that was to end by itself: how it did, and what it said."""
 
-    def __init__(self, *arguments, env=None, user=None):
+    def __init__(self, *arguments, env=None, user=None, prefix=()):
         try:
-            result = subprocess.run([sandbox.DAEMON, *arguments], env=_environment(env), user=user,
+            result = subprocess.run([*prefix, sandbox.DAEMON, *arguments], env=_environment(env), user=user,
                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                     timeout=20)
         except subprocess.TimeoutExpired as error:

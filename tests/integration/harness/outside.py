@@ -13,7 +13,7 @@ _TESTS = os.path.join(os.path.dirname(__file__), "..", "..")
 
 def made_by(script, *arguments):
     """The path that tests/SCRIPT prints; None where it can't be made here (status 77)."""
-    key = "K8SHSVC_TEST_" + "_".join([script, *arguments]).upper().replace("-", "_")
+    key = "K8SHSVC_TEST_" + "_".join([script, *arguments]).upper().translate(str.maketrans("-/", "__"))
     if key not in os.environ:
         result = subprocess.run([os.path.join(_TESTS, script), *arguments], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)

@@ -25,10 +25,20 @@ class Scene:
             server.zone = {name: (list(texts), 1) for name in names}
         if listed is None:
             listed = " ".join(f"[{s.address}]:{s.port}" if ":" in s.address else f"{s.address}:{s.port}" for s in servers)
-        daemon.configure(f"[daemon]\nrefresh-min = 200ms\nrefresh-max = {refresh_max}\nquery-rate = {query_rate}\n"
-                         f"dns-servers = {listed}\n{options}" +
-                         "".join(f"[service {name}]\nanswers = all\n{service}" for name in names))
+        self._config = (f"[daemon]\nrefresh-min = 200ms\nrefresh-max = {refresh_max}\ndns-servers = {listed}\n{options}",
+                        "".join(f"[service {name}]\nanswers = all\n{service}" for name in names))
+        self.configure(query_rate)
         self.daemon = None
+
+    def configure(self, query_rate):
+        daemon.configure(f"{self._config[0]}query-rate = {query_rate}\n{self._config[1]}")
+
+    def restart(self, query_rate):
+        """As after a crash, with another rate."""
+        self.daemon.kill()
+        self.configure(query_rate)
+        self.daemon = daemon.Daemon()
+        self.daemon.wait_log("ready: ")
 
     def __enter__(self):
         self.begin = time.monotonic()

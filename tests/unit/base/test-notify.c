@@ -132,6 +132,27 @@ Test(notify, oldest_states_are_given_up_for_the_last)
         cr_expect_str_eq(heard(), "");
 }
 
+/* Two that were sent, then more than are kept: each RELOADING that arrives is followed by its READY. */
+Test(notify, states_that_are_given_up_leave_pairs)
+{
+        notify_reloading(notify);
+        fill_queue();
+        notify_ready(notify);
+        for (int i = 0; i < 10; i++) {
+                notify_reloading(notify);
+                notify_ready(notify);
+        }
+        cr_expect_eq(strncmp(heard(), "RELOADING=1", 11), 0);
+        drain();
+        notify_beat(notify);
+        cr_expect_str_eq(heard(), "READY=1");
+        for (int i = 0; i < 3; i++) {
+                cr_expect_eq(strncmp(heard(), "RELOADING=1", 11), 0, "%d", i);
+                cr_expect_str_eq(heard(), "READY=1", "%d", i);
+        }
+        cr_expect_str_eq(heard(), "STATUS=filler 999");
+}
+
 Test(notify, watchdog_is_fed_by_the_loop)
 {
         char pid[32];

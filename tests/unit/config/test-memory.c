@@ -34,10 +34,11 @@ char *__wrap_strdup(const char *s);
 char *__wrap_strndup(const char *s, size_t n);
 FILE *__wrap_open_memstream(char **text, size_t *n);
 void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
-int __wrap___vasprintf_chk(char **ret, int flag, const char *format, va_list args);
-int __wrap_vasprintf(char **ret, const char *format, va_list args);
-int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...);
-int __wrap_asprintf(char **ret, const char *format, ...);
+__attribute__((format(printf, 3, 0))) int __wrap___vasprintf_chk(char **ret, int flag, const char *format,
+                                                                 va_list args);
+__attribute__((format(printf, 2, 0))) int __wrap_vasprintf(char **ret, const char *format, va_list args);
+__attribute__((format(printf, 3, 4))) int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...);
+__attribute__((format(printf, 2, 3))) int __wrap_asprintf(char **ret, const char *format, ...);
 
 void *__wrap_malloc(size_t n)
 {
@@ -80,7 +81,7 @@ void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, 
 }
 
 /* The real ones would come back here. */
-static int print(char **ret, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int print(char **ret, const char *format, va_list args)
 {
         size_t n = 0;
         FILE *stream;

@@ -90,7 +90,7 @@ static struct endpoint_set make(const struct endpoint_addrs *addrs, const struct
         static const struct endpoint_set nothing;
         struct endpoint_set table;
 
-        cr_assert_eq(endpoint_set_make(&table, addrs, old ? old : &nothing, old_addrs ? old_addrs : addrs,
+        cr_assert_eq(endpoint_set_make(&table, NULL, addrs, old ? old : &nothing, old_addrs ? old_addrs : addrs,
                                        endpoints ? &news : NULL, ports, n_ports),
                      0);
         return table;
@@ -367,7 +367,7 @@ Test(endpoint_set, hosts_that_are_not_known_keep_it_from_being_complete)
         endpoint_set_deinit(&b);
 }
 
-Test(endpoint_set, ports_are_those_configured_in_their_order)
+Test(endpoint_set, ports_are_those_reported_after_the_default_one)
 {
         const struct khs_row_port web0[] = { { "http", 80, IPPROTO_TCP },
                                              { "grpc", 9000, IPPROTO_TCP },
@@ -388,8 +388,8 @@ Test(endpoint_set, ports_are_those_configured_in_their_order)
         cr_expect_str_eq(table.endpoints[0].ports[0].name, "grpc");
         cr_expect_eq(table.endpoints[0].ports[0].number, 9000);
         cr_expect_eq(table.endpoints[0].ports[0].protocol, IPPROTO_TCP);
-        cr_expect_null(table.endpoints[0].ports[1].name);
-        cr_expect_eq(table.endpoints[0].ports[1].number, 8080);
+        cr_expect_str_eq(table.endpoints[0].ports[1].name, "http", "whether configured or not");
+        cr_expect_eq(table.endpoints[0].ports[1].number, 80);
         cr_expect_str_eq(table.endpoints[0].ports[2].name, "dns");
         cr_expect_eq(table.endpoints[0].ports[2].number, 53);
         cr_expect_eq(table.endpoints[0].ports[2].protocol, IPPROTO_UDP);
@@ -398,11 +398,30 @@ Test(endpoint_set, ports_are_those_configured_in_their_order)
         cr_assert_eq(table.endpoints[1].n_ports, 3, "grpc by UDP is another port");
         cr_expect_str_eq(table.endpoints[1].ports[0].name, "grpc");
         cr_expect_eq(table.endpoints[1].ports[0].number, 0, "not the next one in its place");
+        cr_expect_eq(table.endpoints[1].ports[0].protocol, IPPROTO_TCP);
         cr_expect_eq(table.endpoints[1].ports[2].number, 5353);
-        cr_assert_eq(table.endpoints[3].n_ports, 2);
-        cr_expect_eq(table.endpoints[3].ports[0].number, 0);
-        cr_expect_eq(table.endpoints[3].ports[1].number, 8080);
+        cr_expect_eq(table.endpoints[3].n_ports, 0, "nothing is known");
         endpoint_set_deinit(&table);
+}
+
+Test(endpoint_set, ports_come_as_reported_where_none_is_configured_by_name)
+{
+        const struct khs_row_port unnamed[] = { { NULL, 0, IPPROTO_TCP }, { NULL, 8080, IPPROTO_TCP } };
+        const struct khs_port *const firsts[] = { NULL, &number, &base };
+        struct finding_endpoint news[] = { endpoint(false, 1, NULL), endpoint(false, 2, NULL) };
+        struct endpoint_set table;
+        struct pods p;
+
+        news[0].ports = unnamed;
+        news[0].n_ports = 2;
+        for (int i = 0; i < 3; i++) {
+                table = make(pods(&p, "12", ""), NULL, NULL, news, 2, firsts[i], firsts[i] != NULL);
+                cr_assert_eq(table.endpoints[0].n_ports, 1, "without a number it is none");
+                cr_expect_null(table.endpoints[0].ports[0].name);
+                cr_expect_eq(table.endpoints[0].ports[0].number, 8080);
+                cr_expect_eq(table.endpoints[1].n_ports, 0);
+                endpoint_set_deinit(&table);
+        }
 }
 
 Test(endpoint_set, ports_without_hosts_are_knowledge_too)
@@ -434,12 +453,12 @@ Test(endpoint_set, ports_stay_where_nothing_was_learned_of_them)
         a = make(pods(&p, "12", ""), NULL, NULL, news, 1, &grpc, 1);
         news[0] = endpoint(false, 1, "web-7");
         news[0].ports_unknown = true;
-        cr_assert_eq(endpoint_set_make(&b, &p.addrs, &a, &p.addrs, &result, &grpc, 1), 0);
+        cr_assert_eq(endpoint_set_make(&b, NULL, &p.addrs, &a, &p.addrs, &result, &grpc, 1), 0);
         cr_expect_str_eq(b.endpoints[0].host, "web-7");
         cr_assert_eq(b.endpoints[0].n_ports, 1);
         cr_expect_eq(b.endpoints[0].ports[0].number, 9000);
         news[0].ports_unknown = false;
-        cr_assert_eq(endpoint_set_make(&c, &p.addrs, &b, &p.addrs, &result, &grpc, 1), 0);
+        cr_assert_eq(endpoint_set_make(&c, NULL, &p.addrs, &b, &p.addrs, &result, &grpc, 1), 0);
         cr_expect_eq(c.endpoints[0].n_ports, 0);
         endpoint_set_deinit(&a);
         endpoint_set_deinit(&b);
@@ -462,12 +481,21 @@ Test(endpoint_set, ports_follow_the_configuration)
         cr_assert_eq(b.endpoints[0].n_ports, 2);
         cr_expect_str_eq(b.endpoints[0].ports[0].name, "dns");
         cr_expect_eq(b.endpoints[0].ports[0].number, 53);
-        cr_expect_eq(b.endpoints[0].ports[1].number, 8080);
+        cr_expect_str_eq(b.endpoints[0].ports[1].name, "grpc");
+        cr_expect_eq(b.endpoints[0].ports[1].number, 9000);
+        a = make(&p.addrs, &b, &p.addrs, NULL, 0, &(struct khs_port){ .kind = KHS_PORT_NAME, .name = "http" }, 1);
+        endpoint_set_deinit(&b);
+        cr_assert_eq(a.endpoints[0].n_ports, 3);
+        cr_expect_str_eq(a.endpoints[0].ports[0].name, "http");
+        cr_expect_eq(a.endpoints[0].ports[0].number, 0);
+        b = make(&p.addrs, &a, &p.addrs, NULL, 0, NULL, 0);
+        endpoint_set_deinit(&a);
+        cr_expect_eq(b.endpoints[0].n_ports, 2, "what was said to be missing is no port");
         endpoint_set_deinit(&b);
 }
 
-/* A record can tell 255 sets apart. */
-Test(endpoint_set, too_many_sets_of_ports_cost_the_last_ones)
+/* Of random ports, each endpoint has its own. */
+Test(endpoint_set, has_as_many_sets_of_ports_as_there_are)
 {
         static struct khs_row_port ports[300];
         static struct finding_endpoint news[300];
@@ -483,8 +511,27 @@ Test(endpoint_set, too_many_sets_of_ports_cost_the_last_ones)
                 memcpy(news[i].bytes, v4[i], 4);
         }
         table = make(&addrs, NULL, NULL, news, 300, &grpc, 1);
-        cr_expect_eq(table.endpoints[254].ports[0].number, 9254);
-        cr_expect_eq(table.endpoints[255].n_ports, 0);
+        for (uint32_t i = 0; i < 300; i++) {
+                cr_assert_eq(table.endpoints[i].n_ports, 1);
+                cr_expect_eq(table.endpoints[i].ports[0].number, 9000 + i);
+                cr_expect_str_eq(table.endpoints[i].ports[0].name, "grpc");
+        }
+        endpoint_set_deinit(&table);
+}
+
+Test(endpoint_set, leaves_out_more_ports_of_an_endpoint_than_readers_look_at)
+{
+        static struct khs_row_port ports[200];
+        struct finding_endpoint news[] = { endpoint(false, 1, NULL) };
+        struct endpoint_set table;
+        struct pods p;
+
+        for (uint32_t i = 0; i < 200; i++)
+                ports[i] = (struct khs_row_port){ NULL, (uint16_t)(1 + i), IPPROTO_TCP };
+        news[0].ports = ports;
+        news[0].n_ports = 200;
+        table = make(pods(&p, "1", ""), NULL, NULL, news, 1, NULL, 0);
+        cr_expect_eq(table.endpoints[0].n_ports, 128);
         endpoint_set_deinit(&table);
 }
 

@@ -9,6 +9,7 @@
 
 #include "answer/order.h"
 #include "service-fixture.h"
+#include "table/policy.h"
 
 #define SEC       1000000ULL
 #define MAX_STALE (3600 * SEC)
@@ -92,8 +93,9 @@ Test(service, answer_makes_it_fresh_for_one_family)
         cr_expect_eq(row.flags, KHS_REC_V6_UNKNOWN);
         cr_expect_eq(row.n4, 2);
         cr_expect_eq(row.version, version + 1);
-        cr_expect_eq(row.fresh_until_ds, (uint32_t)((T0 + 5 * SEC) / 100000));
-        cr_expect_eq(row.stale_until_ds, (uint32_t)((T0 + MAX_STALE) / 100000));
+        cr_expect_eq(row.fresh_until_ds, (uint32_t)((T0 + MAX_STALE) / 100000), "until a question goes unanswered");
+        cr_expect_eq(row.stale_until_ds, row.fresh_until_ds);
+        cr_expect_eq(row.ttl_s, 5);
 
         cr_expect_eq(answer(s, AF_INET, two, 2, T0 + SEC), SERVICE_TIMES, "the same again is no change");
         cr_expect_eq(row_of(s).version, version + 1);
@@ -115,8 +117,8 @@ Test(service, failure_keeps_the_last_good_answer_for_max_stale)
         cr_expect_eq(row_of(s).n4, 2);
         cr_expect_eq(row_of(s).status >> 8 & 0xff, KHS_REASON_TIMEOUT);
 
-        cr_expect_eq(service_tick(s, T0 + MAX_STALE - 1), SERVICE_UNCHANGED);
-        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_tick(s, T0 + 10 * SEC + MAX_STALE - 1), SERVICE_UNCHANGED, "counted from that, too");
+        cr_expect_eq(service_tick(s, T0 + 10 * SEC + MAX_STALE), SERVICE_CONTENT);
         cr_expect_eq(service_state(s), KHS_SERVICE_EXPIRED);
         cr_expect_eq(row_of(s).n4, 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
@@ -215,7 +217,7 @@ Test(service, empty_expires_too)
         (void)no(s, AF_INET, KHS_SOURCE_KUBERNETES, T0);
         (void)failure(s, AF_INET, T0 + SEC);
         cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY, "a failure is no news");
-        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_tick(s, T0 + SEC + MAX_STALE), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
         service_free(s);
 }
@@ -231,11 +233,11 @@ Test(service, families_run_by_themselves_and_the_better_one_is_told)
         (void)answer(s, AF_INET6, six, 1, T0 + 100 * SEC);
         (void)failure(s, AF_INET, T0 + 100 * SEC);
         cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
-        cr_expect_eq(service_tick(s, T0 + MAX_STALE), SERVICE_CONTENT, "IPv4 alone is too old");
+        cr_expect_eq(service_tick(s, T0 + 100 * SEC + MAX_STALE), SERVICE_CONTENT, "IPv4 alone is too old");
         cr_expect_eq(row_of(s).n4, 0);
         cr_expect_eq(row_of(s).n6, 1);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
-        cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 100 * SEC + MAX_STALE) / 100000));
+        cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 100 * SEC + 2 * MAX_STALE) / 100000));
         service_free(s);
 }
 
@@ -287,11 +289,12 @@ Test(service, seeded_from_an_earlier_table_is_stale_with_what_is_left)
 }
 
 /* Whoever shortens max-stale means what is served now, too. */
-Test(service, max_stale_counts_from_the_last_confirmation)
+Test(service, a_shorter_max_stale_counts_from_the_same_failure)
 {
         struct service *s = make(KHS_FAMILY_IPV4);
 
-        (void)answer(s, AF_INET, two, 2, T0);
+        (void)answer(s, AF_INET, two, 2, T0 - SEC);
+        (void)failure(s, AF_INET, T0);
         cr_expect_eq(service_configure_port(s, s->policy, 80, KHS_FAMILY_IPV4, 10 * SEC), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 10 * SEC) / 100000));
         cr_expect_eq(service_tick(s, T0 + 10 * SEC - 1), SERVICE_UNCHANGED);
@@ -299,22 +302,78 @@ Test(service, max_stale_counts_from_the_last_confirmation)
         service_free(s);
 }
 
-/* The DNS source asks for a family that never was every five minutes only, whatever max-stale is. */
-Test(service, empty_family_lasts_while_the_other_is_fresh)
+/* A query rate that can't keep up, a family that DNS is asked for every five minutes only. */
+Test(service, what_is_asked_late_is_not_unconfirmed)
 {
         struct service *s = make(KHS_FAMILY_ANY);
 
-        (void)service_configure_port(s, s->policy, 80, KHS_FAMILY_ANY, 10 * SEC);
+        (void)service_configure_port(s, s->policy, 80, KHS_FAMILY_ANY, SEC);
         for (int i = 0; i < 3; i++)
                 (void)no(s, AF_INET6, KHS_SOURCE_DNS, T0 + (uint64_t)i * 2 * SEC);
-        for (uint64_t t = T0 + 5 * SEC; t < T0 + 300 * SEC; t += 5 * SEC) {
-                (void)answer(s, AF_INET, two, 2, t);
-                cr_expect_eq(service_tick(s, t + SEC), SERVICE_UNCHANGED);
+        (void)answer(s, AF_INET, two, 2, T0 + 4 * SEC);
+        for (uint64_t t = T0 + 5 * SEC; t < T0 + 300 * SEC; t += SEC) {
+                cr_expect_neq(service_tick(s, t), SERVICE_CONTENT);
                 cr_expect_eq(row_of(s).flags, 0);
+                cr_expect_gt(row_of(s).stale_until_ds, (uint32_t)((t + SEC) / 100000), "it outlasts the next tick");
         }
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
         (void)failure(s, AF_INET, T0 + 300 * SEC);
-        cr_expect_eq(service_tick(s, T0 + 320 * SEC), SERVICE_CONTENT);
-        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN, "nothing confirms either");
+        cr_expect_neq(service_tick(s, T0 + 301 * SEC - 1), SERVICE_CONTENT);
+        cr_expect_eq(service_tick(s, T0 + 301 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN, "a question went unanswered");
+        (void)failure(s, AF_INET6, T0 + 302 * SEC);
+        cr_expect_eq(service_tick(s, T0 + 303 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN);
+        service_free(s);
+}
+
+/* Whether it was fresh or stale before. */
+Test(service, a_stop_counts_only_once_the_next_question_fails)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+        uint64_t stop = T0 + 100 * SEC, resume = stop + 2 * MAX_STALE, t;
+
+        (void)answer(s, AF_INET, two, 2, stop - 2 * SEC);
+        (void)answer(s, AF_INET6, six, 1, stop - 2 * SEC);
+        (void)failure(s, AF_INET6, stop - SEC);
+        service_resume(s, stop);
+        for (t = resume; t < resume + 60 * SEC; t += SEC) {
+                cr_expect_neq(service_tick(s, t), SERVICE_CONTENT);
+                cr_expect_gt(row_of(s).stale_until_ds, (uint32_t)((t + SEC) / 100000));
+        }
+        service_resume(s, t - 10 * SEC);
+        cr_expect_eq(row_of(s).n4, 2);
+        cr_expect_eq(row_of(s).n6, 1);
+        cr_expect_eq(s->v6.state, KHS_SERVICE_STALE);
+        (void)failure(s, AF_INET, t);
+        cr_expect_neq(service_tick(s, t + 10 * SEC - 1), SERVICE_CONTENT, "a last round");
+        cr_expect_eq(service_tick(s, t + 10 * SEC), SERVICE_CONTENT, "two stops are no excuse");
+        t += 10 * SEC;
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        (void)answer(s, AF_INET6, six, 1, t);
+        (void)failure(s, AF_INET6, t + SEC);
+        cr_expect_neq(service_tick(s, t + SEC + MAX_STALE - 1), SERVICE_CONTENT, "an answer ends it");
+        cr_expect_eq(service_tick(s, t + SEC + MAX_STALE), SERVICE_CONTENT);
+        service_resume(s, t);
+        cr_expect_eq(service_tick(s, t + SEC + MAX_STALE), SERVICE_UNCHANGED, "what expired stays so");
+        service_free(s);
+}
+
+/* 10,000 services at 200 questions a second: some are asked after a minute. */
+Test(service, seeded_is_served_until_it_was_asked_for)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+        const struct khs_row row = {
+                .key = "a.b", .n_key = 3, .n4 = 2, .v4 = two, .stale_until_ds = (uint32_t)(T0 / 100000) + 20
+        };
+
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        for (uint64_t t = T0; t < T0 + 100 * SEC; t += SEC)
+                cr_expect_neq(service_tick(s, t), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_STALE);
+        (void)failure(s, AF_INET, T0 + 100 * SEC);
+        cr_expect_neq(service_tick(s, T0 + 110 * SEC - 1), SERVICE_CONTENT, "a last round");
+        cr_expect_eq(service_tick(s, T0 + 110 * SEC), SERVICE_CONTENT, "counted as the earlier daemon counted");
         service_free(s);
 }
 
@@ -411,10 +470,10 @@ Test(service, failure_keeps_hosts_and_expiry_takes_them)
         (void)endpoints(s, "web-0", "web-1", 0);
         (void)failure(s, AF_INET, T0 + SEC);
         cr_expect_str_eq(row_of(s).endpoints[0].host, "web-0");
-        (void)service_tick(s, T0 + MAX_STALE);
+        (void)service_tick(s, T0 + SEC + MAX_STALE);
         cr_expect_null(row_of(s).endpoints);
         cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
-        (void)answer(s, AF_INET, two, 2, T0 + MAX_STALE);
+        (void)answer(s, AF_INET, two, 2, T0 + SEC + MAX_STALE);
         cr_expect_null(row_of(s).endpoints, "learned anew");
         service_free(s);
 }
@@ -460,8 +519,8 @@ Test(service, default_port_is_the_first_of_the_configuration)
         row = row_of(s);
         cr_expect_eq(row.port, 80);
         cr_expect_eq(row.port_base, 0);
-        cr_expect_eq(row.endpoints[0].ports[0].number, 80);
-        cr_expect_eq(row.endpoints[0].ports[1].number, 9000);
+        cr_assert_eq(row.endpoints[0].n_ports, 1);
+        cr_expect_eq(row.endpoints[0].ports[0].number, 9000);
 
         cr_expect_eq(configure(s, true, name_first, 2), SERVICE_CONTENT);
         row = row_of(s);
@@ -581,7 +640,6 @@ static int whole(struct service *s, const struct finding_endpoint *list, uint32_
                 .kind = FINDING_WHOLE,
                 .source = KHS_SOURCE_KUBERNETES,
                 .reason = n > 0 ? KHS_REASON_NONE : KHS_REASON_NO_SLICE,
-                .standing = true,
                 .n_endpoints = n,
                 .endpoints = list,
         };
@@ -597,13 +655,6 @@ static int lost(struct service *s, uint64_t heard, uint64_t now)
                 .reason = KHS_REASON_API,
                 .heard_usec = heard,
         };
-
-        return service_apply(s, &finding, now);
-}
-
-static int confirmed(struct service *s, uint64_t now)
-{
-        const struct finding finding = { .kind = FINDING_CONFIRMED, .source = KHS_SOURCE_KUBERNETES, .standing = true };
 
         return service_apply(s, &finding, now);
 }
@@ -645,6 +696,40 @@ Test(service, whole_finding_replaces_everything_at_once)
         service_free(s);
 }
 
+/* DNS does not know which are near: in fallback those that stay do. */
+Test(service, near_endpoints_are_near_while_they_stay_and_somebody_asks)
+{
+        struct service_options options = { .policy = khs_policy(1, KHS_ORDER_ZONE, KHS_FAMILY_ANY),
+                                           .max_stale = MAX_STALE,
+                                           .hosts = true,
+                                           .near = true };
+        struct finding_endpoint list[] = { { .family = AF_INET, .bytes = { 10, 0, 0, 1 }, .near = true },
+                                           { .family = AF_INET, .bytes = { 10, 0, 0, 2 } } };
+        struct service *s = make(KHS_FAMILY_ANY);
+        struct khs_row row;
+        uint32_t version;
+
+        (void)service_configure(s, &options);
+        cr_expect_eq(whole(s, list, 2, T0), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_assert_not_null(row.endpoints, "that one is near is knowledge by itself");
+        cr_expect(row.endpoints[0].near && !row.endpoints[1].near);
+        list[0].near = false;
+        list[1].near = true;
+        cr_expect_eq(whole(s, list, 2, T0), SERVICE_CONTENT, "near is another one");
+        (void)answer(s, AF_INET, three, 3, T0);
+        row = row_of(s);
+        cr_assert_eq(row.n4, 3);
+        cr_expect(!row.endpoints[0].near && row.endpoints[1].near && !row.endpoints[2].near);
+        version = s->version;
+        options.near = false;
+        cr_expect_eq(service_configure(s, &options), SERVICE_CONTENT);
+        cr_expect_eq(s->version, version + 1);
+        cr_expect_not(row_of(s).endpoints && row_of(s).endpoints[1].near);
+        cr_expect_eq(service_configure(s, &options), SERVICE_UNCHANGED);
+        service_free(s);
+}
+
 Test(service, whole_finding_without_endpoints_counts_at_once)
 {
         const struct finding_endpoint list[] = { pod(AF_INET, 1, "web-0", "a") };
@@ -680,12 +765,11 @@ Test(service, what_stands_is_confirmed_when_half_of_max_stale_is_gone)
         cr_expect_eq(row_of(s).stale_until_ds, (uint32_t)((T0 + 10 * SEC + MAX_STALE) / 100000));
         cr_expect_eq(service_tick(s, T0 + 10 * SEC + MAX_STALE - 1), SERVICE_UNCHANGED);
 
-        cr_expect_eq(confirmed(s, t + 2 * SEC), SERVICE_TIMES);
+        cr_expect_eq(whole(s, list, 1, t + 2 * SEC), SERVICE_TIMES);
         cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
         (void)lost(s, 0, t + 3 * SEC);
         cr_expect_eq(service_tick(s, t + 3 * SEC + MAX_STALE), SERVICE_CONTENT);
         cr_expect_eq(service_state(s), KHS_SERVICE_EXPIRED);
-        cr_expect_eq(confirmed(s, t + 4 * SEC + MAX_STALE), -ENODATA, "it is gone");
         service_free(s);
 }
 
@@ -710,7 +794,6 @@ Test(service, dns_in_fallback_keeps_what_the_api_said_of_an_address)
         cr_expect_str_eq(row_of(s).endpoints[0].zone, "b");
         (void)no(s, AF_INET, KHS_SOURCE_DNS, T0 + 30 * SEC);
         cr_expect_eq(row_of(s).n4, 2, "by its own rules");
-        cr_expect_eq(confirmed(s, T0 + 31 * SEC), -ENODATA, "not what the API had said");
         cr_expect_eq(whole(s, list, 2, T0 + 32 * SEC), SERVICE_CONTENT);
         cr_expect_arr_eq(row_of(s).v4, two, 8);
         service_free(s);

@@ -149,6 +149,85 @@ Test(predecessor, knows_the_pods_names_and_ports)
         service_free(s);
 }
 
+/* In the record they come first; the model has its addresses in one order. */
+Test(predecessor, knows_which_endpoints_are_near)
+{
+        static const struct khs_row_endpoint endpoints[] = {
+                { .host = "web-0" }, { .host = "web-1", .near = true }, { .host = "web-2" },
+                { .host = "web-3" }, { .host = "web-4", .near = true }, { .host = "web-5" },
+        };
+        static const uint16_t shared[] = { 1 };
+
+        for (int near = 0; near < 2; near++) {
+                const struct service_options options = {
+                        .policy = 1, .max_stale = HOUR_USEC, .hosts = true, .near = near
+                };
+                struct khs_row row = fixture_row("web.b", 1, 3, 2), seeded;
+                struct service *s = make_service("web.b");
+                struct predecessor *p;
+                struct fixture f;
+
+                fixture_init(&f, NULL);
+                row.endpoints = endpoints;
+                row.n_shared = 1;
+                row.shared = shared;
+                row.flags = KHS_REC_HOSTS_COMPLETE;
+                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+                cr_assert_eq(khs_writer_publish(f.writer), 0);
+                cr_assert_geq(service_configure(s, &options), 0);
+                cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+                cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+                service_row(s, &seeded);
+                cr_assert_eq(seeded.n4, 3);
+                cr_assert_eq(seeded.n6, 2);
+                cr_expect_eq(memcmp(seeded.v4, row.v4, 12), 0);
+                cr_expect_eq(memcmp(seeded.v6, row.v6, 32), 0);
+                cr_assert_eq(seeded.n_shared, 1);
+                cr_expect_eq(seeded.shared[0], 1);
+                for (int i = 0; i < 6; i++) {
+                        cr_expect_str_eq(seeded.endpoints[i].host, endpoints[i].host);
+                        cr_expect_eq(seeded.endpoints[i].near, near && (endpoints[i].near || i == 5), "%d", i);
+                }
+                predecessor_close(p);
+                fixture_deinit(&f);
+                service_free(s);
+        }
+}
+
+/* More sets than a record can tell apart: what is left of the others is a number. */
+Test(predecessor, knows_the_ports_of_many_pods)
+{
+        static struct khs_row_port ports[600];
+        static struct khs_row_endpoint endpoints[600];
+        const struct service_options options = { .policy = 1, .max_stale = HOUR_USEC, .hosts = true };
+        struct khs_row row = fixture_row("web.b", 1, 600, 0);
+        struct service *s = make_service("web.b");
+        struct predecessor *p;
+        struct fixture f;
+
+        fixture_init(&f, NULL);
+        for (uint32_t i = 0; i < 600; i++) {
+                ports[i] = (struct khs_row_port){ NULL, (uint16_t)(30000 + i), IPPROTO_TCP };
+                endpoints[i] = (struct khs_row_endpoint){ .ordinal = -1, .ports = &ports[i], .n_ports = i != 400 };
+        }
+        row.endpoints = endpoints;
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_geq(service_configure(s, &options), 0);
+        cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+        cr_expect_eq(predecessor_seed(p, s, now_usec()), 1);
+        service_row(s, &row);
+        cr_assert_not_null(row.endpoints);
+        for (uint32_t i = 0; i < 600; i++) {
+                cr_assert_eq(row.endpoints[i].n_ports, i != 400, "%u", i);
+                if (i != 400)
+                        cr_expect_eq(row.endpoints[i].ports[0].number, 30000 + i);
+        }
+        predecessor_close(p);
+        fixture_deinit(&f);
+        service_free(s);
+}
+
 /* web-0 and web-1 on one node, web-2 on another; both families. */
 static void leave_shared(struct fixture *f)
 {
@@ -278,6 +357,65 @@ Test(predecessor, passes_over_a_damaged_record)
         fixture_deinit(&f);
         service_free(s);
         service_free(other);
+}
+
+/* Moves the last heartbeat as a time namespace or an administrator would; an hour is 36000. */
+static void shift_beat(const struct fixture *f, int32_t boot_ds, int32_t real_ds)
+{
+        const off_t at = offsetof(struct khs_table_header, beat_boot_ds);
+        int fd = openat(f->dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        uint32_t beat[2] = { khs_clock_ds(CLOCK_BOOTTIME) + (uint32_t)boot_ds,
+                             khs_clock_ds(CLOCK_REALTIME) + (uint32_t)real_ds };
+
+        cr_assert_eq(pwrite(fd, beat, sizeof(beat), at), (ssize_t)sizeof(beat));
+        (void)close(fd);
+}
+
+/* The record is good for an hour after the last heartbeat, by its writer's CLOCK_BOOTTIME. */
+Test(predecessor, judges_ages_by_either_clock)
+{
+        static const struct {
+                const char *what;
+                int32_t boot_ds, real_ds;
+                bool none, shares_clock;
+                int32_t left_ds;
+        } cases[] = {
+                { "the same clocks", -100, -100, false, true, 35900 },
+                { "an hour and more ago", -36100, -36100, false, true, -100 },
+                { "our time namespace is ahead by a day", -864000, -100, false, false, 35900 },
+                { "it is behind", 864000, -100, false, false, 35900 },
+                { "somebody set the clock forward", -100, -864000, false, true, 35900 },
+                { "somebody set the clock back", -100, 864000, false, true, 35900 },
+                { "set back, and the namespace is ahead: older by what is known", -864000, 864000, false, true,
+                  -828000 },
+                { "both are still to come", 100, 100, true, false, 0 },
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                struct service *s = make_service("a.b");
+                struct khs_row row = fixture_row("a.b", 1, 3, 2);
+                struct predecessor *p;
+                struct fixture f;
+
+                fixture_init(&f, NULL);
+                row.stale_until_ds = fixture_now() + (uint32_t)cases[i].boot_ds + 36000;
+                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+                cr_assert_eq(khs_writer_publish(f.writer), 0);
+                shift_beat(&f, cases[i].boot_ds, cases[i].real_ds);
+                cr_assert_eq(predecessor_open(&p, f.dir, "cluster.local"), 0);
+                cr_expect_eq(p == NULL, cases[i].none, "%s", cases[i].what);
+                cr_expect_eq(predecessor_shares_clock(p), cases[i].shares_clock, "%s", cases[i].what);
+                (void)predecessor_seed(p, s, now_usec());
+                service_row(s, &row);
+                if (cases[i].left_ds > 0)
+                        cr_expect_leq(abs((int32_t)(row.stale_until_ds - fixture_now()) - cases[i].left_ds), 10, "%s",
+                                      cases[i].what);
+                else
+                        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING, "%s", cases[i].what);
+                predecessor_close(p);
+                fixture_deinit(&f);
+                service_free(s);
+        }
 }
 
 Test(predecessor, is_none_of_another_domain_boot_or_kind)

@@ -23,7 +23,7 @@ static void bench_init_new(struct bench *b, uint64_t max_bytes)
         b->f.writer = khs_writer_free(b->f.writer);
         params.max_bytes = max_bytes;
         cr_assert_geq(sd_event_new(&b->event), 0);
-        cr_assert_eq(publisher_new(&b->publisher, b->event, b->f.dir_fd, &params, 1), 0);
+        cr_assert_eq(publisher_new(&b->publisher, b->event, b->f.dir_fd, &params, NULL), 0);
 }
 
 static void bench_init(struct bench *b, uint64_t max_bytes)

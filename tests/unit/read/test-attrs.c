@@ -532,30 +532,248 @@ Test(attrs, that_do_not_fit_are_left_out)
         scene_deinit(&s);
 }
 
+static struct khs_row with_many_ports(uint32_t n)
+{
+        static struct khs_row_port ports[301][2];
+        struct khs_row row = fixture_row("many.default", 0, n, 0);
+
+        for (uint32_t i = 0; i < n; i++) {
+                (void)snprintf(nodes[i], sizeof(nodes[i]), "zone-%u", i);
+                ports[i][0] = (struct khs_row_port){ "p", (uint16_t)(i + 1), IPPROTO_TCP };
+                ports[i][1] = (struct khs_row_port){ "q", 9, IPPROTO_TCP };
+                endpoints[i] = (struct khs_row_endpoint){
+                        .zone = nodes[i], .ordinal = -1, .ports = ports[i], .n_ports = i == 270 ? 0 : 2
+                };
+        }
+        row.endpoints = endpoints;
+        return row;
+}
+
 Test(attrs, with_more_zones_and_ports_than_have_numbers_know_the_first)
 {
-        static struct khs_row_port ports[300];
-        struct khs_row row = fixture_row("many.default", 0, 300, 0);
+        for (uint32_t n = 300; n < 302; n++) {
+                struct khs_row row = with_many_ports(n);
+                struct scene s;
+
+                scene_init(&s, &row);
+                cr_assert_eq(look(&s, "many.default"), 0);
+                for (uint32_t i = 0; i < n; i++) {
+                        struct khs_row_endpoint wanted = endpoints[i];
+
+                        if (i >= 255) {
+                                wanted.zone = NULL;
+                                wanted.n_ports = 0;
+                        }
+                        check_row(&s, i, &wanted);
+                        cr_expect_eq(khs_attrs_row_port(&s.file.view, &s.attrs, i), i < 255 || i == 270 ? 0 : i + 1);
+                }
+                cr_expect_eq(khs_attrs_row_port(&s.file.view, &s.attrs, n), 0);
+                scene_deinit(&s);
+        }
+}
+
+Test(attrs, with_row_ports_out_of_bounds_are_refused)
+{
+        struct khs_row row = with_many_ports(300);
+        uint32_t *words, *part;
         struct scene s;
 
-        for (uint32_t i = 0; i < 300; i++) {
-                (void)snprintf(nodes[i], sizeof(nodes[i]), "zone-%u", i);
-                ports[i] = (struct khs_row_port){ "p", (uint16_t)(i + 1), IPPROTO_TCP };
-                endpoints[i] =
-                        (struct khs_row_endpoint){ .zone = nodes[i], .ordinal = -1, .ports = &ports[i], .n_ports = 1 };
+        scene_init(&s, &row);
+        cr_assert_eq(look(&s, "many.default"), 0);
+        words = map_writable(&s);
+        part = &words[s.attrs.word + offsetof(struct khs_attrs, row_ports) / 4];
+        for (int i = 0; i < 6; i++) {
+                const struct khs_attrs head = s.attrs.head;
+                const uint32_t bad[] = { head.by_host - 1, head.row_ports - 1, head.row_ports + 1,
+                                         head.nodes,       head.nodes + 1,     UINT32_MAX };
+                uint32_t was = *part;
+
+                *part = bad[i];
+                cr_expect_eq(look(&s, "many.default"), -EBADMSG, "%d", i);
+                *part = was;
+                cr_assert_eq(look(&s, "many.default"), 0);
+        }
+        (void)munmap(words, (size_t)s.file.view.n_words * 4);
+        scene_deinit(&s);
+}
+
+/* ---- near addresses ---- */
+
+/* The rows of with_shared() in the order of the record, and the addresses that the last ones share. */
+static const struct {
+        const char *near; /* of the addresses of both families: 'n' */
+        uint32_t n_near4, n_near6;
+        uint8_t rows[13];
+        uint16_t shared[5];
+} near_cases[] = {
+        { "........", 0, 0, { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, { 0, 0, 3, 6, 6 } },
+        { "nnnnnnnn", 5, 3, { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, { 0, 0, 3, 6, 6 } },
+        { ".n.n..n.", 2, 1, { 1, 3, 0, 2, 4, 6, 5, 7, 10, 8, 9, 11, 12 }, { 1, 2, 2, 5, 5 } },
+        { "....n...", 1, 0, { 4, 0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12 }, { 1, 1, 4, 6, 6 } },
+        { ".......n", 0, 1, { 0, 1, 2, 3, 4, 7, 5, 6, 8, 9, 10, 11, 12 }, { 0, 0, 3, 7, 7 } },
+        { "n......n", 1, 1, { 0, 1, 2, 3, 4, 7, 5, 6, 8, 9, 10, 11, 12 }, { 0, 0, 3, 7, 7 } },
+};
+
+static void check_near_addresses(const struct scene *s, const struct khs_row *row, const uint8_t *rows)
+{
+        uint8_t v4[5][4], v6[3][16];
+
+        khs_found_copy(&s->file.view, &s->found, AF_INET, 0, 5, v4, 4);
+        khs_found_copy(&s->file.view, &s->found, AF_INET6, 0, 3, v6, 16);
+        for (int i = 0; i < 5; i++)
+                cr_expect_eq(memcmp(v4[i], (const uint8_t *)row->v4 + rows[i] * 4, 4), 0, "%d", i);
+        for (int i = 0; i < 3; i++)
+                cr_expect_eq(memcmp(v6[i], (const uint8_t *)row->v6 + (rows[i + 5] - 5) * 16, 16), 0, "%d", i);
+}
+
+Test(attrs, of_near_addresses_come_first)
+{
+        for (size_t c = 0; c < sizeof(near_cases) / sizeof(near_cases[0]); c++) {
+                struct khs_row row = with_shared(), moved = row;
+                struct khs_row_endpoint in_order[13];
+                struct khs_near_run near;
+                struct scene s;
+
+                for (int i = 0; i < 8; i++)
+                        endpoints[i].near = near_cases[c].near[i] == 'n';
+                for (int i = 0; i < 13; i++)
+                        in_order[i] = endpoints[near_cases[c].rows[i]];
+                moved.endpoints = in_order;
+                moved.shared = near_cases[c].shared;
+                scene_init(&s, &row);
+                for (int pread = 0; pread < 2; pread++) {
+                        cr_assert_eq(look(&s, "web.default"), 0);
+                        near = khs_attrs_near(&s.file.view, &s.found);
+                        cr_expect_eq(near.n4, near_cases[c].n_near4);
+                        cr_expect_eq(near.n6, near_cases[c].n_near6);
+                        check_near_addresses(&s, &row, near_cases[c].rows);
+                        check_hosts(&s, &moved);
+                        for (uint32_t i = 0; i < 13; i++) {
+                                check_row(&s, i, &in_order[i]);
+                                cr_expect_eq(khs_attrs_is_near(&s.file.view, &s.attrs, i),
+                                             near_cases[c].near[near_cases[c].rows[address_of(&moved, i)]] == 'n',
+                                             "%zu: %u", c, i);
+                        }
+                        khs_table_close(&s.file);
+                        cr_assert_eq(khs_table_open(s.f.dir, KHS_OPEN_PREAD, NULL, &s.file), 0);
+                }
+                scene_deinit(&s);
+        }
+}
+
+Test(attrs, of_near_addresses_are_copied_in_turn)
+{
+        for (int pread = 0; pread < 2; pread++) {
+                struct khs_row row = stateful_set();
+                struct scene s;
+                uint8_t v4[3][4];
+
+                for (int i = 0; i < 3; i++)
+                        endpoints[i].near = true;
+                scene_init(&s, &row);
+                khs_table_close(&s.file);
+                cr_assert_eq(khs_table_open(s.f.dir, pread ? KHS_OPEN_PREAD : KHS_OPEN_MAP, NULL, &s.file), 0);
+                cr_assert_eq(look(&s, "web.default"), 0);
+                khs_found_copy_of(&s.file.view, &s.found, AF_INET, 3, 2, 3, v4, 4);
+                for (int i = 0; i < 3; i++)
+                        cr_expect_eq(v4[i][3], (i + 2) % 3);
+                scene_deinit(&s);
+        }
+}
+
+/* Writes the attributes as an older writer did, whose head had so many words. */
+static void shorten_head(const struct scene *s, uint32_t *words, uint32_t n)
+{
+        uint32_t *head = words + s->attrs.word, less = sizeof(struct khs_attrs) / 4 - n;
+
+        memmove(head + n, head + sizeof(struct khs_attrs) / 4, (s->attrs.head.end - sizeof(struct khs_attrs) / 4) * 4);
+        for (int i = 0; i < 8; i++) /* rows to end */
+                head[i] -= less;
+}
+
+Test(attrs, of_older_writers_know_no_near_addresses)
+{
+        for (uint32_t n = 9; n < 12; n++) {
+                struct khs_row row = stateful_set();
+                struct khs_near_run near;
+                struct scene s;
+                uint32_t *words;
+
+                endpoints[0].near = endpoints[5].near = true;
+                scene_init(&s, &row);
+                cr_assert_eq(look(&s, "web.default"), 0);
+                words = map_writable(&s);
+                shorten_head(&s, words, n);
+                cr_assert_eq(look(&s, "web.default"), 0, "%u words", n);
+                near = khs_attrs_near(&s.file.view, &s.found);
+                cr_expect_eq(near.n4, n > 9);
+                cr_expect_eq(near.n6, n > 9);
+                cr_expect_eq(khs_attrs_is_near(&s.file.view, &s.attrs, 5), n > 9);
+                cr_expect_eq(s.attrs.head.row_ports, 0);
+                for (uint32_t i = 0; i < 8; i++)
+                        check_row(&s, i, &endpoints[i]);
+                check_hosts(&s, &row);
+                (void)munmap(words, (size_t)s.file.view.n_words * 4);
+                scene_deinit(&s);
+        }
+}
+
+/* There the first row stands, whose host, 4, would be a number of near addresses. */
+Test(attrs, of_older_writers_have_rows_where_near_addresses_are_counted)
+{
+        struct khs_row row = fixture_row("web.default", 0, 5, 0);
+        struct scene s;
+        uint32_t *words;
+
+        for (int i = 0; i < 5; i++) {
+                (void)snprintf(hosts[i], sizeof(hosts[i]), "web-%d", i);
+                endpoints[i] = (struct khs_row_endpoint){ .host = hosts[i], .ordinal = i };
         }
         row.endpoints = endpoints;
         scene_init(&s, &row);
-        cr_assert_eq(look(&s, "many.default"), 0);
-        for (uint32_t i = 0; i < 300; i++) {
-                struct khs_row_endpoint wanted = endpoints[i];
+        cr_assert_eq(look(&s, "web.default"), 0);
+        words = map_writable(&s);
+        shorten_head(&s, words, 9);
+        cr_assert_eq(look(&s, "web.default"), 0);
+        cr_assert_eq(words[s.attrs.word + 9], 4);
+        cr_expect_eq(khs_attrs_near(&s.file.view, &s.found).n4, 0);
+        cr_expect_eq(s.attrs.head.n_near4, 0);
+        (void)munmap(words, (size_t)s.file.view.n_words * 4);
+        scene_deinit(&s);
+}
 
-                if (i >= 255) {
-                        wanted.zone = NULL;
-                        wanted.n_ports = 0;
-                }
-                check_row(&s, i, &wanted);
-        }
+Test(attrs, with_more_near_addresses_than_there_are_know_none)
+{
+        struct khs_row row = stateful_set(), bare = fixture_row("bare.default", 0, 2, 0);
+        struct khs_near_run near;
+        struct khs_attrs *head;
+        struct scene s;
+        uint32_t *words;
+
+        scene_init(&s, &row);
+        put(&s, &bare);
+        cr_assert_eq(look(&s, "bare.default"), -ENOENT);
+        cr_expect_eq(khs_attrs_near(&s.file.view, &s.found).n4, 0);
+        cr_assert_eq(look(&s, "web.default"), 0);
+        words = map_writable(&s);
+        head = (struct khs_attrs *)&words[s.attrs.word];
+        head->n_near4 = 5;
+        head->n_near6 = 4;
+        near = khs_attrs_near(&s.file.view, &s.found);
+        cr_expect(near.n4 == 5 && near.n6 == 0);
+        head->n_near4 = 6;
+        head->n_near6 = 3;
+        near = khs_attrs_near(&s.file.view, &s.found);
+        cr_expect(near.n4 == 0 && near.n6 == 3);
+        cr_assert_eq(look(&s, "web.default"), 0, "the rest of it is still read");
+        cr_expect_not(khs_attrs_is_near(&s.file.view, &s.attrs, 0));
+        cr_expect(khs_attrs_is_near(&s.file.view, &s.attrs, 7));
+        cr_expect_not(khs_attrs_is_near(&s.file.view, &s.attrs, 8));
+        words[s.found.block + offsetof(struct khs_record, attrs) / 4] = s.found.record.units * KHS_UNIT_WORDS - 8;
+        cr_assert_eq(look(&s, "web.default"), -EBADMSG);
+        near = khs_attrs_near(&s.file.view, &s.found);
+        cr_expect(near.n4 == 0 && near.n6 == 0, "a block that ends before the head does");
+        (void)munmap(words, (size_t)s.file.view.n_words * 4);
         scene_deinit(&s);
 }
 
@@ -627,6 +845,8 @@ static void use_everything(const struct scene *s)
                 khs_attrs_row(&s->file.view, &s->attrs, i, &row);
                 n = khs_attrs_address(&s->file.view, &s->attrs, i);
                 cr_expect(n < 8 || n == s->attrs.n_rows);
+                (void)khs_attrs_is_near(&s->file.view, &s->attrs, i);
+                (void)khs_attrs_row_port(&s->file.view, &s->attrs, i);
                 n_text = khs_attrs_string(&s->file.view, &s->attrs, row.host, ret);
                 cr_expect(n_text == 0 || row.host + 1 + n_text <= (head->end - head->strings) * 4);
                 n_text = khs_attrs_node(&s->file.view, &s->attrs, row.node, ret);

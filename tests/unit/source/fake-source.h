@@ -70,7 +70,6 @@ static inline void fake_whole(struct fake_source *fake, const char *key, uint8_t
                 .kind = FINDING_WHOLE,
                 .source = KHS_SOURCE_KUBERNETES,
                 .reason = last_byte > 0 ? KHS_REASON_NONE : KHS_REASON_NONE_READY,
-                .standing = true,
                 .not_headless = not_headless,
                 .n_endpoints = last_byte > 0,
                 .endpoints = &one,

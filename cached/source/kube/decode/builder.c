@@ -124,6 +124,7 @@ void kube_builder_endpoint(struct kube_builder *b, const struct kube_endpoint *e
 void kube_builder_port(struct kube_builder *b, const char *name, uint16_t number, uint8_t protocol)
 {
         uint32_t offset = name ? kube_builder_text(b, name, strlen(name)) : 0;
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
         struct khs_row_port port = { (const char *)(uintptr_t)offset, number, protocol };
 
         if (builder_reserve(b, &b->ports, b->n_ports, &b->ports_room, 1, sizeof(*b->ports)))

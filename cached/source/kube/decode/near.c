@@ -50,6 +50,11 @@ static bool near_of_zone(const struct kube_candidate *c, const char *own)
         return zone && strcmp(zone, own) == 0;
 }
 
+static void near_share(const struct finding_endpoint *from, struct finding_endpoint *to)
+{
+        to->near = to->near || (from->near && memcmp(from->bytes, to->bytes, sizeof(to->bytes)) == 0);
+}
+
 /* Return: whether there is any. */
 static bool near_mark(struct finding_endpoint *endpoints, const struct kube_candidate *all, size_t n, near_fn is_near,
                       const char *own)
@@ -60,6 +65,11 @@ static bool near_mark(struct finding_endpoint *endpoints, const struct kube_cand
                 if (is_near(&all[i], own))
                         any = endpoints[all[i].row].near = true;
         }
+        /* Endpoints that share an address are in one place, whatever each of them says. */
+        for (size_t i = 1; any && i < n; i++)
+                near_share(&endpoints[all[i - 1].row], &endpoints[all[i].row]);
+        for (size_t i = n; any && i-- > 1;)
+                near_share(&endpoints[all[i].row], &endpoints[all[i - 1].row]);
         return any;
 }
 

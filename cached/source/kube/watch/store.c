@@ -45,7 +45,7 @@ static struct kube_stored *store_service(struct kube_map_item *item)
 static void store_free_service(struct kube_stored *service)
 {
         free(service->slices);
-        free((char *)(uintptr_t)service->item.name);
+        free((char *)service->item.name);
         free(service);
 }
 

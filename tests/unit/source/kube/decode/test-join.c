@@ -221,7 +221,7 @@ Test(kube_join, the_first_five_thousand_in_address_order)
         cr_assert_eq(joined.n_endpoints, KHS_MAX_ADDRS);
         cr_assert(joined.truncated);
         for (uint32_t i = 0; i < joined.n_endpoints; i++)
-                cr_assert_eq(joined.endpoints[i].bytes[2] << 8 | joined.endpoints[i].bytes[3], i);
+                cr_assert_eq((uint32_t)(joined.endpoints[i].bytes[2] << 8 | joined.endpoints[i].bytes[3]), i);
         kube_joined_deinit(&joined);
         slices[1].n_endpoints = 1000; /* those of the highest numbers */
         cr_assert_eq(kube_join(&joined, all, 2, &(struct kube_view){ 0 }), 0);
@@ -290,4 +290,28 @@ Test(kube_join, near_is_judged_for_each_family)
         expect(&set, &(struct kube_view){ .order = KHS_ORDER_ZONE, .zone = "a" },
                "10.0.0.1 10.0.0.2* fd00::1* fd00::2");
         set_free(&set);
+}
+
+/* Pods in their node's network: an address is near or not. */
+Test(kube_join, endpoints_of_one_address_are_near_together)
+{
+        static const char *const hints[][3] = {
+                { ZONES("a"), ZONES("b"), ZONES("b") },
+                { ZONES("b"), ZONES("b"), ZONES("a") },
+                { ZONES("b"), ZONES("a"), ZONES("b") },
+        };
+
+        for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+                struct set set = { .n = 0 };
+                char text[1024] = "[{'addresses':['10.0.0.9']" ZONES("b") "}";
+
+                for (int k = 0; k < 3; k++)
+                        (void)sprintf(text + strlen(text), ",{'addresses':['10.0.0.1'],'hostname':'w-%d'%s}", k,
+                                      hints[i][k]);
+                strcat(text, "]");
+                add(&set, "IPv4", "null", text);
+                expect(&set, &(struct kube_view){ .order = KHS_ORDER_ZONE, .zone = "a" },
+                       "10.0.0.1/w-0* 10.0.0.1/w-1* 10.0.0.1/w-2* 10.0.0.9");
+                set_free(&set);
+        }
 }
