@@ -256,6 +256,7 @@ Test(trust, needs_no_statx)
         for (int i = 0; i < 2; i++) {
                 cr_expect_eq(status[i].size, status[2].size);
                 cr_expect_eq(status[i].inode, status[2].inode);
+                cr_expect_eq(status[i].device, status[2].device);
                 cr_expect_eq(status[i].owner, STRANGER);
                 cr_expect_eq(status[i].mode, S_IFREG | 0604);
                 cr_expect_eq(status[i].device, dir[i].device);
