@@ -22,8 +22,8 @@ int directory_fd(const struct directory *d);
 /**
  * directory_check() - is it still ours, still the one that programs find, and do they believe the table in it?
  *
- * For the start, once there is a table, and for every heartbeat. Takes the lock anew when its file was removed. Logs why
- * it fails, and when only those programs believe the table that have it mounted read-only.
+ * For the start, once there is a table, and for every heartbeat. Takes the lock anew when its file was removed. Logs
+ * why it fails, and when only those programs believe the table that have it mounted read-only.
  *
  * Return: 0; a negative errno: the daemon has to end, and must not touch the table.
  */

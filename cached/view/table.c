@@ -127,6 +127,8 @@ const char *view_table_error(int error)
                 return "it has another format: daemon and tool are of different versions";
         case ELOOP:
                 return "it is a symbolic link";
+        case EREMOTE:
+                return "it lies on a file system that shares no memory between programs";
         case EPERM:
                 return "others may have written it";
         default:

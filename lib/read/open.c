@@ -59,7 +59,7 @@ static int open_checked(const char *dir, enum khs_open_mode mode, struct khs_sta
         if (fd < 0)
                 return fd;
         r = khs_trust_check(&dir_status, ret, fd);
-        if (r == -EPERM && (mode == KHS_OPEN_ANY || (mode == KHS_OPEN_OWN && ret->owner == geteuid())))
+        if (r == -EPERM && mode == KHS_OPEN_OWN && ret->owner == geteuid())
                 r = 0;
         if (r == 0)
                 return fd;

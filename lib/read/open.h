@@ -19,7 +19,6 @@ enum khs_open_mode {
         KHS_OPEN_MAP,
         KHS_OPEN_PREAD,
         KHS_OPEN_OWN, /* mapped, and what this user wrote is believed wherever it lies: for a daemon */
-        KHS_OPEN_ANY, /* mapped, whoever may have written it: for people to look at */
 };
 
 /**
