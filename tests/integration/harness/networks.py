@@ -36,6 +36,7 @@ class Network:
     keeps_order: tuple = ()  # the pods among which glibc sorts none before another
     ipv6: bool = True  # whether interfaces get link-local addresses, as the kernel has it by default
     has_host: bool = True  # whether the module knows an address that `sticky` goes by
+    is_known: bool = True  # whether it can know all own addresses; else `auto` and N are `single`
     settings: dict = field(default_factory=dict)  # of net.ipv6.conf.default
 
     def command(self, *command):
@@ -121,7 +122,7 @@ _SPREAD6 = [f"fd77::{i:x}000:0:0:9" for i in range(1, 16, 2)]
 _SAME_6 = {NEAR: _NEAR6, MIXED: _NEAR6[:2] + _OTHER6}
 TWO_OF_PREFIX = Network(
     "v6-two", "two IPv6 addresses of one /64",
-    _one_interface("fd77::5/64", "fd77::aaaa:1/64", routes=("::/0",)), _SAME_6)
+    _one_interface("fd77::5/64", "fd77::aaaa:1/64", routes=("::/0",)), _SAME_6, keeps_order=(NEAR,))
 WITH_128 = Network(
     "v6-64-128", "an IPv6 /128 beside a /64",
     _one_interface("fd77::aaaa:1/64", "fd77::5/128", routes=("::/0",)), _SAME_6)
@@ -135,7 +136,8 @@ PUBLIC = Network(
     settings={"use_tempaddr": 1})
 DEPRECATED = Network(
     "v6-old", "a deprecated IPv6 address beside a new one",
-    _one_interface("fd77::aaaa:1/64", "fd77::5/128 preferred_lft 0 valid_lft 1000", routes=("::/0",)), _SAME_6)
+    _one_interface("fd77::aaaa:1/64", "fd77::5/128 preferred_lft 0 valid_lft 1000", routes=("::/0",)), _SAME_6,
+    keeps_order=(NEAR,))
 ALL_DEPRECATED = Network(
     "v6-all-old", "a deprecated IPv6 address alone",
     _one_interface("fd77::5/64 preferred_lft 0 valid_lft 1000", routes=("::/0",)), _SAME_6, has_host=False)
@@ -156,7 +158,7 @@ MANY = Network(
     "many", "more own addresses than are kept",
     [*_one_interface("10.77.0.5/24", "fd77::5/64", routes=("default", "::/0")),
      *[f"address add 10.99.{i // 200}.{i % 200}/32 dev eth0" for i in range(600)]],
-    {NEAR: _NEAR4 + _NEAR6}, has_host=False)
+    {NEAR: _NEAR4 + _NEAR6, MIXED: _NEAR4[:2] + _FAR4[:6] + _NEAR6[:2] + _OTHER6}, has_host=False, is_known=False)
 
 ALL = (BRIDGED_24, BRIDGED_16, ROUTED_32, WITHOUT_IPV6, UNIQUE_LOCAL_64, ROUTED_128, GLOBAL, DUAL, HOST, TWO_OF_PREFIX,
        WITH_128, TEMPORARY, PUBLIC, DEPRECATED, ALL_DEPRECATED, TWO_CARDS, MANY)
