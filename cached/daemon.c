@@ -307,7 +307,7 @@ static int daemon_start_table(struct daemon *d)
         predecessor_close(predecessor);
         if (r < 0)
                 log_message(LOG_ERR, "%s/" KHS_TABLE_NAME " can't be written: %s", K8SHSVC_RUNDIR, strerror(-r));
-        return r;
+        return r < 0 ? r : directory_check(d->directory);
 }
 
 static int daemon_start_loop(struct daemon *d)

@@ -7,7 +7,8 @@
  *   `[namespace N]`, of which one is registered when a source discovers it.
  * - Sources are updated last, with all that they are to follow, and never from within a report: what a report
  *   calls for (a service was discovered, a finding could not be kept) waits for the next tick.
- * - No version of a key in the table is ever used again: the registry remembers the highest that went.
+ * - No version of a key in the table is ever used again: the registry remembers the highest that went, and begins
+ *   anywhere where it can't know.
  *
  * Which source is asked for what stands in an array; nothing here depends on what the sources are.
  */
@@ -30,7 +31,7 @@ struct registry {
         const struct config *config;
         struct registration **items; /* sorted by key */
         size_t n_items;
-        uint64_t ticked_usec; /* 0: not yet */
+        uint64_t ticked_usec; /* the last tick, or what kept us from one */
         bool started;         /* the sources are */
         bool sets_changed;    /* sources are to be updated */
 };
@@ -191,6 +192,7 @@ int registry_new(struct registry **ret, struct publisher *publisher,
         if (!r)
                 return -ENOMEM;
         r->registrar.publisher = publisher;
+        r->registrar.version = random_u32() & INT32_MAX;
         memcpy(r->registrar.sources, sources, sizeof(r->registrar.sources));
         r->registrar.limiter = (struct log_limiter){ .n_max = LINES_PER_SECOND, .period_usec = USEC_PER_SEC };
         *ret = r;
@@ -353,6 +355,7 @@ void registry_apply(struct registry *r, const struct config *config, struct pred
         }
         registry_apply_filter(r);
         registry_update_sources(r);
+        r->ticked_usec = usec_now();
 }
 
 /* ---- every second, and what others ask ---- */
@@ -363,7 +366,7 @@ static void registry_note_stop(struct registry *r, uint64_t now)
         uint64_t before = r->ticked_usec;
 
         r->ticked_usec = now;
-        if (before == 0 || now - before < STOPPED_USEC)
+        if (now - before < STOPPED_USEC)
                 return;
         log_message(LOG_NOTICE,
                     "the daemon was stopped for %llu s; max-stale counts that time only once a source fails",

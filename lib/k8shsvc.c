@@ -26,7 +26,7 @@
 #include "read/wait.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
-#define MAX_SEARCH  6 /* resolv.conf(5): what glibc before 2.26 took, and Kubernetes writes less */
+#define MAX_SEARCH  32 /* what Kubernetes writes at most */
 #define MAX_LINE    4096
 
 #define PUBLIC __attribute__((visibility("default")))
@@ -263,6 +263,7 @@ PUBLIC int k8shsvc_lookup(k8shsvc *h, const char *name, int family, struct k8shs
         /* A plain name is the common case, and no name holds a colon or a slash. */
         query.n_name = strnlen(name, KHS_NAME_MAX + 2);
         query.search = h->search;
+        query.n_search = MAX_SEARCH;
         r = khs_lookup(&query, request_plan, request_fill, &q);
         if (r == -ENOENT && strpbrk(name, ":/"))
                 r = request_look_up_target(name, &query, &q);
@@ -374,6 +375,7 @@ PUBLIC int k8shsvc_wait(k8shsvc *h, const char *name, uint64_t *token, int timeo
                         return r;
                 query.name = text;
                 query.search = h->search;
+                query.n_search = MAX_SEARCH;
         }
 
         do {

@@ -54,7 +54,10 @@ struct request {
         };
 };
 
-/* The search list that glibc has parsed for this very call: it follows resolv.conf, and costs no system call. */
+/*
+ * The search list that glibc has parsed for this very call: it follows resolv.conf, and costs no system call. Programs
+ * may write to it, and then nothing ends it but its size.
+ */
 static const char *const *nss_search_list(void)
 {
         const struct __res_state *state = __res_state();
@@ -142,6 +145,7 @@ KHS_INLINE enum nss_status nss_answer(struct request *q, int *errnop, int *h_err
 {
         q->query.n_name = strnlen(q->query.name, KHS_NAME_MAX + 2);
         q->query.search = nss_search_list();
+        q->query.n_search = MAXDNSRCH;
         return nss_status_of(khs_lookup(&q->query, nss_plan, nss_fill, q), errnop, h_errnop);
 }
 

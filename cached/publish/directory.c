@@ -8,6 +8,8 @@
  * A daemon that had to create the lock file cannot tell whether another one still runs that has locked a
  * file of the same name. So it waits until no heart beats in the table: the other one notices within a
  * second that it has lost the name, and ends.
+ *
+ * Nor is a table of use that readers refuse (read/trust.h). They are mute, so their own check is applied here.
  */
 
 #include <errno.h>
@@ -22,6 +24,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "publish/directory.h"
+#include "read/open.h"
 #include "table/format.h"
 #include "write/lock.h"
 
@@ -32,6 +35,7 @@
 struct directory {
         char *path;
         int fd, lock_fd;
+        int trust; /* of readers, as it was last seen */
 };
 
 /* ---- another daemon ---- */
@@ -169,6 +173,27 @@ static int directory_lock_again(struct directory *d)
         return 0;
 }
 
+/* Who believes what we have written; logged when it changes. */
+static int directory_check_readers(struct directory *d)
+{
+        int trust = khs_table_trust(d->fd);
+
+        if (trust < 0) /* no table at this moment */
+                return 0;
+        if (trust != d->trust && trust == KHS_TRUST_READ_ONLY)
+                log_message(LOG_WARNING,
+                            "%s does not belong to this user alone: others can write to it or own it, so programs "
+                            "believe the table only where it is mounted read-only",
+                            d->path);
+        if (trust == KHS_TRUST_NONE)
+                log_message(LOG_ERR,
+                            "%s is neither on a tmpfs nor on a local disk: no program believes a table whose memory "
+                            "it does not share; exiting",
+                            d->path);
+        d->trust = trust;
+        return trust == KHS_TRUST_NONE ? -EREMOTE : 0;
+}
+
 int directory_check(struct directory *d)
 {
         int r;
@@ -187,5 +212,5 @@ int directory_check(struct directory *d)
                 log_message(LOG_ERR,
                             "%s/" KHS_LOCK_NAME " was replaced: the table belongs to another k8shsvcd now; exiting",
                             d->path);
-        return r;
+        return r < 0 ? r : directory_check_readers(d);
 }

@@ -20,9 +20,10 @@ struct directory *directory_free(struct directory *d);
 int directory_fd(const struct directory *d);
 
 /**
- * directory_check() - is it still ours, and still the one that programs find? With every heartbeat.
+ * directory_check() - is it still ours, still the one that programs find, and do they believe the table in it?
  *
- * Takes the lock anew when its file was removed. Logs why it fails.
+ * For the start, once there is a table, and for every heartbeat. Takes the lock anew when its file was removed. Logs
+ * why it fails, and when only those programs believe the table that have it mounted read-only.
  *
  * Return: 0; a negative errno: the daemon has to end, and must not touch the table.
  */

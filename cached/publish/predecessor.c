@@ -98,7 +98,7 @@ int predecessor_open(struct predecessor **ret, const char *dir, const char *zone
         if (!p)
                 return -ENOMEM;
         *ret = NULL;
-        r = khs_table_open(dir, KHS_OPEN_MAP, NULL, &p->file);
+        r = khs_table_open(dir, KHS_OPEN_OWN, NULL, &p->file);
         if (r < 0) {
                 if (r != -ENOENT)
                         log_message(LOG_WARNING, "%s/" KHS_TABLE_NAME " cannot be read back: %s; starting without it",

@@ -45,7 +45,7 @@ struct slot {
         uint32_t host[HOST_WORDS];
         struct own_address {
                 uint32_t words[4];
-                uint32_t about; /* family, prefix << 8 */
+                uint32_t about; /* family, prefix << 8, flags << 16 */
         } addresses[KHS_OWN_MAX];
 };
 
@@ -70,6 +70,8 @@ static uint32_t buffer[2048];
 struct answer {
         struct slot *slot;
         uint32_t n;
+        uint32_t interface; /* of the last one that was kept, and its family */
+        uint8_t family;
         bool has_ipv6, has_host;
         struct khs_own host; /* the best so far */
 };
@@ -85,8 +87,22 @@ static bool interfaces_is_source(const struct ifaddrmsg *head)
 {
         if (head->ifa_family == AF_INET)
                 return !(head->ifa_flags & IFA_F_SECONDARY);
-        return !(head->ifa_flags & (IFA_F_TEMPORARY | IFA_F_DEPRECATED | IFA_F_TENTATIVE)) &&
+        return (head->ifa_flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) != IFA_F_TENTATIVE &&
                head->ifa_scope < RT_SCOPE_LINK;
+}
+
+/* To the kernel, one of which duplicates are still looked for is as good as a deprecated one. */
+static uint8_t interfaces_flags(const struct answer *answer, const struct ifaddrmsg *head)
+{
+        uint8_t flags = 0;
+
+        if (head->ifa_family == answer->family && head->ifa_index == answer->interface)
+                flags |= KHS_OWN_SAME_INTERFACE;
+        if (head->ifa_family == AF_INET6 && head->ifa_flags & IFA_F_TEMPORARY)
+                flags |= KHS_OWN_TEMPORARY;
+        if (head->ifa_family == AF_INET6 && head->ifa_flags & (IFA_F_DEPRECATED | IFA_F_OPTIMISTIC))
+                flags |= KHS_OWN_DEPRECATED;
+        return flags;
 }
 
 /* IPv4 goes before IPv6, then the lower before the higher. */
@@ -97,7 +113,7 @@ static bool interfaces_goes_before(const struct khs_own *a, const struct khs_own
         return memcmp(a->address, b->address, sizeof(a->address)) < 0;
 }
 
-static bool interfaces_keep(struct answer *answer, const struct khs_own *own, uint8_t scope)
+static bool interfaces_keep(struct answer *answer, const struct khs_own *own, const struct ifaddrmsg *head)
 {
         uint32_t i = answer->n;
 
@@ -105,10 +121,14 @@ static bool interfaces_keep(struct answer *answer, const struct khs_own *own, ui
                 return false;
         for (uint32_t word = 0; word < 4; word++)
                 khs_store_relaxed(&answer->slot->addresses[i].words[word], own->address[word]);
-        khs_store_relaxed(&answer->slot->addresses[i].about, own->family | (uint32_t)own->prefix << 8);
+        khs_store_relaxed(&answer->slot->addresses[i].about,
+                          own->family | (uint32_t)own->prefix << 8 | (uint32_t)own->flags << 16);
         answer->n++;
+        answer->interface = head->ifa_index;
+        answer->family = head->ifa_family;
 
-        if (scope < RT_SCOPE_LINK && (!answer->has_host || interfaces_goes_before(own, &answer->host))) {
+        if (head->ifa_scope < RT_SCOPE_LINK && !(own->flags & (KHS_OWN_TEMPORARY | KHS_OWN_DEPRECATED)) &&
+            (!answer->has_host || interfaces_goes_before(own, &answer->host))) {
                 answer->host = *own;
                 answer->has_host = true;
         }
@@ -132,7 +152,8 @@ static bool interfaces_take_entry(struct answer *answer, const struct entry *ent
         if (entry->local && memcmp(entry->local, entry->address, size) != 0)
                 own.prefix = (uint8_t)(8 * size);
         memcpy(own.address, entry->local ? entry->local : entry->address, size);
-        return interfaces_keep(answer, &own, entry->head.ifa_scope);
+        own.flags = interfaces_flags(answer, &entry->head);
+        return interfaces_keep(answer, &own, &entry->head);
 }
 
 /* The addresses in the n bytes behind the head of an RTM_NEWADDR message. */
@@ -335,25 +356,25 @@ bool khs_interfaces_valid(const struct khs_interfaces *look)
         return look->known != 0 && khs_load_relaxed(&khs_process.interfaces_known) == look->known;
 }
 
-uint32_t khs_interfaces_score(const struct khs_interfaces *look, int family, const uint32_t *address)
+void khs_interfaces_score(const struct khs_interfaces *look, int family, const uint32_t *address, struct khs_score *ret)
 {
         const struct own_address *at = slots[look->known & 1].addresses, *end = at + look->n;
-        struct khs_score score;
 
-        khs_score_begin(&score, family, address, look->has_ipv6);
+        khs_score_begin(ret, family, address, look->has_ipv6);
         for (; at < end; at++) {
                 uint32_t about = khs_load_relaxed(&at->about);
                 struct khs_own own;
 
                 own.family = (uint8_t)about;
                 own.prefix = (uint8_t)(about >> 8);
-                if (own.family != score.family)
+                own.flags = (uint8_t)(about >> 16);
+                if (own.family != family)
                         continue;
-                for (uint32_t word = 0; word < (score.family == AF_INET ? 1U : 4U); word++)
+                for (uint32_t word = 0; word < (family == AF_INET ? 1U : 4U); word++)
                         own.address[word] = khs_load_relaxed(&at->words[word]);
-                khs_score_own(&score, &own);
+                khs_score_own(ret, &own);
         }
-        return score.bits;
+        khs_score_end(ret);
 }
 
 bool khs_interfaces_host(const struct khs_interfaces *look, void *ret)

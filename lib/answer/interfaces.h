@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "answer/score.h"
+
 #define KHS_OWN_MAX 512U
 
 /* The own addresses as they were at one moment. */
@@ -51,7 +53,8 @@ bool khs_interfaces_valid(const struct khs_interfaces *look);
  * @family:  AF_INET or AF_INET6
  * @address: network byte order; 1 or 4 words
  */
-uint32_t khs_interfaces_score(const struct khs_interfaces *look, int family, const uint32_t *address);
+void khs_interfaces_score(const struct khs_interfaces *look, int family, const uint32_t *address,
+                          struct khs_score *ret);
 
 /**
  * khs_interfaces_host() - the address that stands for this host

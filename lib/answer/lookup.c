@@ -65,7 +65,7 @@ static size_t lookup_append_namespace(struct khs_lookup *l)
         _Static_assert(sizeof(l->name.text) >= 3 * (KHS_LABEL_MAX + 1), "room for two labels and the namespace");
         if (l->name.len >= 2 * (KHS_LABEL_MAX + 1)) /* no such labels */
                 return 0;
-        n = l->query->search ? khs_name_search(l->query->search, &zone, at) : 0;
+        n = l->query->search ? khs_name_search(l->query->search, l->query->n_search, &zone, at) : 0;
         if (n == 0) {
                 n = view->n_namespace;
                 memcpy(at, view->namespace, n);
@@ -359,10 +359,12 @@ struct scored {
 static uint32_t lookup_score(uint32_t i, void *user)
 {
         const struct scored *scored = user;
+        struct khs_score score;
         uint32_t address[4];
 
         lookup_copy_one(scored->l, scored->family, i, address);
-        return khs_interfaces_score(scored->look, scored->family, address);
+        khs_interfaces_score(scored->look, scored->family, address, &score);
+        return i == 0 ? score.least : score.most;
 }
 
 /* The address that the host sticks to, if it has one of its own. */

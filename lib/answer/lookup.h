@@ -32,10 +32,11 @@
 struct khs_query {
         const char *name;
         size_t n_name;
-        const char *const *search; /* the caller's search list, NULL-terminated, or NULL */
-        int family;                /* AF_INET, AF_INET6 or AF_UNSPEC */
-        bool all;                  /* as many addresses as its order serves, whatever the record's answer policy says */
-        bool far;                  /* those that are not near, too, whatever its order says */
+        const char *const *search; /* the caller's search list, or NULL; ended by NULL or by its length */
+        size_t n_search;
+        int family; /* AF_INET, AF_INET6 or AF_UNSPEC */
+        bool all;   /* as many addresses as its order serves, whatever the record's answer policy says */
+        bool far;   /* those that are not near, too, whatever its order says */
 };
 
 struct khs_lookup {

@@ -187,7 +187,7 @@ bool khs_name_valid(const struct khs_name *name)
 /* N of "N.svc.D", in any case and perhaps with a final dot. */
 static size_t name_search_namespace(const char *domain, const struct khs_zone *zone, char *ret)
 {
-        size_t n_domain = strnlen(domain, KHS_NAME_MAX + 2); /* bounded: resolv.conf may hold anything */
+        size_t n_domain = strnlen(domain, KHS_NAME_MAX + 1); /* bounded: programs set what they like */
         uint16_t dots[N_DOTS];
         struct khs_name name;
         size_t n = n_domain > 0 && domain[n_domain - 1] == '.' ? n_domain - 1 : n_domain, end;
@@ -204,10 +204,11 @@ static size_t name_search_namespace(const char *domain, const struct khs_zone *z
         return end;
 }
 
-size_t khs_name_search(const char *const *search, const struct khs_zone *zone, char ret[static KHS_LABEL_MAX + 1])
+size_t khs_name_search(const char *const *search, size_t n_search, const struct khs_zone *zone,
+                       char ret[static KHS_LABEL_MAX + 1])
 {
-        for (; *search; search++) {
-                size_t n = name_search_namespace(*search, zone, ret);
+        for (size_t i = 0; i < n_search && search[i]; i++) {
+                size_t n = name_search_namespace(search[i], zone, ret);
 
                 if (n > 0)
                         return n;

@@ -56,9 +56,11 @@ bool khs_name_valid(const struct khs_name *name);
 
 /**
  * khs_name_search() - the caller's namespace from its search list
- * @search: NULL-terminated list of domains; the first of the form N.svc.D counts
- * @ret:    N in lower case, NUL-terminated
+ * @search:   list of domains, ended by NULL or by its length; the first of the form N.svc.D counts
+ * @n_search: the most that it may have; of none are more than 254 bytes read
+ * @ret:      N in lower case, NUL-terminated
  *
  * Return: length of N; 0: there is none, @ret is undefined.
  */
-size_t khs_name_search(const char *const *search, const struct khs_zone *zone, char ret[static KHS_LABEL_MAX + 1]);
+size_t khs_name_search(const char *const *search, size_t n_search, const struct khs_zone *zone,
+                       char ret[static KHS_LABEL_MAX + 1]);

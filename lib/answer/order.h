@@ -69,7 +69,8 @@ uint32_t khs_order_first(uint32_t policy, uint32_t position, uint32_t n);
 /**
  * khs_order_keep() - choose the others of an answer: first-kept
  * @run:   n and first are set; count is how many are wanted, including the first
- * @score: of the i-th address from the first (answer/score.h); asked no more often than necessary
+ * @score: of the i-th address from the first (answer/score.h), where it is a range the least of the first and the most
+ * of the others; asked no more often than necessary
  *
  * The turn chose the first address. If getaddrinfo() sorted another one before it, turns would mean nothing: so only
  * addresses of no higher score follow it, the next ones first.

@@ -15,7 +15,7 @@
 #include "read/attrs.h"
 
 #define ATTRS_WORDS   (sizeof(struct khs_attrs) / 4)
-#define SHORTEST_HEAD (offsetof(struct khs_attrs, n_near4) / 4) /* that every head has */
+#define SHORTEST_HEAD ((uint32_t)(offsetof(struct khs_attrs, n_near4) / 4)) /* words that every head has */
 #define ROW_WORDS     (sizeof(struct khs_attr_row) / 4)
 #define PORT_WORDS    (sizeof(struct khs_attr_port) / 4)
 #define MAX_PORTS     128U /* of one endpoint; an EndpointSlice and a configuration have at most 100 */
@@ -34,49 +34,48 @@ static bool attrs_head_ok(const struct khs_attrs *head, uint32_t n_rows, uint32_
                (head->row_ports == 0 || (head->nodes - head->row_ports) * 2 >= n_rows);
 }
 
-/*
- * The head of a record that has one, if there is room. A shorter head lacks the last words: the rows begin there. What
- * it says of near addresses is never more than there are.
- */
-static bool attrs_load_head(const struct khs_view *view, const struct khs_found *found, struct khs_attrs *ret)
+/* No more near addresses than there are. A shorter head lacks their number: its rows begin there. */
+struct khs_near_run khs_attrs_near(const struct khs_view *view, const struct khs_found *found)
 {
         const struct khs_record *record = &found->record;
+        uint32_t word = found->block + record->attrs, both, n4, n6;
 
-        if (record->units * KHS_UNIT_WORDS - record->attrs < ATTRS_WORDS)
-                return false;
-        khs_view_copy(view, found->block + record->attrs, &ret->rows, ATTRS_WORDS);
+        if (record->attrs == 0 || record->units * KHS_UNIT_WORDS - record->attrs < ATTRS_WORDS ||
+            khs_view_load(view, word) <= SHORTEST_HEAD)
+                return (struct khs_near_run){ 0, 0 };
+        both = khs_view_load(view, word + SHORTEST_HEAD);
+        n4 = both & 0xffff;
+        n6 = both >> 16;
+        return (struct khs_near_run){ n4 <= record->n4 ? n4 : 0, n6 <= record->n6 ? n6 : 0 };
+}
+
+static void attrs_load_head(const struct khs_view *view, const struct khs_found *found, struct khs_attrs *ret)
+{
+        struct khs_near_run near = khs_attrs_near(view, found);
+
+        khs_view_copy(view, found->block + found->record.attrs, &ret->rows, ATTRS_WORDS);
+        ret->n_near4 = (uint16_t)near.n4;
+        ret->n_near6 = (uint16_t)near.n6;
         if (ret->rows < ATTRS_WORDS)
                 ret->row_ports = 0;
-        if (ret->rows < ATTRS_WORDS - 1 || ret->n_near4 > record->n4)
-                ret->n_near4 = 0;
-        if (ret->rows < ATTRS_WORDS - 1 || ret->n_near6 > record->n6)
-                ret->n_near6 = 0;
-        return true;
 }
 
 int khs_attrs_open(const struct khs_view *view, const struct khs_found *found, struct khs_attrs_at *ret)
 {
         const struct khs_record *record = &found->record;
+        uint32_t n_words = record->units * KHS_UNIT_WORDS - record->attrs;
 
         if (record->attrs == 0)
                 return -ENOENT;
         ret->word = found->block + record->attrs;
-        if (attrs_load_head(view, found, &ret->head)) {
+        if (n_words >= ATTRS_WORDS) {
+                attrs_load_head(view, found, &ret->head);
                 ret->n4 = record->n4;
                 ret->n_rows = record->n4 + record->n6 + ret->head.n_shared;
-                if (attrs_head_ok(&ret->head, ret->n_rows, record->units * KHS_UNIT_WORDS - record->attrs))
+                if (attrs_head_ok(&ret->head, ret->n_rows, n_words))
                         return 0;
         }
         return khs_found_valid(view, found) ? -EBADMSG : -EBUSY;
-}
-
-struct khs_near_run khs_attrs_near(const struct khs_view *view, const struct khs_found *found)
-{
-        struct khs_attrs head;
-
-        if (found->record.attrs == 0 || !attrs_load_head(view, found, &head))
-                return (struct khs_near_run){ 0, 0 };
-        return (struct khs_near_run){ head.n_near4, head.n_near6 };
 }
 
 bool khs_attrs_is_near(const struct khs_view *view, const struct khs_attrs_at *attrs, uint32_t i)

@@ -18,11 +18,13 @@
 #include "read/map.h"
 #include "read/process.h"
 #include "table/atomic.h"
+#include "table/boot-id.h"
 #include "table/clock.h"
 
 #define N_TRIES   3   /* attempts to pin the current map while other threads replace it */
 #define TRY_DS    10  /* look for a newer file once a second */
 #define N_ALIVE   3   /* maps at a time: the current one and two that slow lookups still hold */
+#define APART_DS  20  /* by so much may the clocks be apart: they are read, and written, one after the other */
 #define LEAKED_DS 100 /* a longjmp() left the pin behind that a retired map has had for so long */
 
 #define HEADER_WORD(field) ((uint32_t)(offsetof(struct khs_table_header, field) / 4))
@@ -79,6 +81,24 @@ enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds
         if (map_age_ok(age_boot, KHS_SILENT_DS))
                 return KHS_ALIVE;
         return map_age_ok(age_real, orphan_max) || map_age_ok(age_boot, orphan_max) ? KHS_SILENT : KHS_DEAD;
+}
+
+/*
+ * A table that outlived its boot (on a disk, or the clock has no chip and starts where it stopped) looks alive as soon
+ * as either clock comes by its last beat. So where they contradict each other as it is opened, the boot id decides. If
+ * that is hidden, nothing is known of its age.
+ */
+static bool map_is_of_another_boot(const struct khs_view *view)
+{
+        uint32_t real = khs_clock_ds(CLOCK_REALTIME) - khs_view_load(view, HEADER_WORD(beat_real_ds));
+        uint32_t boot = khs_clock_ds(CLOCK_BOOTTIME) - khs_view_load(view, HEADER_WORD(beat_boot_ds));
+        uint32_t theirs[4];
+        uint8_t ours[16];
+
+        if (real - boot + APART_DS <= 2 * APART_DS)
+                return false;
+        khs_view_copy(view, HEADER_WORD(fixed.boot_id), theirs, 4);
+        return !khs_boot_id(ours) || memcmp(ours, theirs, sizeof(ours)) != 0;
 }
 
 /* ---- the maps of this process ---- */
@@ -158,6 +178,10 @@ static void map_renew_locked(void)
         __atomic_store_n(&cannot_map, r == -ENOMEM, __ATOMIC_RELAXED);
         if (r < 0)
                 return;
+        if (map_is_of_another_boot(&map->file.view)) {
+                khs_table_close(&map->file);
+                return;
+        }
         map->mapped = 1;
         /* Whatever its number, what was read before this file was opened is older: a daemon may start anew. */
         if (map_is_outdated(khs_view_generation(&map->file.view)))
@@ -248,11 +272,13 @@ static int map_enter_own(struct khs_pin *pin)
 {
         pin->saved_errno = errno;
         if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, &pin->own) == 0) {
+                bool other_boot = map_is_of_another_boot(&pin->own.view);
+
                 pin->count = NULL;
                 pin->view = &pin->own.view;
-                if (!map_is_outdated(khs_view_generation(pin->view)))
+                if (!other_boot && !map_is_outdated(khs_view_generation(pin->view)))
                         __atomic_store_n(&newest_read, khs_view_generation(pin->view), __ATOMIC_RELAXED);
-                if (khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
+                if (!other_boot && khs_table_alive(pin->view, &pin->now_ds) != KHS_DEAD)
                         return 0;
                 khs_map_leave(pin);
         }

@@ -1,12 +1,10 @@
 /*
  * Opening the table's file, which any process of the machine may have to do.
  *
- * The raw system calls are no cancellation points, as the C library's functions are, nor is statx() a symbol
- * that an older C library lacks. Only a view that reads by pread(2) keeps a descriptor, and for one lookup: programs
- * close and reuse descriptors that they don't know.
+ * The raw system calls are no cancellation points, as the C library's functions are. Only a view that reads by pread(2)
+ * keeps a descriptor, and for one lookup: programs close and reuse descriptors that they don't know.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -29,78 +27,57 @@ static void open_raw_close(int fd)
                 (void)syscall(SYS_close, fd);
 }
 
-/*
- * The kernel's struct statx. Not every C library declares it, and beside those that do there is no room for
- * <linux/stat.h>.
- */
-struct kernel_statx {
-        uint32_t mask, block_size;
-        uint64_t attributes;
-        uint32_t n_links, owner, group;
-        uint16_t mode, pad;
-        uint64_t inode, size, n_blocks, attributes_mask;
-        uint64_t times[8];
-        uint32_t special_major, special_minor, device_major, device_minor;
-        uint64_t later[14];
-};
-
-static_assert(sizeof(struct kernel_statx) == 256, "the kernel's");
-
-#define KERNEL_STATX_BASIC 0x7ffU /* STATX_BASIC_STATS */
-
-/* What we need of a struct statx, which is too large to keep on a small stack. */
-struct status {
-        uint64_t device, inode, size;
-        uint32_t owner;
-        uint16_t mode;
-};
-
-static int open_raw_statx(int fd, struct status *ret)
+/* The table's file, and what is known of it and of its directory. */
+static int open_file(int dir_fd, struct khs_status *ret_dir, struct khs_status *ret)
 {
-        struct kernel_statx stat;
+        int fd = -1, r;
 
-        *ret = (struct status){ 0 }; /* not a regular file, should errno be 0 */
-        if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, KERNEL_STATX_BASIC, &stat) < 0)
-                return -errno;
-        *ret = (struct status){
-                .device = (uint64_t)stat.device_major << 32 | stat.device_minor,
-                .inode = stat.inode,
-                .size = stat.size,
-                .owner = stat.owner,
-                .mode = stat.mode,
-        };
-        return 0;
+        r = khs_status_of(dir_fd, ret_dir);
+        if (r == 0)
+                r = fd = open_raw(dir_fd, KHS_TABLE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        if (r >= 0)
+                r = khs_status_of(fd, ret);
+        if (r == 0 && !S_ISREG(ret->mode))
+                r = -EBADMSG;
+        if (r == 0)
+                return fd;
+        open_raw_close(fd);
+        return r;
 }
 
-/* The table's file, if we may believe it. */
-static int open_checked(const char *dir, struct status *ret)
+/* The same, if we may believe it. */
+static int open_checked(const char *dir, enum khs_open_mode mode, struct khs_status *ret)
 {
-        struct status dir_status;
-        int dir_fd, fd = -1, r;
+        struct khs_status dir_status;
+        int dir_fd, fd, r;
 
         dir_fd = open_raw(AT_FDCWD, dir, O_PATH | O_DIRECTORY);
         if (dir_fd < 0)
                 return dir_fd;
-        r = open_raw_statx(dir_fd, &dir_status);
-        if (r == 0)
-                r = fd = open_raw(dir_fd, KHS_TABLE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        fd = open_file(dir_fd, &dir_status, ret);
         open_raw_close(dir_fd);
-        if (r < 0)
-                return r;
+        if (fd < 0)
+                return fd;
+        r = khs_trust_check(&dir_status, ret, fd);
+        if (r == -EPERM && mode == KHS_OPEN_OWN && ret->owner == geteuid())
+                r = 0;
+        if (r == 0)
+                return fd;
+        open_raw_close(fd);
+        return r;
+}
 
-        r = open_raw_statx(fd, ret);
-        if (r == 0 && !S_ISREG(ret->mode))
-                r = -EBADMSG;
-        if (r == 0 && ret->mode & 022)
-                r = -EPERM;
-        /* In a user namespace root's files may show another owner, which then is the directory's, too. */
-        if (r == 0 && ret->owner != 0 && ret->owner != dir_status.owner)
-                r = -EPERM;
-        if (r < 0) {
-                open_raw_close(fd);
-                return r;
-        }
-        return fd;
+int khs_table_trust(int dir_fd)
+{
+        struct khs_status dir_status, status;
+        int fd = open_file(dir_fd, &dir_status, &status), r;
+        bool read_only;
+
+        if (fd < 0)
+                return fd;
+        r = (int)khs_trust_judge(&dir_status, &status, fd, &read_only);
+        open_raw_close(fd);
+        return r;
 }
 
 static int open_mapped(int fd, uint64_t size, struct khs_view *ret)
@@ -126,19 +103,19 @@ int khs_table_open(const char *dir, enum khs_open_mode mode, const struct khs_ta
                    struct khs_table_file *ret)
 {
         int saved_errno = errno, fd, r;
-        struct status status;
+        struct khs_status status;
 
-        fd = r = open_checked(dir, &status);
+        fd = r = open_checked(dir, mode, &status);
         if (r >= 0) {
                 ret->device = status.device;
                 ret->inode = status.inode;
                 if (known && known->device == ret->device && known->inode == ret->inode)
                         r = -EALREADY;
-                else if (mode == KHS_OPEN_MAP)
-                        r = open_mapped(fd, status.size, &ret->view);
-                else
+                else if (mode == KHS_OPEN_PREAD)
                         r = khs_view_init(&ret->view, NULL, fd, status.size);
-                if (mode == KHS_OPEN_MAP || r < 0)
+                else
+                        r = open_mapped(fd, status.size, &ret->view);
+                if (mode != KHS_OPEN_PREAD || r < 0)
                         open_raw_close(fd);
         }
         errno = saved_errno;

@@ -7,7 +7,8 @@
  * sequence can (three-gap theorem): it does not matter how many endpoints there are, nor how often a program looks
  * up for one connection. The random start spreads processes that look up only once.
  *
- * Nothing here needs a lock, thread-local storage or, after the first turn, a system call.
+ * Nothing here needs a lock, thread-local storage or, after the first turn and where the kernel wipes the page, a
+ * system call.
  */
 
 #include <errno.h>
@@ -24,6 +25,7 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+#define NO_ADVICE (-1)
 
 static_assert(sizeof(struct khs_process) == KHS_PAGE_ALIGN, "one page, nothing else in it");
 
@@ -33,6 +35,13 @@ struct khs_process khs_process;
 static KHS_WARM uint32_t fork_rule;
 enum { FORK_RULE_UNKNOWN, FORK_RULE_WIPES, FORK_RULE_KEEPS };
 
+/* Emulators say yes to every advice that they don't know: one that nobody knows must be refused first. */
+static bool process_ask_to_be_wiped(void)
+{
+        return madvise(&khs_process, sizeof(khs_process), NO_ADVICE) < 0 &&
+               madvise(&khs_process, sizeof(khs_process), MADV_WIPEONFORK) == 0;
+}
+
 void khs_process_prepare(void)
 {
         int saved_errno;
@@ -41,10 +50,7 @@ void khs_process_prepare(void)
                 return;
         saved_errno = errno;
         /* Two threads may both do this; the result is the same. */
-        __atomic_store_n(&fork_rule,
-                         madvise(&khs_process, sizeof(khs_process), MADV_WIPEONFORK) == 0 ? FORK_RULE_WIPES
-                                                                                          : FORK_RULE_KEEPS,
-                         __ATOMIC_RELAXED);
+        __atomic_store_n(&fork_rule, process_ask_to_be_wiped() ? FORK_RULE_WIPES : FORK_RULE_KEEPS, __ATOMIC_RELAXED);
         errno = saved_errno;
 }
 
@@ -109,10 +115,17 @@ static uint32_t process_mix(uint32_t x)
         return x ^ x >> 16;
 }
 
-/* Distinguishes parent and child where the kernel keeps the page on fork. */
-static uint32_t process_mixed_clock(void)
+/* Where the kernel keeps the page on fork: not that of a parent. */
+static uint32_t process_own_seed(uint32_t seed)
 {
-        return process_mix((uint32_t)process_clock_ns());
+        uint32_t pid = (uint32_t)getpid();
+
+        if (__atomic_load_n(&khs_process.seed_pid, __ATOMIC_ACQUIRE) == pid)
+                return seed;
+        seed = process_make_seed();
+        __atomic_store_n(&khs_process.seed, seed, __ATOMIC_RELAXED);
+        __atomic_store_n(&khs_process.seed_pid, pid, __ATOMIC_RELEASE);
+        return seed;
 }
 
 uint32_t khs_process_turn(uint32_t tag)
@@ -126,9 +139,9 @@ uint32_t khs_process_turn(uint32_t tag)
          * lose neither order nor balance.
          */
         __atomic_store_n(counter, turn + 1, __ATOMIC_RELAXED);
-        if (__builtin_expect(seed == 0, false))
-                seed = process_set_seed();
         if (__builtin_expect(!khs_process_wiped_on_fork(), false))
-                seed ^= process_mixed_clock();
+                seed = process_own_seed(seed);
+        else if (__builtin_expect(seed == 0, false))
+                seed = process_set_seed();
         return process_mix(seed ^ tag) + turn * GOLDEN_RATIO;
 }

@@ -6,7 +6,7 @@
  * A child must not rotate in step with its parent (all preforked workers would start with the same
  * pod), nor believe the pins of threads that it lacks, nor a lock whose owner stayed behind. The kernel's
  * MADV_WIPEONFORK (Linux 4.14) does exactly that, without an atfork handler, a system call or a pid check
- * per lookup. Where it is refused, each turn mixes in the clock.
+ * per lookup. Where it is refused, or granted as everything is (qemu-user), each turn looks at the pid.
  */
 
 #include <assert.h>
@@ -37,7 +37,8 @@ struct khs_process {
         uint32_t interfaces_owner; /* lock: writing what answer/interfaces.h knows */
         uint32_t interfaces_tried; /* when the kernel was last asked; 0: never */
         uint32_t interfaces_known; /* number of the last answer; 0: none */
-        uint32_t pad[11];
+        uint32_t seed_pid;         /* whose seed it is, where the kernel keeps the page on fork */
+        uint32_t pad[10];
         struct {
                 uint32_t of_map[KHS_N_MAPS]; /* lookups that use map i right now */
                 uint32_t pad[16 - KHS_N_MAPS];

@@ -8,5 +8,5 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Return: whether it is known; else @ret is zero, as where /proc hides it (ProcSubset=pid). */
+/* Return: whether it is known, @ret is of no use else, as where /proc hides it (ProcSubset=pid). Changes errno. */
 bool khs_boot_id(uint8_t ret[static 16]);

@@ -17,7 +17,7 @@ import tempfile
 SKIP = 77
 MSEC = 2500
 # openat and newfstatat of the directory; the file; map, madvise, unmap; see lib/read/map.c
-LOOK = {"openat", "statx", "mmap", "munmap", "madvise", "close"}
+LOOK = {"openat", "statx", "fstatfs", "mmap", "munmap", "madvise", "close"}
 
 
 def calls(program, phase):

@@ -14,6 +14,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <stddef.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -100,6 +101,17 @@ static int look_up(const char *key, int family)
         }
         freeaddrinfo(list);
         return right ? 0 : 1;
+}
+
+/* Whatever its addresses. */
+static int look_up_any(const char *name)
+{
+        struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
+        int r = getaddrinfo(name, NULL, &hints, &list);
+
+        if (r == 0)
+                freeaddrinfo(list);
+        return r;
 }
 
 /* The older way, which restarts the whole chain when its buffer is too small. */
@@ -479,6 +491,40 @@ static void own_buffers(void)
         }
 }
 
+/* ---- a program's own search list: as long as it likes ---- */
+
+/* All places of _res.dnsrch are taken, so that what lies behind it (defdname) seems to go on with it. */
+static void set_search(const char *first, const char *others)
+{
+        struct __res_state *state = __res_state();
+
+        for (size_t i = 0; i < sizeof(state->dnsrch) / sizeof(state->dnsrch[0]); i++)
+                state->dnsrch[i] = (char *)(i == 0 ? first : others);
+        memset(state->defdname, 'x', sizeof(state->defdname));
+}
+
+static void own_search_lists(void)
+{
+        static char page_end[8192] __attribute__((aligned(4096)));
+        char *unterminated = page_end + 4096 - 254;
+
+        expect_answers("first");
+        set_search("example.com", "example.org");
+        expect_answers("a search list without an end");
+        expect(look_up_any("example.com") == EAI_NONAME && look_up_any("single") == EAI_NONAME, "found");
+
+        set_search("example.com", "sweep.svc." ZONE ".");
+        expect(look_up_any("single") == 0, "the second entry is not seen");
+        set_search("", "Sweep.SVC." ZONE);
+        expect(look_up_any("single") == 0, "an empty entry ends the list");
+
+        /* as long as a domain may be, and not a byte behind it is looked at */
+        memset(page_end, 'x', sizeof(page_end));
+        must(mprotect(page_end + 4096, 4096, PROT_NONE), "mprotect");
+        set_search(unterminated, "sweep.svc." ZONE);
+        expect(look_up_any("single") == 0, "an entry that is too long hides the others");
+}
+
 /* ---- a process that may not ---- */
 
 static void no_descriptors_for_the_table(void)
@@ -777,6 +823,7 @@ static const struct fault {
         { "a cancellation that is pending takes no effect in the module", cancellation_pending },
         { "threads with 16 KiB of stack", small_stacks },
         { "the program's own buffer, of any length and alignment", own_buffers },
+        { "the program's own search list, without an end", own_search_lists },
         { "no descriptors, module loaded", no_descriptors_for_the_table },
         { "no descriptors from the start", no_descriptors_at_all },
         { "seccomp without open and mmap, after the first lookup", forbidden_after_the_first_lookup },

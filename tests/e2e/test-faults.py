@@ -160,6 +160,20 @@ def rights_end():
     refused_and_allowed(lambda: account.forbid(churn.NAMESPACE), lambda: account.grant(churn.NAMESPACE))
 
 
+@kubernetes_only("its connection dies and nobody says so: noticed within 45 s")
+def connection_dies():
+    sandbox.ip("address", "del", f"{plane.SERVICE}/32", "dev", "eth0")
+    begin = time.monotonic()
+    try:
+        n_lost = scene.daemon.log().count("followed: ")
+        sandbox.wait_until(lambda: scene.daemon.log().count("followed: ") > n_lost, 45, "it is noticed")
+        tap.comment(f"noticed after {time.monotonic() - begin:.1f} s")
+        followed(6, late=RECOVERY)
+    finally:
+        sandbox.ip("address", "add", f"{plane.SERVICE}/32", "dev", "eth0")
+    recovered()
+
+
 @kubernetes_only("history is compacted under it: it lists again")
 def compacted():
     scene.daemon.process.send_signal(signal.SIGSTOP)

@@ -3,7 +3,10 @@
     test-kubernetes.py [REGULAR EXPRESSION]
 """
 
+import contextlib
 import json
+import os
+import re
 import sys
 import time
 
@@ -25,6 +28,7 @@ go-micro = greeter
 [namespace discovered]
 services = headless
 """
+ESTABLISHED = "01"  # in /proc/net/tcp
 # Seconds from what the API says to what a program gets.
 SOON = 1
 
@@ -116,6 +120,44 @@ def discovered():
     sandbox.wait_until(lambda: scene.api.lookup("fresh.discovered") == "ENOENT", 2, "it is no longer registered")
     tap.comment(f"gone after {time.monotonic() - begin:.2f} s")
     assert scene.api.lookup("virtual.discovered") == "ENOENT"
+
+
+# ---- what it costs the API server ----
+
+def watches():
+    """Of EndpointSlices of a single namespace: the daemon's."""
+    text = scene.client.open("GET", "/metrics").read().decode()
+    of_namespace = ('verb="WATCH"', 'resource="endpointslices"', 'scope="namespace"')
+    return sum(int(n) for labels, n in re.findall(r"^apiserver_longrunning_requests{(.*)} (\d+)$", text, re.M)
+               if all(label in labels for label in of_namespace))
+
+
+def connections():
+    """Those of the daemon to the API server that are open."""
+    pid, found = scene.daemon.process.pid, set()
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return sum(remote.endswith(f":{plane.API[1]:04X}") and state == ESTABLISHED and f"socket:[{inode}]" in found
+               for _, _, remote, state, _, _, _, _, _, inode, *_ in rows)
+
+
+# Watches that there are besides: of web.shop and of the namespace discovered.
+BASE = 2
+
+
+@suite.each("{0} services of a namespace by their names: {1} watches, all of them over one connection",
+            [(10, 1), (310, 4), (600, 1)])
+def one_connection(n_services, n_watches):
+    names = {f"service-with-a-name-of-forty-letters-{i:03}.many": "" for i in range(n_services)}
+    scene.source.account.grant("many")
+    scene.source.configure(SECTIONS | names, more=MORE)
+    scene.daemon.reload()
+    sandbox.wait_until(lambda: all(scene.api.lookup(name) == "ENODATA" for name in names), 20, "all are known to be empty")
+    sandbox.wait_until(lambda: watches() == BASE + n_watches, 5, f"there are {n_watches} watches")
+    assert connections() == 1
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 check_form(&name, text, n_text, zone, n_zone);
         }
 
-        n = khs_name_search((const char *const *)search, &zone_text, namespace);
+        n = khs_name_search((const char *const *)search, MAX_SEARCH, &zone_text, namespace);
         CHECK(n <= KHS_LABEL_MAX);
         CHECK(n == 0 || (strlen(namespace) == n && !strchr(namespace, '.')));
         check_target(text);

@@ -6,9 +6,9 @@ import os
 import sys
 import time
 
-from harness import apiserver, sandbox, tap
+from harness import sandbox, scripted, tap
 from harness.apiserver import ApiServer, mount_account, slice_of
-from harness.kubescene import Scene
+from harness.kubescene import HEAD, Scene
 
 suite = tap.Suite()
 
@@ -129,6 +129,36 @@ def outage():
         scene.server.put(THERE)
         scene.wait("web", ["10.1.0.2"], 15)
         scene.daemon.wait_log("endpointslices of namespace default are followed again")
+
+
+def too_old(server, request):
+    """As a server that was restarted: it takes any version, and only then says that it does not have it."""
+    if "resourceVersion" not in request.query:
+        return False
+    request.begin()
+    time.sleep(1)
+    request.send({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}})
+    request.end()
+    return True
+
+
+@suite.test("DNS knew better while the API was away: what the API had said before never comes back")
+def outdated():
+    dns = scripted.Server()
+    dns.zone["web.default"] = (["10.1.0.2"], 1)
+    with Scene(WEB, HERE, head=HEAD.replace("127.0.0.1:9", sandbox.DNS_SERVER)) as scene:
+        scene.wait("web", ["10.1.0.1"])
+        scene.server.close()
+        scene.wait("web", ["10.1.0.2"], 25)
+        scene.server.put(THERE)
+        scene.server.script = too_old
+        scene.server.listen()
+        until = time.monotonic() + 40
+        while "followed again" not in scene.daemon.log():
+            assert time.monotonic() < until, scene.daemon.log()
+            stays(scene, 0.1, {"10.1.0.2": 0})
+        stays(scene, 3, {"10.1.0.2": 0})
+    dns.close()
 
 
 @suite.test("403: one line names the verbs, the resource, the namespace and the Role's file")

@@ -97,6 +97,29 @@ def registrations():
         assert len(scene.server.asked("watch=1")) == n, "the watch that there is was enough"
 
 
+def slow_lists(server, request):
+    """Of selectors by name."""
+    if " in (" in request.query.get("labelSelector", "") and "resourceVersion" not in request.query:
+        time.sleep(1)
+
+
+@suite.test("a service is not seen empty before its own watch has listed: one that is new, one that gets a section")
+def uncovered():
+    with Scene("[namespace default]\nservices = headless\n[service web]\n", slice_of("web-a", "web", ["10.1.0.1"]),
+               slice_of("db-a", "db", ["10.2.0.1"]), slice_of("ip-a", "ip", ["10.3.0.1"], headless=False)) as scene:
+        scene.wait("web", ["10.1.0.1"])
+        scene.wait("db", ["10.2.0.1"])
+        scene.server.script = slow_lists
+        scene.configure("[namespace default]\nservices = headless\n" + "".join(f"[service {s}]\n" for s in ("web", "db", "ip")))
+        seen = {name: set() for name in ("web", "db", "ip")}
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            for name, found in seen.items():
+                found.add(str(scene.api.lookup(name)))
+        assert seen["web"] == {"{'10.1.0.1': 0}"} and seen["db"] == {"{'10.2.0.1': 0}"}, seen
+        assert "{'10.3.0.1': 0}" in seen["ip"] and "ENODATA" not in seen["ip"], seen
+
+
 @suite.test("2,000 services of a namespace: one watch; one more: a second one")
 def many_services():
     names = [f"service-{i:04}" for i in range(2000)]

@@ -130,6 +130,15 @@ def worker_storm():
     stats.assert_even(python(WORKER_POOL, NAME, "1000", "1"), EIGHT)
 
 
+@suite.test("the first lookup of each of 200 forked workers, under an emulator that grants every madvise()")
+def worker_storm_under_qemu():
+    qemu = f"qemu-{os.uname().machine}"
+    if not sandbox.have(qemu):
+        raise tap.Skip("qemu-user is not installed")
+    draws = sandbox.run(qemu, sys.executable, "-c", WORKER_POOL, NAME, "200", "1").stdout.split()
+    stats.assert_even(draws, EIGHT)
+
+
 @suite.test("programs that look up twice for each connection: the second lookups of one process")
 def every_second():
     draws = [a.addresses[0] for a in lookup.resolve_many([NAME], family="ipv4", count=2 * LOOKUPS)]

@@ -139,7 +139,8 @@ def spread(cell):
         tap.comment(f"again, with more programs: {max(ratios):.3f} times its share")
         lookups = MORE_PROGRAMS
         seen = look_up(network, kind, names, families, lookups)
-    check(seen[names[0]], pods, cell.answers, limit, lookups)
+    answers = cell.answers if network.is_known or cell.answers == "all" else "single"
+    check(seen[names[0]], pods, answers, limit, lookups)
     for name in names[1:]:
         check(seen[name], {families[-1]: walked_pods(network)}, "single", MOST_OF_ROTATION, lookups)
 

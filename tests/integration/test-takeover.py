@@ -267,6 +267,34 @@ def directory_is_lost(_, lose, restore):
     wait_in_charge()
 
 
+# ---- tokens of k8shsvc_wait() ----
+
+WAIT = "import sys; from harness import api; print(api.Api().wait(sys.argv[1] or None, int(sys.argv[2]), 1000))"
+
+
+def wait(name, token):
+    """In a new process: what a token says does not depend on who has it."""
+    return sandbox.run(sys.executable, "-c", WAIT, name, token, cwd=os.path.dirname(os.path.abspath(__file__))).stdout.strip()
+
+
+@suite.each("{0}: a token of a table that was removed means nothing in the next one", [
+    ("a service", NAME), ("the whole table", "")])
+def tokens(_, name):
+    tokens = []
+    for i in range(4):
+        if i > 0:
+            running[0].terminate()
+            os.unlink(sandbox.TABLE)
+            start()
+        wait_in_charge()
+        lab.wait_addresses(NAME, PODS)
+        for token in tokens:
+            assert wait(name, token) not in ("ETIMEDOUT", token), f"{token} of an earlier table still holds"
+        tokens.append(wait(name, "0"))
+        if name:  # of the whole table there may be another change
+            assert wait(name, tokens[-1]) == "ETIMEDOUT", "the control"
+
+
 def set_up():
     sandbox.nsswitch("k8shsvc")
     dns_server = lab.start_dns({"user-svc.default": (PODS, 1), "canary.default": (["10.244.7.1"], 1)})

@@ -29,6 +29,8 @@ cached/source/fallback  table base source/source
 cached/source/dns       table base answer/target model wire source/source
 cached/source/kube      table base answer/target model wire source/source
 cached/publish          table base model read write
+cached/view             table base read answer
+cached/ctl              table base answer read config view model source wire cluster registration
 cached/registration     table base config source model publish
 cached/registry         table base config source model publish registration
 cached/cluster          table base config source

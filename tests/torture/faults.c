@@ -23,6 +23,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "table/crc32c.h"
 #include "table/siphash.h"
 #include "torture.h"
 
@@ -1124,6 +1125,77 @@ static void time_namespaces(void)
         }
 }
 
+/* ---- an earlier boot ---- */
+
+#define DAYS_100 86400000U
+
+/* As if the machine had started anew since the table was written. */
+static void write_other_boot_id(struct khs_table_header *header)
+{
+        uint32_t words[KHS_STATIC_SIZE / 4], crc = KHS_CRC32C_INIT;
+
+        header->fixed.boot_id[3] ^= 1;
+        header->fixed.checksum = 0;
+        memcpy(words, &header->fixed, sizeof(words));
+        for (size_t i = 0; i < KHS_STATIC_SIZE / 4; i++)
+                crc = khs_crc32c_word(crc, words[i]);
+        header->fixed.checksum = khs_crc32c_end(crc);
+}
+
+static void expect_none(void)
+{
+        expect_lookup(-ENOTCONN, "of an earlier boot");
+}
+
+static void expect_answer(void)
+{
+        expect_lookup(0, "of this boot");
+}
+
+static void expect_none_by_pread(void)
+{
+        limit_memory(0);
+        expect_none();
+}
+
+/* Whatever would fit must not be believed later, when it does. */
+static void expect_none_ever(void)
+{
+        struct khs_table_header *header = map_header();
+
+        expect_none();
+        header->beat_boot_ds = khs_clock_ds(CLOCK_BOOTTIME);
+        (void)usleep(1200000);
+        expect_none();
+}
+
+static void earlier_boot(void)
+{
+        struct khs_table_header *header;
+        uint32_t now;
+
+        begin();
+        now = torture_now();
+        header = map_header();
+        header->beat_real_ds -= DAYS_100; /* an administrator's */
+        in_child(expect_answer);
+        write_other_boot_id(header);
+        in_child(expect_none);
+        if (!SANITIZED)
+                in_child(expect_none_by_pread);
+        header->beat_boot_ds = now + DAYS_100; /* its uptime was longer than ours */
+        in_child(expect_none_ever);
+        header->beat_boot_ds = now - DAYS_100;
+        header->beat_real_ds = khs_clock_ds(CLOCK_REALTIME); /* no clock chip: time stood still meanwhile */
+        in_child(expect_none);
+        must(mount("tmpfs", "/proc", "tmpfs", 0, NULL), "mount");
+        in_child(expect_none);
+        write_other_boot_id(header);
+        in_child(expect_none);
+        must(umount("/proc"), "umount");
+        in_child(expect_answer);
+}
+
 static void file_is_mounted(void)
 {
         struct khs_table_header *header;
@@ -1185,19 +1257,19 @@ static void odd_mounts_and_denial(void)
 }
 
 #ifdef __x86_64__
-/* Allows what programs need that nss_files and ld.so work in; statx gets `statx_action`, others are killed.
- */
-static void filter_calls(uint32_t statx_action)
+/* Allows what programs need that nss_files and ld.so work in, and the two that we add, of which one may be refused;
+ * others are killed. */
+static void filter_calls(int refused)
 {
         static const int allowed[] = { SYS_openat,     SYS_close,         SYS_fstat,   SYS_newfstatat, SYS_mmap,
                                        SYS_munmap,     SYS_madvise,       SYS_pread64, SYS_read,       SYS_write,
-                                       SYS_exit_group, SYS_clock_gettime, SYS_getpid };
+                                       SYS_exit_group, SYS_clock_gettime, SYS_getpid,  SYS_statx,      SYS_fstatfs };
         struct sock_filter filter[40];
         unsigned short n = 0;
 
         filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-        filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_statx, 0, 1);
-        filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, statx_action);
+        filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refused, 0, 1);
+        filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
         for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
                 filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i], 0, 1);
                 filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -1209,14 +1281,20 @@ static void filter_calls(uint32_t statx_action)
 
 static void with_filter(void)
 {
-        filter_calls(SECCOMP_RET_ALLOW);
-        expect_lookup(0, "system calls allowed: those of nss_files, and statx");
+        filter_calls(-1);
+        expect_lookup(0, "system calls allowed: those of nss_files, statx and fstatfs");
 }
 
 static void without_statx(void)
 {
-        filter_calls(SECCOMP_RET_ERRNO | EPERM);
-        expect_lookup(-ENOTCONN, "statx refused");
+        filter_calls(SYS_statx);
+        expect_lookup(0, "statx refused");
+}
+
+static void without_fstatfs(void)
+{
+        filter_calls(SYS_fstatfs);
+        expect_lookup(0, "fstatfs refused");
 }
 
 static void seccomp_filters(void)
@@ -1225,6 +1303,7 @@ static void seccomp_filters(void)
         begin();
         in_child(with_filter);
         in_child(without_statx);
+        in_child(without_fstatfs);
 }
 #else
 static void seccomp_filters(void)
@@ -1462,6 +1541,7 @@ static const struct fault {
         { "27", "chroot", chrooted },
         { "27", "another mount namespace", another_mount_namespace },
         { "28", "time namespaces", time_namespaces },
+        { "52", "a table of an earlier boot", earlier_boot },
         { "32", "file removed", file_removed },
         { "32", "directory removed", directory_removed },
         { "33", "the file is mounted, not the directory", file_is_mounted },

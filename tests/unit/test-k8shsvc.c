@@ -63,6 +63,30 @@ Test(k8shsvc, has_no_table_at_first_and_finds_it_when_it_comes)
         k8shsvc_close(NULL);
 }
 
+/* glibc shows modules six entries; the C library reads the file by itself. */
+Test(k8shsvc, knows_the_whole_search_list)
+{
+        struct fixture f;
+        k8shsvc *h;
+        FILE *file;
+        size_t n;
+
+        rundir_init(&f);
+        put(&f, "a.far", 3, 0, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        file = fopen("/run/resolv.conf", "we");
+        cr_assert_not_null(file);
+        (void)fprintf(file, "search");
+        for (int i = 0; i < 31; i++)
+                (void)fprintf(file, " a-long-domain-of-many-words-%d.example.com", i);
+        (void)fprintf(file, " far.svc.cluster.local\n");
+        cr_assert_eq(fclose(file), 0);
+        cr_assert_eq(mount("/run/resolv.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL), 0);
+        h = handle();
+        cr_expect_eq(lookup(h, "a", AF_UNSPEC, &n), 0);
+        k8shsvc_close(h);
+}
+
 Test(k8shsvc, says_what_is_wrong)
 {
         struct khs_row alias = { .key = "users.internal", .n_key = 14, .target = "a.b", .n_target = 3 };

@@ -100,6 +100,26 @@ static unsigned int state_in_table(const char *key)
         return record.status & 0xff;
 }
 
+/* What somebody remembers of a table that is gone must not fit into the next. */
+Test(registry, begins_with_any_version)
+{
+        struct khs_record record;
+        uint32_t versions[4];
+
+        services[0] = section("a.default", KHS_SOURCE_STATIC);
+        for (size_t i = 0; i < 4; i++) {
+                apply(1);
+                settle();
+                cr_assert_geq(in_table("a.default", &record), 0);
+                versions[i] = record.version;
+                cr_expect_lt(record.version, UINT32_MAX - 1000000, "room to count");
+                for (size_t k = 0; k < i; k++)
+                        cr_expect_neq(versions[i], versions[k]);
+                teardown();
+                setup();
+        }
+}
+
 Test(registry, each_source_follows_its_own_all_at_once)
 {
         services[0] = section("a.x", KHS_SOURCE_DNS);

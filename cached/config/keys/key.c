@@ -229,12 +229,12 @@ void config_key_names(enum config_section section, const char *found, char ret[s
 {
         size_t n_keys, n = 0;
         const struct config_key *keys = keys_of(section, &n_keys);
-        struct config_hint hint = { 0 };
+        struct hint hint = { 0 };
 
         for (size_t i = 0; i < n_keys && n < CONFIG_KEY_NAMES_MAX; i++) {
                 if (!(keys[i].sections & section))
                         continue;
-                config_hint_offer(&hint, found, keys[i].name);
+                hint_offer(&hint, found, keys[i].name);
                 n += (size_t)snprintf(ret + n, CONFIG_KEY_NAMES_MAX - n, "%s%s", n > 0 ? ", " : "", keys[i].name);
         }
         if (n < CONFIG_KEY_NAMES_MAX)

@@ -51,7 +51,7 @@ static const struct config_word section_words[] = {
 };
 
 /* "service  a.b" -> CONFIG_SECTION_SERVICE, "a.b"; 0 for an unknown title, with a hint. */
-static uint8_t title_parse(const char *title, const char **ret_name, struct config_hint *ret_hint)
+static uint8_t title_parse(const char *title, const char **ret_name, struct hint *ret_hint)
 {
         const struct config_word *known;
         const char *start;
@@ -166,7 +166,7 @@ static int walk_section(struct walk *walk, uint8_t section, const char *text)
 /* @daemon: which of the two walks this is. */
 static int walk_head(struct walk *walk, bool daemon)
 {
-        struct config_hint hint = { 0 };
+        struct hint hint = { 0 };
         const char *name = "";
         uint8_t section = title_parse(walk->at.entry->value, &name, &hint);
 

@@ -122,7 +122,7 @@ static int namespace_from_resolv_conf(const char *path, const char *domain, char
         if (r < 0)
                 return r == -ENOMEM ? r : -ENOENT;
         search[namespace_split_search(conf.search, search)] = NULL;
-        if (khs_name_search(search, &zone, namespace) == 0)
+        if (khs_name_search(search, SEARCH_MAX, &zone, namespace) == 0)
                 return -ENOENT;
         return config_label_valid(namespace, strlen(namespace)) ? config_label_parse(namespace, ret) : -ENOENT;
 }

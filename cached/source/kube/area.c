@@ -66,13 +66,21 @@ static void group_due(struct kube_member *member, struct kube_feed *feed)
         kube_member_due(member);
 }
 
+/* What the other feed has is as good as it ever was. */
 static void group_failed(struct kube_member *member, struct kube_feed *feed)
 {
         struct kube_area_context *context = member->area->context;
+        const struct kube_group *group = member->group;
 
-        /* What the other feed has is as good as it ever was. */
-        if (feed == member->group->feed || !member->group->feed || !member->is_reported)
+        if (feed == (group->feed && member->is_covered ? group->feed : group->next))
                 context->failed(context->userdata, member, feed);
+}
+
+static void group_cover(struct kube_member *member, struct kube_feed *feed)
+{
+        (void)feed;
+        member->is_covered = true;
+        kube_member_due(member);
 }
 
 static void group_on_listed(void *userdata)
@@ -82,7 +90,7 @@ static void group_on_listed(void *userdata)
         kube_feed_free(group->feed);
         group->feed = group->next;
         group->next = NULL;
-        group_each(group, group_due, NULL);
+        group_each(group, group_cover, NULL);
 }
 
 static void group_wake(void *userdata)
@@ -103,7 +111,7 @@ static void group_on_lost(void *userdata)
 
         if (group->feed && group->feed->is_lost)
                 group_each(group, group_failed, group->feed);
-        else if (group->next && group->next->is_lost)
+        if (group->next && group->next->is_lost)
                 group_each(group, group_failed, group->next);
 }
 
@@ -230,6 +238,7 @@ static int area_add_pods(struct kube_area *area, struct kube_member *member)
         group->area = area;
         group->pods = member;
         member->group = group;
+        member->is_covered = false;
         TAILQ_INSERT_TAIL(&area->pods, group, link);
         return 0;
 }
@@ -323,7 +332,10 @@ static bool area_is_by_selector(const struct kube_area *area, const struct kube_
         return !member_is_pods(member) && !(member->discovered && area->is_discovering);
 }
 
-/* A member that moves to another group is reported from there once that has listed. */
+/*
+ * A member that moves to another group is reported from there once that has listed: the watch that it has did not
+ * ask for this one, but where it brings all headless services.
+ */
 static void area_assign(struct kube_area *area)
 {
         for (struct kube_map_item *i = kube_map_next(&area->members, NULL); i; i = kube_map_next(&area->members, i)) {
@@ -337,6 +349,7 @@ static void area_assign(struct kube_area *area)
                 if (member->group == group)
                         continue;
                 member->group = group;
+                member->is_covered = group == &area->headless && group->feed;
                 kube_member_due(member);
         }
 }

@@ -19,9 +19,9 @@ struct kube_member {
         struct kube_area *area;
         struct kube_group *group;
         TAILQ_ENTRY(kube_member) due_link;
-        bool is_due;      /* it is to be reported */
-        bool is_reported; /* its endpoints have been, by one feed or another */
-        bool is_kept;     /* it stands in the new set */
+        bool is_due;     /* it is to be reported */
+        bool is_covered; /* its group's feed has asked for it */
+        bool is_kept;    /* it stands in the new set */
         bool told_truncated, told_not_headless;
         uint8_t family, include, order;
         bool discovered;

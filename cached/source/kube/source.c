@@ -102,7 +102,6 @@ static int kube_report(struct source_kube *k, struct kube_member *member, const 
         finding.not_headless = n_slices > 0 && !joined.headless && !feed->service;
         finding.n_endpoints = joined.n_endpoints;
         finding.endpoints = joined.endpoints;
-        member->is_reported = true;
         kube_log_oddities(member, &joined, &finding);
         source_report(&k->source, member->key, &finding);
         kube_joined_deinit(&joined);
@@ -190,7 +189,7 @@ static void flush_member(struct source_kube *k, struct kube_member *member)
         struct kube_group *group = member->group;
         struct kube_feed *feed = group ? group->feed : NULL;
 
-        if (!feed || !feed->is_listed || feed->is_lost || feed->in_list)
+        if (!feed || !member->is_covered || !kube_feed_is_standing(feed))
                 return;
         if (kube_report(k, member, feed) < 0) {
                 log_message(LOG_ERR, "%s: out of memory; what was known stays", member->key);
@@ -204,16 +203,19 @@ static int kube_on_flush(sd_event_source *source, void *userdata)
 {
         struct source_kube *k = userdata;
         uint64_t end = usec_now() + TURN_USEC;
-        struct kube_member *member;
+        struct kube_member *member, *next;
         bool over = flush_areas(k, end);
         unsigned int n = 0;
 
         (void)source;
-        while (!over && (member = TAILQ_FIRST(&k->context.due))) {
+        for (member = TAILQ_FIRST(&k->context.due); member && !over; member = next) {
+                next = TAILQ_NEXT(member, due_link);
+                over = flush_is_over(end, &n);
+                if (member->group && member->group->feed && member->group->feed->in_list)
+                        continue;
                 TAILQ_REMOVE(&k->context.due, member, due_link);
                 member->is_due = false;
                 flush_member(k, member);
-                over = flush_is_over(end, &n);
         }
         if (over)
                 kube_wake(k);

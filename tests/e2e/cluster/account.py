@@ -22,7 +22,7 @@ class Account:
         self.kubeconfig = f"{sandbox.HOME}/{NAME}.kubeconfig"
         self._client.apply(objects.namespace(NAMESPACE), objects.service_account(NAME, NAMESPACE))
         self.renew_token()
-        plane.kubeconfig(self.kubeconfig, {"tokenFile": self.token_file})
+        plane.kubeconfig(self.kubeconfig, {"tokenFile": self.token_file}, f"https://{plane.SERVICE}:{plane.API[1]}")
 
     # ---- rights: those of the Roles that are shipped ----
 

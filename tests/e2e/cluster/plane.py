@@ -19,6 +19,8 @@ from .component import HOME, PATIENCE, Component
 
 API, ETCD = ("127.0.0.1", 6443), "http://127.0.0.1:2379"
 _PEER = "http://127.0.0.1:2380"
+# As pods know the API server: the first address of the Services' range, which its certificate names. It may go away.
+SERVICE = "10.96.0.1"
 CA = f"{HOME}/apiserver.crt"
 ADMIN = f"{HOME}/admin.kubeconfig"
 TTL = 5
@@ -85,7 +87,7 @@ class Plane:
                                     "--name=it", "--unsafe-no-fsync", "--log-level=warn",
                                     ready=self._etcd_answers)
         self.api_server = self._component(
-            "kube-apiserver", f"--etcd-servers={ETCD}", f"--bind-address={API[0]}", f"--advertise-address={API[0]}",
+            "kube-apiserver", f"--etcd-servers={ETCD}", "--bind-address=0.0.0.0", f"--advertise-address={API[0]}",
             f"--secure-port={API[1]}", f"--cert-dir={HOME}", f"--token-auth-file={HOME}/tokens",
             "--service-account-issuer=https://test", f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}", "--service-cluster-ip-range=10.96.0.0/16,fd96::/112",
@@ -112,11 +114,17 @@ class Plane:
     def components(self):
         return [self.etcd, self.api_server, self.controllers, self.scheduler, self.kwok, self.coredns]
 
-    def start(self):
-        """All of it, with its nodes; they end with the sandbox."""
+    def start_api(self):
+        """What serves the API, and nothing that makes anything of it; they end with the sandbox."""
+        sandbox.ip("address", "add", f"{SERVICE}/32", "dev", "eth0")
         self.etcd.start().wait_ready()
         self.api_server.start().wait_ready()
         self.client = Client(API, self._token, CA)
+        return self
+
+    def start(self):
+        """All of it, with its nodes."""
+        self.start_api()
         self.client.apply(*(objects.node(name, zone, i) for i, (name, zone) in enumerate(NODES.items(), 1)))
         for component in self.controllers, self.scheduler, self.kwok, self.coredns:
             component.start()

@@ -12,15 +12,18 @@ class _Source:
     def view(self, look):
         return compare.View("the table", look, self.bound, self.rule, self.empty_bound)
 
-    def start_daemon(self, services, options="", more=""):
-        """Returns once all services have an answer.
-
+    def configure(self, services, options="", more=""):
+        """
         @services: {"NAME.NAMESPACE": "lines of its section"}
         @options: lines of [daemon]
         @more: other sections
         """
         daemon.configure(f"[daemon]\n{self.section}{options}" +
                          "".join(f"[service {name}]\n{lines}" for name, lines in services.items()) + more)
+
+    def start_daemon(self, services, options="", more=""):
+        """Returns once all services have an answer."""
+        self.configure(services, options, more)
         return lab.start_daemon(*(f"{name}.svc.{plane.DOMAIN}" for name in services))
 
 

@@ -38,3 +38,9 @@ class Api:
             return errno.errorcode[-result]
         return [(socket.inet_ntop(a.family, bytes(a.addr)[:4 if a.family == socket.AF_INET else 16]), a.port)
                 for a in found[:count.value]]
+
+    def wait(self, name, token, timeout_ms):
+        """A new token of a name, or of the whole table (None), once it is another one; or the name of the error."""
+        value = ctypes.c_uint64(token)
+        result = self._library.k8shsvc_wait(self._handle, name.encode() if name else None, ctypes.byref(value), timeout_ms)
+        return errno.errorcode[-result] if result < 0 else value.value

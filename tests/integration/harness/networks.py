@@ -11,7 +11,7 @@ Nothing listens in them: a route is all that the sort wants of an address.
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import sandbox
 
@@ -23,7 +23,7 @@ def _one_interface(*addresses, routes=("default",)):
     commands = ["link add eth0 type veth peer name eth0-peer",
                 "link set eth0-peer addrgenmode none up",
                 "link set eth0 up"]
-    commands += [f"address add {address} dev eth0" for address in addresses]
+    commands += ["address add {} dev eth0 {}".format(*(address + " ").split(" ", 1)) for address in addresses]
     return commands + [f"route add {route} dev eth0" for route in routes]
 
 
@@ -35,6 +35,9 @@ class Network:
     pods: dict  # where they are: their addresses; 8 of each family
     keeps_order: tuple = ()  # the pods among which glibc sorts none before another
     ipv6: bool = True  # whether interfaces get link-local addresses, as the kernel has it by default
+    has_host: bool = True  # whether the module knows an address that `sticky` goes by
+    is_known: bool = True  # whether it can know all own addresses; else `auto` and N are `single`
+    settings: dict = field(default_factory=dict)  # of net.ipv6.conf.default
 
     def command(self, *command):
         """The command that runs this one in the network."""
@@ -114,13 +117,57 @@ HOST = Network(
      MIXED: ["10.77.1.7", "10.77.1.200"] + [f"10.77.{i}.9" for i in (2, 3, 4, 64, 128, 200)],
      FAR: [f"10.77.{i}.9" for i in (2, 3, 4, 5, 6, 64, 128, 200)]}, keeps_order=(FAR,))
 
-ALL = (BRIDGED_24, BRIDGED_16, ROUTED_32, WITHOUT_IPV6, UNIQUE_LOCAL_64, ROUTED_128, GLOBAL, DUAL, HOST)
+# Several own addresses, of which the kernel takes one as the source: by its rules, if the module knows all that they ask.
+_SPREAD6 = [f"fd77::{i:x}000:0:0:9" for i in range(1, 16, 2)]
+_SAME_6 = {NEAR: _NEAR6, MIXED: _NEAR6[:2] + _OTHER6}
+TWO_OF_PREFIX = Network(
+    "v6-two", "two IPv6 addresses of one /64",
+    _one_interface("fd77::5/64", "fd77::aaaa:1/64", routes=("::/0",)), _SAME_6, keeps_order=(NEAR,))
+WITH_128 = Network(
+    "v6-64-128", "an IPv6 /128 beside a /64",
+    _one_interface("fd77::aaaa:1/64", "fd77::5/128", routes=("::/0",)), _SAME_6)
+TEMPORARY = Network(
+    "v6-temporary", "temporary IPv6 addresses, preferred",
+    _one_interface("fd77::5/64 mngtmpaddr", routes=("::/0",)), {NEAR: _SPREAD6, MIXED: _SPREAD6[:2] + _OTHER6},
+    settings={"use_tempaddr": 2})
+PUBLIC = Network(
+    "v6-public", "temporary IPv6 addresses, not preferred",
+    _one_interface("fd77::5/64 mngtmpaddr", routes=("::/0",)), {NEAR: _SPREAD6, MIXED: _SPREAD6[:2] + _OTHER6},
+    settings={"use_tempaddr": 1})
+DEPRECATED = Network(
+    "v6-old", "a deprecated IPv6 address beside a new one",
+    _one_interface("fd77::aaaa:1/64", "fd77::5/128 preferred_lft 0 valid_lft 1000", routes=("::/0",)), _SAME_6,
+    keeps_order=(NEAR,))
+ALL_DEPRECATED = Network(
+    "v6-all-old", "a deprecated IPv6 address alone",
+    _one_interface("fd77::5/64 preferred_lft 0 valid_lft 1000", routes=("::/0",)), _SAME_6, has_host=False)
+TWO_CARDS = Network(
+    "cards", "two cards in one subnet",
+    [*_one_interface(routes=()),
+     "link add eth1 type veth peer name eth1-peer",
+     "link set eth1-peer addrgenmode none up",
+     "link set eth1 up",
+     "address add 10.77.0.128/24 dev eth1",
+     "address add fd77::8201/64 dev eth1",
+     "address add 10.77.0.5/24 dev eth0",
+     "address add fd77::5/64 dev eth0",
+     "route add default dev eth0",
+     "route add ::/0 dev eth0"],
+    {NEAR: _NEAR4 + _NEAR6, MIXED: _NEAR4[:2] + _FAR4[:6] + _SAME_6[MIXED]})
+MANY = Network(
+    "many", "more own addresses than are kept",
+    [*_one_interface("10.77.0.5/24", "fd77::5/64", routes=("default", "::/0")),
+     *[f"address add 10.99.{i // 200}.{i % 200}/32 dev eth0" for i in range(600)]],
+    {NEAR: _NEAR4 + _NEAR6, MIXED: _NEAR4[:2] + _FAR4[:6] + _NEAR6[:2] + _OTHER6}, has_host=False, is_known=False)
+
+ALL = (BRIDGED_24, BRIDGED_16, ROUTED_32, WITHOUT_IPV6, UNIQUE_LOCAL_64, ROUTED_128, GLOBAL, DUAL, HOST, TWO_OF_PREFIX,
+       WITH_128, TEMPORARY, PUBLIC, DEPRECATED, ALL_DEPRECATED, TWO_CARDS, MANY)
 
 
 def make(network):
     sandbox.ip("netns", "add", network.name)
     # An address that is still looked for duplicates of is no source yet.
-    settings = {"accept_dad": 0, "disable_ipv6": int(not network.ipv6)}
+    settings = {"accept_dad": 0, "disable_ipv6": int(not network.ipv6), **network.settings}
     network.run("sh", "-c", "\n".join(f"echo {value} >/proc/sys/net/ipv6/conf/default/{name}"
                                       for name, value in settings.items()))
     network.run("ip", "-batch", "-", input="\n".join(["link set lo up", *network.commands, ""]))

@@ -22,6 +22,7 @@ HOME = "/run/sandbox"
 BIN = f"{HOME}/bin"
 LIB = f"{HOME}/lib"
 DAEMON = f"{BIN}/k8shsvcd"
+CTL = f"{BIN}/k8shsvcctl"
 RESOLVE = f"{BIN}/resolve"
 SPREAD = f"{BIN}/spread"
 CONFIG_DIR = "/etc/k8shsvc"
@@ -96,7 +97,7 @@ def install(target, source):
 
 
 def _install_programs():
-    for variable, target in (("K8SHSVCD", DAEMON), ("K8SHSVC_TEST_RESOLVE", RESOLVE),
+    for variable, target in (("K8SHSVCD", DAEMON), ("K8SHSVCCTL", CTL), ("K8SHSVC_TEST_RESOLVE", RESOLVE),
                              ("K8SHSVC_TEST_SPREAD", SPREAD)):
         if variable in os.environ:
             install(target, os.environ[variable])

@@ -181,6 +181,8 @@ Test(lookup, serves_the_near_addresses_of_each_family_and_all_where_none_is_near
                                      0);
                 }
         }
+        khs_writer_free(f.writer);
+        (void)close(f.dir_fd);
 }
 
 Test(lookup, serves_the_others_too_to_those_who_ask_for_them)
@@ -195,6 +197,8 @@ Test(lookup, serves_the_others_too_to_those_who_ask_for_them)
         cr_expect_str_eq(drawn_of(s.n4, s.n6, "n.n./.n"), "****/**");
         s = serve("web-1.web.default", AF_UNSPEC, false, false, false);
         cr_expect_str_eq(drawn_of(s.n4, s.n6, "n.n./.n"), ".*../..", "a pod's name means that pod");
+        khs_writer_free(f.writer);
+        (void)close(f.dir_fd);
 }
 
 /* Endpoints of shared addresses: places 0..5 are web-0 .. web-5, then come those that share one. */
@@ -229,4 +233,6 @@ Test(lookup, serves_every_endpoint_of_a_near_address)
                         cr_expect(s.hosts[host] == 0 || s.hosts[host] == N_TURNS, "%s: web-%d %u times", rows[i].drawn,
                                   host, s.hosts[host]);
         }
+        khs_writer_free(f.writer);
+        (void)close(f.dir_fd);
 }

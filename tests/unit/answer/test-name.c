@@ -141,11 +141,12 @@ Test(name, finds_the_namespace_in_the_search_list)
                 { { "default.svc.other.local" }, "" },
                 { { "", ".", "a..svc.cluster.local" }, "" },
                 { { NULL }, "" },
+                { { "a", "b", "c", "beyond-its-length.svc.cluster.local" }, "" },
         };
 
         for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
                 char namespace[KHS_LABEL_MAX + 1] = "";
-                size_t n = khs_name_search(lists[i].search, &zone, namespace);
+                size_t n = khs_name_search(lists[i].search, 3, &zone, namespace);
 
                 cr_expect_eq(n, strlen(lists[i].expected), "list %zu", i);
                 if (n > 0)

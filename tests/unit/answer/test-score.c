@@ -13,10 +13,14 @@
 
 #define MAX_OWN 6
 
-/* "10.0.0.1/24 fd00::1/64", as `ip address` has them. */
+/*
+ * "10.0.0.1/24 fd00::1/64", as `ip address` has them, in the kernel's order; behind a bar those of another interface;
+ * "/64t" is temporary, "/64d" deprecated.
+ */
 static size_t parse_own(const char *text, struct khs_own ret[MAX_OWN])
 {
         char copy[256], *save = NULL;
+        bool same = false;
         size_t n = 0;
 
         cr_assert_lt(strlen(text), sizeof(copy));
@@ -24,17 +28,26 @@ static size_t parse_own(const char *text, struct khs_own ret[MAX_OWN])
         for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
                 char *slash = strchr(word, '/');
 
+                if (*word == '|') {
+                        same = false;
+                        continue;
+                }
                 cr_assert(slash && n < MAX_OWN);
                 *slash = '\0';
                 ret[n] = (struct khs_own){ .family = strchr(word, ':') ? AF_INET6 : AF_INET,
                                            .prefix = (uint8_t)atoi(slash + 1) };
                 cr_assert_eq(inet_pton(ret[n].family, word, ret[n].address), 1, "%s", word);
+                ret[n].flags = (uint8_t)((same ? KHS_OWN_SAME_INTERFACE : 0) |
+                                         (strchr(slash + 1, 't') ? KHS_OWN_TEMPORARY : 0) |
+                                         (strchr(slash + 1, 'd') ? KHS_OWN_DEPRECATED : 0));
+                same = true;
                 n++;
         }
         return n;
 }
 
-static uint32_t score(const char *own, bool has_ipv6, const char *address)
+/* Least and most, equal where the source is known. */
+static struct khs_score score(const char *own, bool has_ipv6, const char *address)
 {
         int family = strchr(address, ':') ? AF_INET6 : AF_INET;
         struct khs_own addresses[MAX_OWN];
@@ -46,20 +59,26 @@ static uint32_t score(const char *own, bool has_ipv6, const char *address)
         khs_score_begin(&s, family, words, has_ipv6);
         for (size_t i = 0; i < n; i++)
                 khs_score_own(&s, &addresses[i]);
-        return s.bits;
+        khs_score_end(&s);
+        s.address = NULL;
+        return s;
 }
 
 struct expectation {
         const char *own;
         const char *address;
-        uint32_t score;
+        uint32_t least;
+        uint32_t most; /* 0: the same */
 };
 
 static void check(const struct expectation *cases, size_t n, bool has_ipv6)
 {
-        for (size_t i = 0; i < n; i++)
-                cr_expect_eq(score(cases[i].own, has_ipv6, cases[i].address), cases[i].score, "%s from %s: %u",
-                             cases[i].address, cases[i].own, score(cases[i].own, has_ipv6, cases[i].address));
+        for (size_t i = 0; i < n; i++) {
+                struct khs_score s = score(cases[i].own, has_ipv6, cases[i].address);
+
+                cr_expect(s.least == cases[i].least && s.most == (cases[i].most ? cases[i].most : cases[i].least),
+                          "%s from %s: %u to %u", cases[i].address, cases[i].own, s.least, s.most);
+        }
 }
 
 #define CHECK(cases, has_ipv6) check(cases, sizeof(cases) / sizeof((cases)[0]), has_ipv6)
@@ -92,9 +111,11 @@ Test(score, ipv4)
                 { "10.77.0.5/24 10.0.0.1/8", "10.76.0.4", 9 },
                 { "10.77.0.4/25 10.77.0.200/24", "10.77.0.201", 31 },
                 { "10.77.0.4/25 10.77.0.200/24", "10.77.0.5", 31 },
-                /* the first of two equals */
+                /* the first of two equals; any of two interfaces */
                 { "10.77.0.1/24 10.77.0.200/24", "10.77.0.201", 24 },
                 { "10.77.0.200/24 10.77.0.1/24", "10.77.0.201", 31 },
+                { "10.77.0.1/24 | 10.77.0.200/24", "10.77.0.201", 24, 31 },
+                { "10.77.0.200/24 | 10.77.0.1/24", "10.77.0.200", 32 },
                 /* prefix 0 is as 32 to glibc, a shift by 32 being none */
                 { "10.77.0.5/0", "10.77.0.4", 0 },
                 { "10.77.0.5/0", "10.77.0.5", 32 },
@@ -136,7 +157,28 @@ Test(score, ipv6)
                 /* on a link: its address, though another one has more bits in common */
                 { "fd77::ffff:0:0:5/80 fd77::5/48", "fd77::ffff:0:0:4", 127 },
                 { "fd77:0:0:1::5/64 fd77::1:0:0:5/48", "fd77:0:0:1:1::5", 79 },
-                { "fd77::8000:0:0:1/48 fd77:0:0:2::1/64", "fd77::8000:0:0:2", 126 },
+                { "fd77::8000:0:0:1/48 | fd77:0:0:2::1/64", "fd77::8000:0:0:2", 126 },
+                /* of one interface: common bits, as far as the prefix goes */
+                { "fd77::8000:0:0:1/48 fd77:0:0:2::1/64", "fd77::8000:0:0:2", 62 },
+                { "fd77::aaaa:1/64 fd77::5/128", "fd77::4", 127 },
+                { "fd77::5/128 fd77::aaaa:1/64", "fd77::4", 127 },
+                { "fd77::aaaa:1/64 fd77::5/128", "fd77::aaaa:2", 96 },
+                { "fd77::aaaa:1/64 fd77::5/64", "fd77::4", 96 },
+                /* a deprecated one: last of all */
+                { "fd77::5/64d fd77::aaaa:1/64", "fd77::4", 96 },
+                { "fd77::5/64d | 2001:db8::1/64", "fd77::4", 0 },
+                { "fd77::5/64d", "fd77::4", 127 },
+                { "fd77::5/64d fd77::6/128d", "fd77::4", 126 },
+                /* a temporary one: perhaps */
+                { "fd77::5/64 fd77:0:0:0:1e97::1/64t", "fd77::4", 67, 127 },
+                { "fd77:0:0:0:1e97::1/64t", "fd77::4", 67 },
+                { "fd77::5/64d fd77:0:0:0:1e97::1/64t", "fd77::4", 67 },
+                { "fd77::5/64 fd77:0:0:0:1e97::1/64t", "fd77:0:0:1::1", 63 },
+                { "fd77::5/128 fd77:0:0:0:1e97::1/64t", "fd77::4", 67, 127 },
+                /* two interfaces in one subnet */
+                { "fd77::5/64 | fd77::aaaa:1/64", "fd77::4", 96, 127 },
+                { "fd77::5/64 | fd77::aaaa:1/64", "fd77::5", 128 },
+                { "fd77::5/64 | fd77::aaaa:1/128", "fd77::aaaa:2", 96 },
                 /* else the nearest of them */
                 { "fd77::5/64 2001:db8:77::5/64", "2001:db8:78::9", 44 },
                 { "2001:db8:77::5/64 fd77::5/64", "fd77:0:0:9::9", 60 },
@@ -161,5 +203,6 @@ Test(score, reads_no_more_than_the_address)
 
         khs_score_begin(&s, AF_INET, address, true);
         khs_score_own(&s, &own);
-        cr_expect_eq(s.bits, 31);
+        khs_score_end(&s);
+        cr_expect_eq(s.least, 31);
 }

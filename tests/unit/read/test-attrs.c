@@ -718,6 +718,30 @@ Test(attrs, of_older_writers_know_no_near_addresses)
         }
 }
 
+/* There the first row stands, whose host, 4, would be a number of near addresses. */
+Test(attrs, of_older_writers_have_rows_where_near_addresses_are_counted)
+{
+        struct khs_row row = fixture_row("web.default", 0, 5, 0);
+        struct scene s;
+        uint32_t *words;
+
+        for (int i = 0; i < 5; i++) {
+                (void)snprintf(hosts[i], sizeof(hosts[i]), "web-%d", i);
+                endpoints[i] = (struct khs_row_endpoint){ .host = hosts[i], .ordinal = i };
+        }
+        row.endpoints = endpoints;
+        scene_init(&s, &row);
+        cr_assert_eq(look(&s, "web.default"), 0);
+        words = map_writable(&s);
+        shorten_head(&s, words, 9);
+        cr_assert_eq(look(&s, "web.default"), 0);
+        cr_assert_eq(words[s.attrs.word + 9], 4);
+        cr_expect_eq(khs_attrs_near(&s.file.view, &s.found).n4, 0);
+        cr_expect_eq(s.attrs.head.n_near4, 0);
+        (void)munmap(words, (size_t)s.file.view.n_words * 4);
+        scene_deinit(&s);
+}
+
 Test(attrs, with_more_near_addresses_than_there_are_know_none)
 {
         struct khs_row row = stateful_set(), bare = fixture_row("bare.default", 0, 2, 0);

@@ -8,8 +8,11 @@
  *            |    WATCHING <--------------------------------------+
  *            |        | ends as it should: WATCHING again from the last version; every 10 min from the list
  *            |        | 410 Gone, as a status or as an ERROR event: the list, within 5 s
- *            +--------+ fails: after a back-off WATCHING from the last version
+ *            +--------+ fails: after a back-off WATCHING from the last version, after 5 s the list
  *
+ * - Nothing says when a watch from an old version has brought all that was missed, and a server that was restarted
+ *   accepts any version before it says that it is too old. So it goes on from there after a short loss only, whose
+ *   services nobody else was asked for yet.
  * - A resourceVersion is an opaque string: kept, sent back, never compared.
  * - The list is for what a watch can't be trusted with: it is repeated every 10 minutes although nothing
  *   is wrong, since caches of API servers have been seen to skip a window of events.
@@ -38,9 +41,9 @@
 #define HEALTHY_USEC      (120 * USEC_PER_SEC)
 #define SHORT_USEC        (2 * USEC_PER_SEC) /* a watch that has ended before was never open */
 #define RELIST_USEC       (600 * USEC_PER_SEC)
-#define RELIST_NEAR_USEC  (5 * USEC_PER_SEC) /* not worth a watch before */
-#define REFUSALS_MAX      3U   /* of a version, by a server that is there: it may be one that it has never had */
-#define TIMEOUT_MIN_S     300U /* of a watch, by the server */
+#define RELIST_NEAR_USEC  (5 * USEC_PER_SEC)  /* not worth a watch before */
+#define MISSED_MAX_USEC   (5 * USEC_PER_SEC)  /* half of what may pass until DNS is asked */
+#define TIMEOUT_MIN_S     300U                /* of a watch, by the server */
 #define ANSWER_USEC       (20 * USEC_PER_SEC) /* until the first byte */
 #define LIST_SILENT_USEC  (30 * USEC_PER_SEC)
 #define WATCH_SILENT_USEC (90 * USEC_PER_SEC)
@@ -60,15 +63,15 @@ struct kube_watch {
         struct kube_stream stream;
         unsigned int status;
 
-        char *version;           /* to watch from; NULL: a list is due */
-        char *next;              /* the next page's token; NULL: the first page */
-        unsigned int n_refusals; /* of that version */
-        bool no_streaming;       /* the server has no WatchList */
-        bool fresh;              /* the next request takes another connection */
-        bool has_data;           /* the answer has more than its status */
+        char *version;     /* to watch from; NULL: a list is due */
+        char *next;        /* the next page's token; NULL: the first page */
+        bool no_streaming; /* the server has no WatchList */
+        bool fresh;        /* the next request takes another connection */
+        bool has_data;     /* the answer has more than its status */
 
         uint64_t started_usec, heard_usec; /* of the request */
         uint64_t true_usec;                /* when what is known was last known to be true */
+        uint64_t missed_usec;              /* since when changes may have been missed; 0: none was */
         uint64_t opened_usec;              /* since when all has been well; 0: it is not */
         uint64_t relist_usec, backoff_usec, begin_usec;
 
@@ -100,10 +103,17 @@ static uint64_t watch_backoff(struct kube_watch *w)
         return delay < BACKOFF_MAX_USEC ? delay : BACKOFF_MAX_USEC;
 }
 
+static bool watch_missed_much(const struct kube_watch *w)
+{
+        return w->missed_usec > 0 && usec_now() - w->missed_usec >= MISSED_MAX_USEC;
+}
+
 static uint64_t watch_silence_ends(const struct kube_watch *w)
 {
         if (w->status == 0)
                 return w->started_usec + ANSWER_USEC;
+        if (w->state == WATCH_WATCHING && w->status == 200 && w->missed_usec > 0)
+                return w->heard_usec; /* accepted too late */
         return w->heard_usec + (w->state == WATCH_WATCHING ? WATCH_SILENT_USEC : LIST_SILENT_USEC);
 }
 
@@ -114,7 +124,6 @@ static void watch_forget(struct kube_watch *w)
         free(w->version);
         free(w->next);
         w->version = w->next = NULL;
-        w->n_refusals = 0;
 }
 
 static int watch_set_text(char **where, const char *text, size_t max)
@@ -134,6 +143,7 @@ static int watch_set_text(char **where, const char *text, size_t max)
 static void watch_opened(struct kube_watch *w)
 {
         w->true_usec = usec_now();
+        w->missed_usec = 0;
         if (w->opened_usec == 0)
                 w->opened_usec = w->true_usec;
         w->sink.open(w->sink.userdata);
@@ -187,7 +197,6 @@ static int watch_on_event(void *userdata, json_t *event)
                 w->sink.object(w->sink.userdata, object, type[0] == 'D');
         if (r == 0 && version && version[0] && w->state == WATCH_WATCHING)
                 r = watch_set_text(&w->version, version, VERSION_MAX);
-        w->n_refusals = 0;
         return r;
 }
 
@@ -228,7 +237,7 @@ static void watch_on_status(void *userdata, unsigned int status)
         if (status != 200) {
                 kube_stream_deinit(&w->stream);
                 kube_stream_init(&w->stream, true, watch_on_item, w);
-        } else if (w->state == WATCH_WATCHING) {
+        } else if (w->state == WATCH_WATCHING && !watch_missed_much(w)) {
                 watch_opened(w);
         }
         w->sink.due(w->sink.userdata, watch_silence_ends(w));
@@ -250,6 +259,8 @@ static int watch_on_data(void *userdata, const char *bytes, size_t n)
 static void watch_fail(struct kube_watch *w, enum khs_reason reason, unsigned int status, const char *text,
                        uint64_t delay_usec)
 {
+        if (w->missed_usec == 0)
+                w->missed_usec = usec_now();
         w->sink.lost(w->sink.userdata, reason, status, text, w->true_usec);
         watch_wait(w, delay_usec);
 }
@@ -297,7 +308,7 @@ static unsigned int watch_timeout_s(const struct kube_watch *w)
 
 static void watch_begin(struct kube_watch *w)
 {
-        if (w->version && usec_now() + RELIST_NEAR_USEC >= w->relist_usec)
+        if (watch_missed_much(w) || (w->version && usec_now() + RELIST_NEAR_USEC >= w->relist_usec))
                 watch_forget(w);
         if (w->version) {
                 watch_request(w, WATCH_WATCHING,
@@ -340,6 +351,7 @@ static void watch_gone(struct kube_watch *w)
 static void watch_complete(struct kube_watch *w)
 {
         if (w->state == WATCH_LISTING) {
+                w->missed_usec = 0;
                 if (w->version)
                         watch_listed(w);
                 watch_begin(w);
@@ -373,7 +385,7 @@ static void watch_refused(struct kube_watch *w, unsigned int status, const struc
         if (status == 401)
                 w->transport->ops->unauthorized(w->transport);
         /* A version that the server can't make sense of is worth nothing. */
-        if (status == 400 || status == 422 || (status >= 500 && ++w->n_refusals >= REFUSALS_MAX))
+        if (status == 400 || status == 422)
                 watch_forget(w);
         delay = watch_backoff(w);
         if (end && end->retry_after_s > 0) {

@@ -1,0 +1,67 @@
+/*
+ * nsswitch.conf: whether programs ask the module, and before whom. The mend is a whole line: the one that is there,
+ * with k8shsvc in its place.
+ */
+
+#include <string.h>
+
+#include "ctl/doctor/check.h"
+#include "ctl/glibc/nsswitch.h"
+
+#define CHECK "nsswitch"
+
+/* Whether a word of the line is one before which k8shsvc must stand. */
+static bool nsswitch_is_before(const char *word, size_t n)
+{
+        return (n == 3 && memcmp(word, "dns", 3) == 0) || (n == 7 && memcmp(word, "resolve", 7) == 0) ||
+               (n >= 4 && memcmp(word, "mdns", 4) == 0);
+}
+
+/* The line without k8shsvc and its action, and with it before the first such word, else at the end. */
+static void nsswitch_suggest(const struct nsswitch *nsswitch, char *ret, size_t size)
+{
+        const char *at = nsswitch->line;
+        bool placed = false, dropping = false;
+        size_t n = (size_t)snprintf(ret, size, "write `hosts:");
+
+        while (*(at += strspn(at, " \t")) && n < size) {
+                size_t n_word = *at == '[' ? strcspn(at, "]") + (strchr(at, ']') != NULL) : strcspn(at, " \t[");
+
+                dropping = (n_word == 7 && memcmp(at, "k8shsvc", 7) == 0) || (dropping && *at == '[');
+                if (!placed && nsswitch_is_before(at, n_word)) {
+                        n += (size_t)snprintf(ret + n, size - n, " k8shsvc");
+                        placed = true;
+                }
+                if (!dropping && n < size)
+                        n += (size_t)snprintf(ret + n, size - n, " %.*s", (int)n_word, at);
+                at += n_word;
+        }
+        if (n < size)
+                (void)snprintf(ret + n, size - n,
+                               "%s` in %s; running programs take it over by themselves, those with a glibc before 2.33 "
+                               "when they are restarted",
+                               placed ? "" : " k8shsvc", NSSWITCH_CONF);
+}
+
+void doctor_check_nsswitch(struct doctor *d)
+{
+        struct nsswitch nsswitch = { 0 };
+        int r = nsswitch_read(&nsswitch, NSSWITCH_CONF);
+        size_t at = nsswitch_find(&nsswitch, "k8shsvc");
+        const char *front = nsswitch_in_front(&nsswitch, at);
+        char mend[768];
+
+        if (r < 0 || !nsswitch.found) {
+                doctor_sayf(d, CHECK, VERDICT_BAD, "write `hosts: files k8shsvc dns` in " NSSWITCH_CONF, "%s",
+                            r < 0 ? NSSWITCH_CONF " can't be read" : NSSWITCH_CONF " has no hosts line");
+                return;
+        }
+        nsswitch_suggest(&nsswitch, mend, sizeof(mend));
+        if (at == nsswitch.n_services)
+                doctor_sayf(d, CHECK, VERDICT_BAD, mend, "k8shsvc is missing: hosts: %s", nsswitch.line);
+        else if (front)
+                doctor_sayf(d, CHECK, VERDICT_BAD, mend, "%s stands in front of k8shsvc, and answers: hosts: %s", front,
+                            nsswitch.line);
+        else
+                doctor_sayf(d, CHECK, VERDICT_OK, NULL, "hosts: %s", nsswitch.line);
+}
