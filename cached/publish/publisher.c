@@ -103,7 +103,8 @@ static void publisher_push(struct publisher *p, struct publication *pub)
                 return;
         pub->queued = true;
         pub->next = NULL;
-        *p->queue_end = pub;
+        pub->link = p->queue_end;
+        *pub->link = pub;
         p->queue_end = &pub->next;
 }
 
@@ -111,14 +112,11 @@ static void publisher_unqueue(struct publisher *p, struct publication *pub)
 {
         if (!pub->queued)
                 return;
-        for (struct publication **at = &p->queue; *at; at = &(*at)->next) {
-                if (*at != pub)
-                        continue;
-                *at = pub->next;
-                if (p->queue_end == &pub->next)
-                        p->queue_end = at;
-                break;
-        }
+        *pub->link = pub->next;
+        if (pub->next)
+                pub->next->link = pub->link;
+        else
+                p->queue_end = pub->link;
         pub->queued = false;
 }
 

@@ -25,8 +25,8 @@ struct publication {
         const struct service *service;
         uint64_t last_usec; /* of the last publish; 0: never */
         bool queued;
-        bool refused; /* there was no room for it */
-        struct publication *next;
+        bool refused;                     /* there was no room for it */
+        struct publication *next, **link; /* in the queue; *link is this one */
 };
 
 /**

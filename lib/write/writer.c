@@ -268,6 +268,11 @@ int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_p
         first.max_bytes = w->max_bytes;
         khs_file_discard_unfinished(dir_fd);
         r = khs_growth_build(&first, &w->file, w->image, 0);
+        if (r == -ENOSPC) { /* for so many */
+                first.n_keys = first.n_addresses = 0;
+                first.wanted_units = MIN_UNITS;
+                r = khs_growth_build(&first, &w->file, w->image, 0);
+        }
         if (r < 0) {
                 khs_writer_free(w);
                 return r;

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -358,6 +360,17 @@ def watch():
     change(USER, PODS)
 
 
+@suite.test("watch ends when nobody reads it any more, though nothing changes")
+def watch_unread():
+    as_before()
+    for arguments in ("watch",), ("watch", "--json", USER):
+        with ctl.Watch(*arguments) as watching:
+            watching.line()
+            watching.process.stdout.close()
+            assert watching.process.wait(timeout=10) == -signal.SIGPIPE
+            watching.process.stdout = open(os.devnull)
+
+
 @suite.test("watch goes on through a restart of the daemon, and reports what the new one finds")
 def watch_restart():
     global running
@@ -592,9 +605,10 @@ def usage():
 
 @suite.test("an output that can't be written is a failure")
 def full():
-    with open("/dev/full", "w") as out:
-        result = subprocess.run([sandbox.CTL, "list"], stdout=out, stderr=subprocess.PIPE, text=True)
-    assert result.returncode == 1 and "can't be written" in result.stderr, result
+    for arguments in ("list",), ("--help",), ("watch",):
+        with open("/dev/full", "w") as out:
+            result = subprocess.run([sandbox.CTL, *arguments], stdout=out, stderr=subprocess.PIPE, text=True, timeout=10)
+        assert result.returncode == 1 and "can't be written" in result.stderr, result
 
 
 # ---- tables that are not as they should be ----
@@ -653,7 +667,8 @@ def missing():
         assert f"{sandbox.TABLE}: there is none" in refused(*arguments, status=1)
     said = value("status", status=1)
     assert said["ready"] is False and said["daemon"] is None and said["table"] is None, said
-    assert "No such file or directory" in refused("add", "x.y", status=1)  # the daemon's own directory
+    assert "start k8shsvcd first, or add --persist" in refused("add", "x.y", status=1)  # the daemon's own directory
+    shutil.rmtree(sandbox.CONFIG_DIR)
     assert run("add", "x.y", "--persist").status == 0 and run("remove", "x.y", "--persist").status == 0
 
 

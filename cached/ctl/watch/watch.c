@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -264,6 +266,14 @@ static uint64_t watch_pause(const struct watch *w)
 
 /* ---- the command ---- */
 
+/* `watch | head -1` shall end with its reader, not at the next change, which may never come. */
+static bool watch_is_read(const struct watch *w)
+{
+        struct pollfd out = { .fd = fileno(w->ctl->out.to) };
+
+        return w->hook.command || poll(&out, 1, 0) <= 0;
+}
+
 static int watch_loop(struct watch *w)
 {
         int r = 0;
@@ -278,6 +288,8 @@ static int watch_loop(struct watch *w)
                 watch_step_hook(w);
                 if (fflush(w->ctl->out.to) != 0)
                         return ctl_no(w->ctl, "watch: the output can't be written");
+                if (!watch_is_read(w))
+                        (void)raise(SIGPIPE); /* as if something had been written */
                 if (r == 0) {
                         follower_wait(&w->follower, seen, watch_pause(w));
                         (void)usleep(JOIN_USEC);

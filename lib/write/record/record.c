@@ -330,6 +330,12 @@ int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32
         return 0;
 }
 
+/* The copy gets a CRC of its own: damage that went along would look right from then on. */
+static bool record_intact(const struct khs_file *file, uint32_t ref, const struct khs_written *record)
+{
+        return khs_record_crc((const struct khs_record *)record_block(file, ref)) == record->head.crc;
+}
+
 static int record_copy(struct khs_file *to, const struct khs_written *from, struct khs_image *image, uint32_t now_ds)
 {
         struct khs_record *record = (struct khs_record *)image->words;
@@ -362,7 +368,8 @@ int khs_file_copy(struct khs_file *to, const struct khs_file *from, struct khs_i
                 /* Neighbours in the index are far apart in the arena. This saves 15 % at 100,000 services. */
                 if (i + COPY_AHEAD < n && entries[i + COPY_AHEAD].ref > 0)
                         __builtin_prefetch(record_block(from, entries[i + COPY_AHEAD].ref));
-                if (entries[i].ref > 0 && record_load(from, entries[i].ref, &record))
+                if (entries[i].ref > 0 && record_load(from, entries[i].ref, &record) &&
+                    record_intact(from, entries[i].ref, &record))
                         r = record_copy(to, &record, image, now_ds);
         }
         return r;

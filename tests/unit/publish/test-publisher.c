@@ -295,3 +295,38 @@ Test(publish, makes_a_removed_file_again)
         bench_deinit(&b);
         service_free(s);
 }
+
+/* A reload that drops every second service of a full table must not cost the heartbeat. */
+Test(publish, many_that_wait_for_room_go_at_once)
+{
+        enum { N = 100000 };
+        static struct publication pubs[N];
+        struct service *first = make_service("a.b"), *s = make_service("c.d");
+        uint64_t start;
+        struct bench b;
+
+        bench_init(&b, 1 << 20);
+        answer(first, 1, 5000);
+        for (size_t i = 0; i < N; i++)
+                pubs[i].service = i == 0 ? first : s;
+        for (uint32_t n = 5000; publisher_n_refused(b.publisher) == 0; n--) {
+                char key[16];
+
+                (void)snprintf(key, sizeof(key), "s%u.x", n);
+                free(first->key);
+                first->key = strdup(key);
+                pubs[0].last_usec = 0;
+                publisher_update(b.publisher, &pubs[0]);
+        }
+        for (size_t i = 1; i < N; i++)
+                publisher_update(b.publisher, &pubs[i]);
+        start = usec_now();
+        for (size_t i = 1; i < N; i += 2)
+                publisher_remove(b.publisher, &pubs[i]);
+        cr_expect_lt(usec_now() - start, USEC_PER_SEC);
+        for (size_t i = 0; i < N; i += 2)
+                publisher_remove(b.publisher, &pubs[i]);
+        bench_deinit(&b);
+        service_free(first);
+        service_free(s);
+}

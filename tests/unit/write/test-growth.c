@@ -363,6 +363,44 @@ Test(growth, outlives_damage_to_its_table)
         }
 }
 
+/* Flips a bit of the first address of a service. */
+static void damage_address(const struct world *w, uint32_t i)
+{
+        struct khs_table_file file;
+        struct khs_found found;
+        uint32_t *map;
+        char key[32];
+        int n = snprintf(key, sizeof(key), "s%u.growth", i), fd;
+
+        fixture_open(&w->f, &file);
+        cr_assert_eq(khs_view_find(&file.view, key, (size_t)n, &found), 0);
+        fd = openat(w->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        map = mmap(NULL, (size_t)file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(map, MAP_FAILED);
+        (void)close(fd);
+        map[found.block + KHS_UNIT_WORDS + ((uint32_t)n + 3) / 4] ^= 1;
+        (void)munmap(map, (size_t)file.view.n_words * 4);
+        khs_table_close(&file);
+}
+
+/* A copy gets a CRC of its own, so a wrong address would look right from then on. */
+Test(growth, does_not_take_silent_damage_along)
+{
+        struct khs_table_params params = fixture_params();
+        struct world w;
+
+        init(&w, &params, 1);
+        for (uint32_t i = 0; i < 10; i++)
+                cr_assert_eq(put(&w, i), 0);
+        damage_address(&w, 7);
+        cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
+        w.versions[7] = 0;
+        check(&w);
+        cr_assert_eq(put(&w, 7), 0);
+        check(&w);
+        fixture_deinit(&w.f);
+}
+
 /* ---- the file before ---- */
 
 /* Maps of files that have no name any more. */

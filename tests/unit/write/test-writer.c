@@ -306,6 +306,25 @@ Test(table, refuses_what_does_not_fit_and_keeps_the_rest)
         fixture_deinit(&f);
 }
 
+/* As many as there is room for are better than none. */
+Test(table, begins_small_where_there_is_no_room_for_all)
+{
+        struct khs_table_params params = fixture_params();
+        const struct khs_row row = fixture_row("svc.default", 1, 50, 0);
+        struct khs_table_file file;
+        struct fixture f;
+
+        params.max_bytes = 1 << 20;
+        params.n_services = 100000;
+        fixture_init(&f, &params);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        fixture_open(&f, &file);
+        expect_row(&file.view, &row);
+        khs_table_close(&file);
+        fixture_deinit(&f);
+}
+
 Test(table, refuses_rows_out_of_range)
 {
         struct khs_row row;
