@@ -49,6 +49,7 @@ struct daemon {
         struct cluster *cluster;
         struct source *fixed; /* static addresses */
         struct registry *registry;
+        enum log_format log_format; /* of the command line */
         uint64_t started_usec;
         bool ready;
         bool asked; /* SIGHUP has come and is not answered yet */
@@ -89,6 +90,12 @@ static struct source_dns_options daemon_dns_options(const struct config *config)
                 .transport = config->dns_transport == CONFIG_TRANSPORT_TCP ? DNS_TCP : DNS_UDP,
                 .query_rate = config->query_rate,
         };
+}
+
+static void daemon_set_log(const struct daemon *d, const struct config *config)
+{
+        log_set_level(config->log_level);
+        log_set_format(d->log_format != LOG_FORMAT_AUTO ? d->log_format : (enum log_format)config->log_format);
 }
 
 static bool config_has_dns_services(const struct config *config)
@@ -180,7 +187,7 @@ static void daemon_apply_config(struct daemon *d)
         const struct source_dns_options options = daemon_dns_options(config);
         int r;
 
-        log_set_level(config->log_level);
+        daemon_set_log(d, config);
         r = publisher_set_params(d->publisher, &params);
         if (r < 0)
                 log_message(LOG_ERR, "the table's header stays as it was: %s", strerror(-r));
@@ -334,7 +341,7 @@ static int daemon_start(struct daemon *d)
 {
         int r;
 
-        log_set_level(config_live_get(d->config)->log_level);
+        daemon_set_log(d, config_live_get(d->config));
         r = directory_new(&d->directory, K8SHSVC_RUNDIR);
         if (r == -ENOMEM)
                 log_message(LOG_ERR, "out of memory");
@@ -403,9 +410,11 @@ static void daemon_deinit(struct daemon *d)
 
 int daemon_run(const struct daemon_options *options)
 {
-        struct daemon d = { 0 };
-        int status = daemon_run_loop(&d, options);
+        struct daemon d = { .log_format = options->log_format };
+        int status;
 
+        log_set_format(d.log_format);
+        status = daemon_run_loop(&d, options);
         daemon_deinit(&d);
         return status;
 }
@@ -417,6 +426,8 @@ int daemon_check_config(const struct daemon_options *options, bool live)
         bool clean;
         int r;
 
+        log_set_format(options->log_format);
+        log_set_once();
         r = config_live_new(&config, NULL, &live_options, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
         if (r == 0 && live)

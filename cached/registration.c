@@ -45,7 +45,7 @@ static void registration_log_state(struct registration *item)
         item->logged = (uint8_t)state;
         if (priority < LOG_DEBUG && !log_limiter_take(&item->registrar->limiter))
                 return;
-        log_message(priority, "%s: %s%s%s%s, %u addresses", item->service->key, service_state_name(state),
+        log_service(priority, item->service->key, "%s%s%s%s, %u addresses", service_state_name(state),
                     reason ? " (" : "", reason ? reason : "", reason ? ")" : "",
                     item->service->v4.n + item->service->v6.n);
 }
@@ -61,7 +61,7 @@ void registration_changed(struct registration *item, int change)
         else if (change < 0)
                 item->registrar->report_again = true;
         if (change < 0)
-                log_message(LOG_ERR, "%s: %s; what was known stays", item->service->key, strerror(-change));
+                log_service(LOG_ERR, item->service->key, "%s; what was known stays", strerror(-change));
         registration_log_state(item);
 }
 

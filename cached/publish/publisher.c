@@ -139,10 +139,10 @@ static void publisher_set_refused(struct publisher *p, struct publication *pub, 
 static void publisher_refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
 {
         if (p->n_refused == 0)
-                log_message(LOG_ERR,
-                            "no room in the table for %s: %s; max-table-size is %llu bytes, the table has %llu; "
+                log_service(LOG_ERR, pub->service->key,
+                            "no room in the table: %s; max-table-size is %llu bytes, the table has %llu; "
                             "published data stays, the rest is retried",
-                            pub->service->key, strerror(-error), (unsigned long long)p->params.max_bytes,
+                            strerror(-error), (unsigned long long)p->params.max_bytes,
                             (unsigned long long)khs_writer_size(p->writer));
         publisher_set_refused(p, pub, true);
         p->hold_usec = p->hold_usec ? p->hold_usec * 2 : HOLD_MIN_USEC;

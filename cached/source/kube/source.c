@@ -69,12 +69,12 @@ static void kube_log_oddities(struct kube_member *member, const struct kube_join
                               const struct finding *finding)
 {
         if (joined->truncated && !member->told_truncated)
-                log_message(LOG_WARNING, "%s: more than %u addresses; the first ones in their order are served",
-                            member->key, KHS_MAX_ADDRS);
+                log_service(LOG_WARNING, member->key,
+                            "more than %u addresses; the first ones in their order are served", KHS_MAX_ADDRS);
         member->told_truncated = joined->truncated;
         if (finding->not_headless && !member->told_not_headless)
-                log_message(LOG_NOTICE, "%s: not a headless service: its pods are served, while DNS has its cluster IP",
-                            member->key);
+                log_service(LOG_NOTICE, member->key,
+                            "not a headless service: its pods are served, while DNS has its cluster IP");
         member->told_not_headless = finding->not_headless;
 }
 
@@ -192,7 +192,7 @@ static void flush_member(struct source_kube *k, struct kube_member *member)
         if (!feed || !member->is_covered || !kube_feed_is_standing(feed))
                 return;
         if (kube_report(k, member, feed) < 0) {
-                log_message(LOG_ERR, "%s: out of memory; what was known stays", member->key);
+                log_service(LOG_ERR, member->key, "out of memory; what was known stays");
                 return;
         }
         if (group == &member->area->headless && !kube_store_get(&feed->store, member->item.name))
