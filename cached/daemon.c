@@ -31,6 +31,7 @@
 #include "registry.h"
 #include "source/dns/source.h"
 #include "source/static.h"
+#include "status/status.h"
 
 #define RESOLV_CONF     "/etc/resolv.conf"
 #define BEAT_USEC       (1 * USEC_PER_SEC)
@@ -49,6 +50,7 @@ struct daemon {
         struct cluster *cluster;
         struct source *fixed; /* static addresses */
         struct registry *registry;
+        struct status *status;
         enum log_format log_format; /* of the command line */
         uint64_t started_usec;
         bool ready;
@@ -196,6 +198,7 @@ static void daemon_apply_config(struct daemon *d)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
         cluster_reconfigure(d->cluster, config);
         registry_apply(d->registry, config, NULL);
+        status_listen(d->status, config->metrics_listen);
         (void)daemon_check_servers(d, config);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
                     config_live_n_errors(d->config));
@@ -337,6 +340,18 @@ static int daemon_start_loop(struct daemon *d)
         return 0;
 }
 
+/* Whoever asks is answered from the table: it is there. */
+static int daemon_start_status(struct daemon *d)
+{
+        int r = status_new(&d->status, d->event, K8SHSVC_RUNDIR);
+
+        if (r < 0)
+                log_message(LOG_ERR, "metrics can't be served: %s", strerror(-r));
+        else
+                status_listen(d->status, config_live_get(d->config)->metrics_listen);
+        return r;
+}
+
 static int daemon_start(struct daemon *d)
 {
         int r;
@@ -352,6 +367,8 @@ static int daemon_start(struct daemon *d)
                 r = daemon_start_table(d);
         if (r == 0 && !daemon_check_servers(d, config_live_get(d->config)))
                 r = -EDESTADDRREQ;
+        if (r == 0)
+                r = daemon_start_status(d);
         if (r == 0)
                 r = daemon_start_loop(d);
         return r;
@@ -395,6 +412,7 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
 
 static void daemon_deinit(struct daemon *d)
 {
+        status_free(d->status);
         source_free(d->fixed);
         if (!d->cluster && d->dns)
                 source_free(source_dns_source(d->dns));

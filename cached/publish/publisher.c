@@ -16,7 +16,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/timer.h"
 #include "base/util.h"
@@ -175,6 +177,19 @@ static bool publisher_window_has_room(struct publisher *p, uint64_t now)
         return p->n_window < MAX_PER_JOIN;
 }
 
+static void publisher_count(struct publication *pub)
+{
+        struct timespec now;
+
+        counters.n_publishes++;
+        if (pub->changed_usec == 0)
+                return;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        histogram_add(&counters.propagation,
+                      (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)pub->changed_usec / 1e6);
+        pub->changed_usec = 0;
+}
+
 /* Return: whether the table now says what the service does. */
 static bool publisher_publish(struct publisher *p, struct publication *pub, uint64_t now)
 {
@@ -185,6 +200,7 @@ static bool publisher_publish(struct publisher *p, struct publication *pub, uint
                 publisher_refuse(p, pub, r, now);
                 return false;
         }
+        publisher_count(pub);
         pub->last_usec = now;
         p->hold_usec = 0;
         publisher_set_refused(p, pub, false);

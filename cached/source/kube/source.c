@@ -98,6 +98,7 @@ static int kube_report(struct source_kube *k, struct kube_member *member, const 
                 return r;
         if (joined.n_endpoints == 0)
                 finding.reason = n_slices > 0 ? KHS_REASON_NONE_READY : KHS_REASON_NO_SLICE;
+        finding.changed_usec = stored ? stored->changed_usec : 0;
         finding.truncated = joined.truncated;
         finding.not_headless = n_slices > 0 && !joined.headless && !feed->service;
         finding.n_endpoints = joined.n_endpoints;
