@@ -62,6 +62,7 @@ struct config {
         uint64_t max_table_size; /* bytes */
         bool reverse;
         int log_level;                               /* LOG_ERR ... LOG_DEBUG */
+        uint8_t log_format;                          /* enum log_format */
         char *kubeconfig, *api_server, *zone, *node; /* NULL when not given */
 
         struct config_service *services; /* sorted by key, keys unique */

@@ -59,6 +59,9 @@ struct finding {
         bool truncated;    /* there are more than KHS_MAX_ADDRS addresses; these are the first ones */
         bool not_headless; /* DNS would answer with a cluster IP: it must not be asked instead */
 
+        /* WHOLE: CLOCK_REALTIME at which the pods became so, as the source has heard it; 0: unknown. */
+        uint64_t changed_usec;
+
         /* FAILURE: CLOCK_BOOTTIME at which what stood was last known to be true (last byte of a watch); 0: now. */
         uint64_t heard_usec;
 

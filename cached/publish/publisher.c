@@ -16,7 +16,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/timer.h"
 #include "base/util.h"
@@ -137,10 +139,10 @@ static void publisher_set_refused(struct publisher *p, struct publication *pub, 
 static void publisher_refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
 {
         if (p->n_refused == 0)
-                log_message(LOG_ERR,
-                            "no room in the table for %s: %s; max-table-size is %llu bytes, the table has %llu; "
+                log_service(LOG_ERR, pub->service->key,
+                            "no room in the table: %s; max-table-size is %llu bytes, the table has %llu; "
                             "published data stays, the rest is retried",
-                            pub->service->key, strerror(-error), (unsigned long long)p->params.max_bytes,
+                            strerror(-error), (unsigned long long)p->params.max_bytes,
                             (unsigned long long)khs_writer_size(p->writer));
         publisher_set_refused(p, pub, true);
         p->hold_usec = p->hold_usec ? p->hold_usec * 2 : HOLD_MIN_USEC;
@@ -173,6 +175,19 @@ static bool publisher_window_has_room(struct publisher *p, uint64_t now)
         return p->n_window < MAX_PER_JOIN;
 }
 
+static void publisher_count(struct publication *pub)
+{
+        struct timespec now;
+
+        counters.n_publishes++;
+        if (pub->changed_usec == 0)
+                return;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        histogram_add(&counters.propagation,
+                      (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)pub->changed_usec / 1e6);
+        pub->changed_usec = 0;
+}
+
 /* Return: whether the table now says what the service does. */
 static bool publisher_publish(struct publisher *p, struct publication *pub, uint64_t now)
 {
@@ -183,6 +198,7 @@ static bool publisher_publish(struct publisher *p, struct publication *pub, uint
                 publisher_refuse(p, pub, r, now);
                 return false;
         }
+        publisher_count(pub);
         pub->last_usec = now;
         p->hold_usec = 0;
         publisher_set_refused(p, pub, false);

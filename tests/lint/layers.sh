@@ -34,7 +34,8 @@ cached/ctl              table base answer read config view model source wire clu
 cached/registration     table base config source model publish
 cached/registry         table base config source model publish registration
 cached/cluster          table base config source
-cached/daemon           table base config source model publish registry cluster
+cached/status           table base read answer view
+cached/daemon           table base config source model publish registry cluster status
 cached/main             table base config daemon
 ROWS
 }

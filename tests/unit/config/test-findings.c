@@ -103,7 +103,8 @@ static const struct {
           "@/main:2: [daemon] refresh: found an unknown key, expected one of refresh-min, refresh-max, "
           "source, "
           "cluster-domain, namespace, dns-servers, dns-transport, query-rate, max-stale, orphan-max, "
-          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, kubeconfig, api-server, zone, node\n" },
+          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, log-format, kubeconfig, api-server, zone, "
+          "node\n" },
         { "[namespace a]\nanswes = all\norder = rotaet\n",
           "@/main:2: [namespace a] answes: found an unknown key, expected one of refresh-min, refresh-max, max-stale, "
           "port, answers, order, include, family, hosts, services; did you mean answers?\n"
@@ -113,7 +114,8 @@ static const struct {
           "@/main:2: [daemon] source\\xc2\\xa0: found an unknown key, expected one of refresh-min, refresh-max, "
           "source, "
           "cluster-domain, namespace, dns-servers, dns-transport, query-rate, max-stale, orphan-max, "
-          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, kubeconfig, api-server, zone, node; did you "
+          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, log-format, kubeconfig, api-server, zone, "
+          "node; did you "
           "mean source?\n" },
         { "[service a]\nselector = x\n",
           "@/main:2: [service a] selector: found an unknown key, expected one of source, refresh-min, "
