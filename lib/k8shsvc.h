@@ -40,7 +40,7 @@ struct k8shsvc_port {
         uint16_t number;  /**< host byte order */
         uint8_t protocol; /**< IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP */
         uint8_t reserved; /**< 0 */
-        uint32_t name;    /**< offset of its name in the buffer; 0: unnamed */
+        uint32_t name;    /**< offset of its name, as in k8shsvc_endpoint; 0: unnamed */
 };
 
 /* k8shsvc_endpoint.conditions. All are 0 where the source, DNS or static, does not know them. */
@@ -53,7 +53,7 @@ struct k8shsvc_port {
 
 /**
  * All that is known of an endpoint: 44 bytes, in 32-bit and 64-bit programs alike. Offsets are in bytes from the
- * beginning of the buffer that the endpoint lies in; 0: unknown. Texts end with a NUL.
+ * first endpoint of the array that k8shsvc_endpoints() filled; 0: unknown. Texts end with a NUL.
  */
 struct k8shsvc_endpoint {
         struct k8shsvc_addr addr; /**< the port is the target's, else the service's default */
@@ -236,9 +236,8 @@ int k8shsvc_report(k8shsvc *h, const struct sockaddr *addr, socklen_t n_addr, in
  * @name:    as for k8shsvc_lookup(); borrowed
  * @family:  AF_INET, AF_INET6 or AF_UNSPEC
  * @size:    size of an element: sizeof(struct k8shsvc_endpoint)
- * @buffer:  receives the elements, and behind them what their offsets lead to; aligned to 4 bytes. May be NULL if
- *           @n_bytes is 0
- * @n_bytes: capacity of @buffer, in bytes; with -ENOBUFS receives the number needed
+ * @ret:     receives the elements, and behind them what their offsets lead to. May be NULL if @n_bytes is 0
+ * @n_bytes: capacity of @ret, in bytes; with -ENOBUFS receives the number needed
  * @n_ret:   receives the number of elements
  *
  * Returns every endpoint, those that are not near too, whatever the service's `order` says. The order is that of the
@@ -248,14 +247,14 @@ int k8shsvc_report(k8shsvc *h, const struct sockaddr *addr, socklen_t n_addr, in
  * A program that was built with an older header passes a smaller @size, and gets as much of each element; what a newer
  * one has besides is 0.
  *
- * Never blocks or allocates. On failure @n_ret is untouched, and so is @n_bytes except with -ENOBUFS. @buffer is
+ * Never blocks or allocates. On failure @n_ret is untouched, and so is @n_bytes except with -ENOBUFS. @ret is
  * untouched, too, unless the service changed during the call.
  *
- * Return: 0; -ENOBUFS: @buffer is too small; -EINVAL: misuse, or @size is not one that an element could have; -ENOENT,
+ * Return: 0; -ENOBUFS: @n_bytes is too small; -EINVAL: misuse, or @size is not one that an element could have; -ENOENT,
  * -ENODATA, -ESTALE, -ENOTCONN: as k8shsvc_lookup().
  */
-int k8shsvc_endpoints(k8shsvc *h, const char *name, int family, size_t size, void *buffer, size_t *n_bytes,
-                      size_t *n_ret);
+int k8shsvc_endpoints(k8shsvc *h, const char *name, int family, size_t size, struct k8shsvc_endpoint *ret,
+                      size_t *n_bytes, size_t *n_ret);
 
 /**
  * k8shsvc_get_endpoints() - "address:port" of each pod, with a port by its ordinal

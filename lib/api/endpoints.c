@@ -24,7 +24,7 @@
 #define STRING_MAX 256U
 
 static_assert(sizeof(struct k8shsvc_endpoint) == 44, "ABI");
-static_assert(sizeof(struct k8shsvc_port) == 8, "ABI");
+static_assert(sizeof(struct k8shsvc_port) == 8 && offsetof(struct k8shsvc_port, name) == 4, "ABI");
 static_assert(K8SHSVC_READY == KHS_ATTR_READY && K8SHSVC_SERVING == KHS_ATTR_SERVING &&
                       K8SHSVC_TERMINATING == KHS_ATTR_TERMINATING,
               "ABI");
@@ -184,14 +184,14 @@ static int endpoints_plan(struct khs_lookup *l, void *user)
         return KHS_PLAN_DONE;
 }
 
-KHS_PUBLIC int k8shsvc_endpoints(k8shsvc *h, const char *name, int family, size_t size, void *buffer, size_t *n_bytes,
-                                 size_t *n_ret)
+KHS_PUBLIC int k8shsvc_endpoints(k8shsvc *h, const char *name, int family, size_t size, struct k8shsvc_endpoint *ret,
+                                 size_t *n_bytes, size_t *n_ret)
 {
-        struct endpoints endpoints = { .buffer = buffer, .size = size };
+        struct endpoints endpoints = { .buffer = ret, .size = size };
         struct khs_request request;
         int r;
 
-        if (!h || !name || !n_bytes || !n_ret || (!buffer && *n_bytes > 0) || (uintptr_t)buffer % 4 != 0)
+        if (!h || !name || !n_bytes || !n_ret || (!ret && *n_bytes > 0) || (uintptr_t)ret % 4 != 0)
                 return -EINVAL;
         if (size < sizeof(struct k8shsvc_addr) || size > MAX_SIZE || size % 4 != 0)
                 return -EINVAL;

@@ -2,7 +2,7 @@
 
 #include "api-fixture.h"
 
-static uint32_t buffer[1 << 16];
+static struct k8shsvc_endpoint buffer[6000];
 
 static const char *text_at(uint32_t offset)
 {
@@ -33,7 +33,7 @@ static void expect(k8shsvc *h, const char *name, int family, const char *const *
         cr_expect_eq(n_bytes, sizeof(buffer), "only -ENOBUFS sets it");
         cr_assert_eq(n, n_expected, "%s: %zu", name, n);
         for (size_t i = 0; i < n; i++) {
-                describe((const struct k8shsvc_endpoint *)buffer + i, text);
+                describe(buffer + i, text);
                 cr_expect_str_eq(text, expected[i], "%s: %s", name, text);
         }
 }

@@ -38,7 +38,7 @@ Test(exports, refuse_misuse)
         struct k8shsvc_addr addrs[1];
         struct k8shsvc_info info;
         char texts[1][K8SHSVC_HOSTPORT_MAX], name[1];
-        uint32_t buffer[64];
+        struct k8shsvc_endpoint buffer[8];
         size_t n = 77, n_bytes = sizeof(buffer), n_info = sizeof(info), size = sizeof(struct k8shsvc_endpoint);
         uint64_t token = 77;
         socklen_t n_addr = 77;
@@ -73,7 +73,7 @@ Test(exports, refuse_misuse)
         REFUSES(k8shsvc_endpoints(h, "a.b", AF_INET, 0, buffer, &n_bytes, &n));
         REFUSES(k8shsvc_endpoints(h, "a.b", AF_INET, size + 1, buffer, &n_bytes, &n));
         REFUSES(k8shsvc_endpoints(h, "a.b", AF_INET, SIZE_MAX - 3, buffer, &n_bytes, &n));
-        REFUSES(k8shsvc_endpoints(h, "a.b", AF_INET, size, (char *)buffer + 2, &n_bytes, &n));
+        REFUSES(k8shsvc_endpoints(h, "a.b", AF_INET, size, (void *)((char *)buffer + 2), &n_bytes, &n));
         REFUSES(k8shsvc_endpoints(h, "a.b", AF_INET, size, NULL, &n_bytes, &n));
         REFUSES(k8shsvc_endpoints(h, "a.b", AF_INET, size, buffer, NULL, &n));
         REFUSES(k8shsvc_endpoints(h, "a.b", AF_INET, size, buffer, &n_bytes, NULL));
