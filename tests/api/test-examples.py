@@ -1,0 +1,90 @@
+"""The programs of tests/examples, as a programmer would try them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+from table import Table, sandbox, tap
+
+suite = tap.Suite()
+
+EXAMPLES = os.environ["K8SHSVC_TEST_EXAMPLES"]
+ALIVE, DEAD = "10.244.0.11", "10.244.0.12"
+
+
+def example(name, *arguments):
+    return subprocess.run([f"{EXAMPLES}/example-{name}", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=30)
+
+
+def said(name, *arguments):
+    result = example(name, *arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+@suite.test("connect: to a pod that listens, and never to one that does not")
+def connect():
+    for _ in range(20):
+        assert said("connect", "web.default:7777") == [f"connected to {ALIVE} port 7777"]
+
+
+@suite.test("connect: nobody listens")
+def connect_refused():
+    result = example("connect", "web.default:7778")
+    assert (result.returncode, result.stderr) == (1, "web.default:7778: connection refused\n")
+
+
+@suite.test("connect: a service that is not registered")
+def connect_unknown():
+    result = example("connect", "nobody.default:80")
+    assert (result.returncode, result.stderr) == (1, "nobody.default:80: not registered\n")
+
+
+@suite.test("follow: the addresses now, and after each change")
+def follow():
+    with subprocess.Popen([f"{EXAMPLES}/example-follow", "changing"], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout.readline() == "10.244.0.1\n"
+        table.set("changing.default", "10.244.0.2")
+        assert program.stdout.readline() == "10.244.0.2\n"
+        table.set("changing.default")
+        assert program.stdout.readline() == "the service has no endpoint\n"
+        table.remove("changing.default")
+        assert program.stdout.readline() == "not registered\n"
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(timeout=10) == 0
+
+
+@suite.test("ordinals: every pod with its port")
+def ordinals():
+    result = example("ordinals", "default", "set", "3000")
+    assert result.stdout.splitlines() == ["10.244.0.21:3002", "10.244.0.22:3000", "[fd00:10:244::21]:3002"]
+    assert (result.returncode, result.stderr) == (0, "1 without an ordinal\n")
+
+
+@suite.test("ordinals: misuse")
+def ordinals_misuse():
+    assert example("ordinals", "default", "set", "0").returncode == 2
+
+
+@suite.test("attributes: in C++")
+def attributes():
+    if not os.path.exists(f"{EXAMPLES}/example-attributes"):
+        raise tap.Skip("no C++ compiler")
+    assert said("attributes", "set:http") == ["10.244.0.21 8080 set-2 node-1 east ready",
+                                              "10.244.0.22 8080 set-0 node-1 east ready", "10.244.0.23 0 - - - ready",
+                                              "fd00:10:244::21 8080 set-2 node-1 east ready"]
+    assert example("attributes", "nobody").stderr == "nobody: not registered\n"
+
+
+if __name__ == "__main__":
+    sandbox.enter()
+    sandbox.add_pod_addresses([ALIVE, DEAD])
+    listener = socket.create_server((ALIVE, 7777))
+    table = Table()
+    table.set("web.default", ALIVE, DEAD)
+    table.set("changing.default", "10.244.0.1")
+    table.set("set.default", "10.244.0.21/set-2", "10.244.0.22/set-0", "10.244.0.23", "fd00:10:244::21/set-2", port=0)
+    sys.exit(suite.run())

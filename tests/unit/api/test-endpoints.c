@@ -1,0 +1,213 @@
+/* k8shsvc_endpoints() and k8shsvc_get_endpoints(): everything that is known of each endpoint. */
+
+#include "api-fixture.h"
+
+static struct k8shsvc_endpoint buffer[6000];
+
+static const char *text_at(uint32_t offset)
+{
+        return offset > 0 ? (const char *)buffer + offset : "-";
+}
+
+/* "10.0.0.0:50050 web-0 0 node-1 east 11 [grpc 50050/6, dns 53/17]" */
+static void describe(const struct k8shsvc_endpoint *e, char *ret)
+{
+        const struct k8shsvc_port *ports = (const void *)((const char *)buffer + e->ports);
+        char address[INET6_ADDRSTRLEN];
+
+        (void)inet_ntop(e->addr.family, e->addr.addr, address, sizeof(address));
+        ret += sprintf(ret, "%s:%u %s %d %s %s %u [", address, e->addr.port, text_at(e->host), (int32_t)e->ordinal,
+                       text_at(e->node), text_at(e->zone), e->conditions);
+        for (uint16_t i = 0; i < e->n_ports; i++)
+                ret += sprintf(ret, "%s%s %u/%u", i > 0 ? ", " : "", text_at(ports[i].name), ports[i].number,
+                               ports[i].protocol);
+        (void)strcpy(ret, "]");
+}
+
+static void expect(k8shsvc *h, const char *name, int family, const char *const *expected, size_t n_expected)
+{
+        size_t n = 0, n_bytes = sizeof(buffer);
+        char text[512];
+
+        cr_assert_eq(k8shsvc_endpoints(h, name, family, sizeof(struct k8shsvc_endpoint), buffer, &n_bytes, &n), 0);
+        cr_expect_eq(n_bytes, sizeof(buffer), "only -ENOBUFS sets it");
+        cr_assert_eq(n, n_expected, "%s: %zu", name, n);
+        for (size_t i = 0; i < n; i++) {
+                describe(buffer + i, text);
+                cr_expect_str_eq(text, expected[i], "%s: %s", name, text);
+        }
+}
+
+#define EXPECT(h, name, family, ...)                                                                                   \
+        expect(h, name, family, (const char *const[]){ __VA_ARGS__ },                                                  \
+               sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+#define WEB_0 " web-0 0 node-1 east 11 [grpc 50050/6, dns 53/17]"
+#define WEB_1 " web-1 1 node-2 west 6 [grpc 50050/6, dns 53/17]"
+#define WEB_3 " web-3 3 node-2 west 3 [grpc 50050/6, dns 53/17]"
+
+Test(endpoints, have_all_attributes)
+{
+        k8shsvc *h = api_handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        api_put_web(&f, KHS_ORDER_ZONE);
+        api_put(&f, "plain.default", 1, 1);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        EXPECT(h, "web.default", AF_UNSPEC, "10.0.0.0:50050" WEB_0, "10.0.0.1:50050" WEB_1, "10.0.0.2:0 - -1 - - 0 []",
+               "10.0.0.1:50050" WEB_3, "fd00:::50050" WEB_0);
+        EXPECT(h, "web.default:dns/udp", AF_INET, "10.0.0.0:53" WEB_0, "10.0.0.1:53" WEB_1, "10.0.0.2:0 - -1 - - 0 []",
+               "10.0.0.1:53" WEB_3);
+        EXPECT(h, "kubernetes://default/web:3000+", AF_INET, "10.0.0.0:3000" WEB_0, "10.0.0.1:3001" WEB_1,
+               "10.0.0.2:0 - -1 - - 0 []", "10.0.0.1:3003" WEB_3);
+        EXPECT(h, "web.default:8443", AF_INET6, "fd00:::8443" WEB_0);
+        EXPECT(h, "web-0.web.default", AF_UNSPEC, "10.0.0.0:50050" WEB_0, "fd00:::50050" WEB_0);
+        EXPECT(h, "plain.default", AF_UNSPEC, "10.0.0.0:8080 - -1 - - 0 []", "fd00:::8080 - -1 - - 0 []");
+        k8shsvc_close(h);
+}
+
+/* Far endpoints are listed, too, and no turn is taken. */
+Test(endpoints, take_no_turn_and_leave_no_endpoint_out)
+{
+        struct k8shsvc_addr addrs[8];
+        unsigned int first[3] = { 0 };
+        k8shsvc *h = api_handle();
+        struct fixture f;
+        size_t n, n_bytes;
+
+        rundir_init(&f);
+        api_put(&f, "a.b", 3, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        for (int i = 0; i < 600; i++) {
+                n_bytes = sizeof(buffer);
+                cr_assert_eq(k8shsvc_lookup(h, "a.b", AF_INET, addrs, 8, &n), 0);
+                first[addrs[0].addr[3]]++;
+                for (int j = 0; j < i % 5; j++)
+                        cr_assert_eq(k8shsvc_endpoints(h, "a.b", AF_INET, 44, buffer, &n_bytes, &n), 0);
+        }
+        for (int i = 0; i < 3; i++)
+                cr_expect(first[i] > 190 && first[i] < 210, "%u", first[i]);
+        k8shsvc_close(h);
+}
+
+/* Every capacity, with poison behind it: the buffer is filled when it is large enough, else untouched. */
+Test(endpoints, need_what_they_say)
+{
+        const size_t size = sizeof(struct k8shsvc_endpoint);
+        k8shsvc *h = api_handle();
+        struct fixture f;
+        size_t n = 77, needed = 0;
+
+        rundir_init(&f);
+        api_put_web(&f, KHS_ORDER_ROTATE);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_eq(k8shsvc_endpoints(h, "web.default", AF_UNSPEC, size, NULL, &needed, &n), -ENOBUFS);
+        cr_assert_gt(needed, 5 * size);
+        cr_expect_eq(n, 77);
+        for (size_t room = 0; room <= needed; room++) {
+                size_t n_bytes = room;
+                int r;
+
+                memset(buffer, 0xa5, needed + 8);
+                r = k8shsvc_endpoints(h, "web.default", AF_UNSPEC, size, buffer, &n_bytes, &n);
+                cr_assert_eq(r, room < needed ? -ENOBUFS : 0);
+                cr_expect_eq(n_bytes, needed);
+                for (size_t i = room < needed ? 0 : needed; i < needed + 8; i++)
+                        cr_assert_eq(((uint8_t *)buffer)[i], 0xa5, "%zu of %zu", i, room);
+        }
+        cr_expect_eq(n, 5);
+        k8shsvc_close(h);
+}
+
+/* Older and newer programs: smaller elements, and larger ones. */
+Test(endpoints, have_the_size_that_the_program_knows)
+{
+        static const size_t sizes[] = { 20, 24, 44, 48, 400 };
+        k8shsvc *h = api_handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        api_put_web(&f, KHS_ORDER_ROTATE);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+                size_t n, n_bytes = sizeof(buffer);
+
+                memset(buffer, 0xa5, sizeof(buffer));
+                cr_assert_eq(k8shsvc_endpoints(h, "web.default", AF_INET, sizes[s], buffer, &n_bytes, &n), 0);
+                for (size_t i = 0; i < n; i++) {
+                        const struct k8shsvc_endpoint *e = (const void *)((char *)buffer + i * sizes[s]);
+
+                        cr_expect_eq(e->addr.family, AF_INET);
+                        if (sizes[s] >= 24)
+                                cr_expect_eq(e->ordinal, ((uint32_t[]){ 0, 1, UINT32_MAX, 3 })[i]);
+                        if (sizes[s] >= 44 && i != 2)
+                                cr_expect_eq(memcmp(text_at(e->host), "web-", 4), 0);
+                        for (size_t b = sizeof(*e); b < sizes[s]; b++)
+                                cr_assert_eq(((const uint8_t *)e)[b], 0);
+                }
+        }
+        k8shsvc_close(h);
+}
+
+Test(endpoints, say_what_is_wrong)
+{
+        size_t n = 77, n_bytes = 100, size = sizeof(struct k8shsvc_endpoint);
+        k8shsvc *h = api_handle();
+        struct khs_row row;
+        struct fixture f;
+
+        rundir_init(&f);
+        cr_expect_eq(k8shsvc_endpoints(h, "a.b", AF_INET, size, buffer, &n_bytes, &n), -ENOTCONN);
+        api_put(&f, "v4.b", 2, 0);
+        api_put(&f, "empty.b", 0, 0);
+        row = fixture_row("old.b", 0, 3, 0);
+        row.stale_until_ds = fixture_now() - 20;
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        (void)usleep(1200000);
+        cr_expect_eq(k8shsvc_endpoints(h, "nobody.b", AF_INET, size, buffer, &n_bytes, &n), -ENOENT);
+        cr_expect_eq(k8shsvc_endpoints(h, "empty.b", AF_INET, size, buffer, &n_bytes, &n), -ENODATA);
+        cr_expect_eq(k8shsvc_endpoints(h, "v4.b", AF_INET6, size, buffer, &n_bytes, &n), -ENODATA);
+        cr_expect_eq(k8shsvc_endpoints(h, "old.b", AF_INET, size, buffer, &n_bytes, &n), -ESTALE);
+        cr_expect_eq(k8shsvc_endpoints(h, "x/v4.b", AF_INET, size, buffer, &n_bytes, &n), -EINVAL);
+        cr_expect_eq(n, 77);
+        cr_expect_eq(n_bytes, 100);
+        k8shsvc_close(h);
+}
+
+/* ---- port = base + ordinal ---- */
+
+Test(endpoints, have_a_port_by_their_ordinal)
+{
+        static const char *const expected[] = { "10.0.0.0:3000", "10.0.0.1:3001", "10.0.0.1:3003", "[fd00::]:3000" };
+        char texts[5][K8SHSVC_HOSTPORT_MAX] = { "untouched" };
+        k8shsvc *h = api_handle();
+        size_t n = 77, n_left_out = 77;
+        struct fixture f;
+
+        rundir_init(&f);
+        api_put_web(&f, KHS_ORDER_ROTATE);
+        api_put(&f, "plain.default", 2, 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+
+        cr_expect_eq(k8shsvc_get_endpoints(h, "default", "web", 3000, texts, 3, &n, &n_left_out), -ENOBUFS);
+        cr_expect_eq(n, 4, "the number needed");
+        cr_expect_eq(n_left_out, 77);
+        cr_expect_str_eq(texts[0], "untouched");
+        cr_expect_eq(k8shsvc_get_endpoints(h, "default", "web", 3000, texts, 4, &n, &n_left_out), 0);
+        cr_assert_eq(n, 4);
+        cr_expect_eq(n_left_out, 1, "the one of which nothing is known");
+        for (size_t i = 0; i < n; i++)
+                cr_expect_str_eq(texts[i], expected[i], "%s", texts[i]);
+
+        cr_expect_eq(k8shsvc_get_endpoints(h, NULL, "WEB.default", 65533, texts, 5, &n, NULL), 0);
+        cr_expect_eq(n, 3, "not the one whose port would be 65536");
+        cr_expect_str_eq(texts[1], "10.0.0.1:65534");
+        cr_expect_eq(k8shsvc_get_endpoints(h, "default", "plain", 3000, texts, 5, &n, &n_left_out), 0);
+        cr_expect_eq(n, 0);
+        cr_expect_eq(n_left_out, 2);
+        cr_expect_eq(k8shsvc_get_endpoints(h, "other", "web", 3000, texts, 5, &n, &n_left_out), -ENOENT);
+        cr_expect_eq(k8shsvc_get_endpoints(h, "", "web", 3000, texts, 5, &n, &n_left_out), -ENOENT);
+        k8shsvc_close(h);
+}
