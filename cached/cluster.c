@@ -1,8 +1,8 @@
 /*
  * Kubernetes and DNS put together.
  *
- * The environment (the API server's address in a pod, the node's name) is read here and nowhere below: a source
- * is made of values.
+ * The environment (the API server's address in a pod, the node's name and zone) is read here and nowhere below: a
+ * source is made of values.
  */
 
 #include <errno.h>
@@ -38,7 +38,7 @@ static struct source_kube_options cluster_kube_options(const struct config *conf
                 .api_server = config->api_server,
                 .service_host = getenv("KUBERNETES_SERVICE_HOST"),
                 .service_port = getenv("KUBERNETES_SERVICE_PORT"),
-                .zone = config->zone,
+                .zone = config->zone ? config->zone : getenv("NODE_ZONE"),
                 .node = config->node ? config->node : getenv("NODE_NAME"),
                 .host = host,
         };
