@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "table-fixture.h"
+#include "write/record.h"
 
 #define N_KEYS  6000 /* at most */
 #define NEW     KHS_TABLE_NAME ".new"
@@ -149,6 +150,31 @@ Test(growth, comes_with_a_heartbeat_when_three_quarters_are_used)
         cr_expect_not(names_new(&w));
         check(&w);
         khs_table_close(&old);
+        fixture_deinit(&w.f);
+}
+
+/* At the beginning twice what is needed, of a large table two fifths more than that. */
+Test(growth, leaves_little_of_a_large_table_free)
+{
+        uint64_t used = 0, most = 0;
+        struct khs_row row;
+        struct world w;
+        char key[32];
+
+        init(&w, NULL, 3);
+        for (uint32_t i = 0; i < 5000; i++) {
+                uint64_t room, size;
+
+                (void)snprintf(key, sizeof(key), "k%u", i);
+                row = fixture_row(key, i, KHS_MAX_ADDRS, 0);
+                cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
+                used += (uint64_t)khs_row_units(&row) * KHS_UNIT;
+                room = used / 5 * 2 > (uint64_t)16 << 20 ? used / 5 * 2 : (uint64_t)16 << 20;
+                size = khs_writer_size(w.f.writer);
+                cr_assert_leq(size, used + (used < room ? used : room) + ((uint64_t)1 << 20), "%u", i);
+                most = size - used > most ? size - used : most;
+        }
+        cr_expect_gt(most, (uint64_t)16 << 20);
         fixture_deinit(&w.f);
 }
 

@@ -424,13 +424,17 @@ Test(table, is_readable_by_all_whatever_the_umask)
         fixture_deinit(&f);
 }
 
-Test(table, has_28_block_classes)
+Test(table, has_96_block_classes)
 {
         cr_expect_eq(khs_pool_units(0), 1);
-        cr_expect_eq(khs_pool_units(27), 16384);
+        cr_expect_eq(khs_pool_units(95), 16384);
+        cr_expect_eq(khs_pool_class(UINT32_MAX), 95);
         for (unsigned int class = 0; class < KHS_N_CLASSES; class ++) {
                 cr_expect_eq(khs_pool_class(khs_pool_units(class)), class);
-                if (class > 0)
-                        cr_expect_eq(khs_pool_class(khs_pool_units(class - 1) + 1), class);
+                if (class == 0)
+                        continue;
+                cr_expect_eq(khs_pool_class(khs_pool_units(class - 1) + 1), class);
+                cr_expect_leq((khs_pool_units(class) - khs_pool_units(class - 1) - 1) * 8, khs_pool_units(class),
+                              "an eighth is waste at most");
         }
 }
