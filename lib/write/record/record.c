@@ -330,6 +330,15 @@ int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32
         return 0;
 }
 
+void khs_file_drop_pending(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds)
+{
+        struct record_place place;
+
+        if (record_find(file, khs_siphash13(file->hash_key, key, n_key), key, n_key, &place) == 1 &&
+            !(place.old.head.key & KHS_REC_ALIAS) && (uint8_t)place.old.head.status == KHS_SERVICE_PENDING)
+                record_withdraw(file, place.entry, &place.old, now_ds);
+}
+
 /* The copy gets a CRC of its own: damage that went along would look right from then on. */
 static bool record_intact(const struct khs_file *file, uint32_t ref, const struct khs_written *record)
 {
