@@ -87,6 +87,23 @@ def not_ready():
         sandbox.wait_until(lambda: value("status")["states"]["fresh"] == 3, 20, "all are fresh")
 
 
+@suite.test("status --ready: no, while the table lacks room for a service; what has room is served")
+def no_room():
+    daemon.configure(BASE + "[daemon]\nmax-table-size = 1M\n" +
+                     "".join(f"[service s{i}.many]\nsource = static\nendpoints = 10.9.0.1\n" for i in range(12000)))
+    try:
+        running.reload()
+        sandbox.wait_until(lambda: value("status")["states"]["fresh"] > 4000, 30, "as many as have room are served")
+        said = value("status")["table"]
+        assert said["size_bytes"] <= 1 << 20 and said["refused"] > 1000, said
+        result = run("status", "--ready")
+        assert result.status == 1 and "no room" in result.err and "registrations have no room" in result.out, result
+    finally:
+        daemon.configure(BASE)
+        running.reload()
+        sandbox.wait_until(lambda: value("status", "--ready")["services"] == 3, 60, "the services of the beginning")
+
+
 # ---- list and show ----
 
 @suite.test("list: JSON has every key of every service and endpoint, sorted by name")
