@@ -98,6 +98,8 @@ def no_room():
         assert said["size_bytes"] <= 1 << 20 and said["refused"] > 1000, said
         result = run("status", "--ready")
         assert result.status == 1 and "no room" in result.err and "registrations have no room" in result.out, result
+        found = [check["mend"] for check in value("doctor", status=1) if "no room" in check["found"]]
+        assert len(found) == 1 and "max-table-size" in found[0], found
     finally:
         daemon.configure(BASE)
         running.reload()

@@ -178,7 +178,7 @@ static bool module_check_libc(void *user, const char *path, const struct elf_kin
                 doctor_sayf(o->doctor, CHECK, VERDICT_OK, NULL, "there is one for %s", elf_kind_name(kind, name));
         else
                 doctor_sayf(o->doctor, CHECK, VERDICT_UNKNOWN, MEND ", if there are such programs",
-                            "there is none for %s, which %s is for", elf_kind_name(kind, name), path);
+                            "there is none for %s, the architecture of %s", elf_kind_name(kind, name), path);
         return false;
 }
 
