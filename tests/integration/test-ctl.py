@@ -686,6 +686,8 @@ def missing():
         assert f"{sandbox.TABLE}: there is none" in refused(*arguments, status=1)
     said = value("status", status=1)
     assert said["ready"] is False and said["daemon"] is None and said["table"] is None, said
+    with ctl.Watch("watch") as watching:
+        assert "no table yet" in watching.error_line()
     assert "start k8shsvcd first, or add --persist" in refused("add", "x.y", status=1)  # the daemon's own directory
     shutil.rmtree(sandbox.CONFIG_DIR)
     assert run("add", "x.y", "--persist").status == 0 and run("remove", "x.y", "--persist").status == 0
