@@ -95,8 +95,10 @@ int cluster_check_access(const struct config *config, FILE *to)
         set.namespaces = all + set.n_services;
         for (size_t i = 0; i < config->n_namespaces; i++)
                 all[set.n_services + set.n_namespaces++] = cluster_section(&config->namespaces[i]);
-        if (set.n_services + set.n_namespaces == 0)
+        if (set.n_services + set.n_namespaces == 0) {
+                (void)fputs("# no section uses the Kubernetes source\n", to);
                 return 0;
+        }
         return kube_access_check(&options, &set, to);
 }
 

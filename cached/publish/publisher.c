@@ -135,6 +135,19 @@ static void publisher_set_refused(struct publisher *p, struct publication *pub, 
                 log_message(LOG_NOTICE, "the table has room for every service again");
 }
 
+/*
+ * Nothing that is queued has room, until something is put again. What was never resolved in the table's eyes gives
+ * its record back: a table full of services that were registered first and answered later would have no room for
+ * any answer.
+ */
+static void publisher_refuse_queue(struct publisher *p)
+{
+        for (struct publication *pub = p->queue; pub; pub = pub->next) {
+                publisher_set_refused(p, pub, true);
+                khs_writer_drop_pending(p->writer, pub->service->key, strlen(pub->service->key), publisher_now_ds());
+        }
+}
+
 /* Logs the first one only; the status has the count. */
 static void publisher_refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
 {
@@ -144,12 +157,12 @@ static void publisher_refuse(struct publisher *p, struct publication *pub, int e
                             "published data stays, the rest is retried",
                             strerror(-error), (unsigned long long)p->params.max_bytes,
                             (unsigned long long)khs_writer_size(p->writer));
-        publisher_set_refused(p, pub, true);
         p->hold_usec = p->hold_usec ? p->hold_usec * 2 : HOLD_MIN_USEC;
         if (p->hold_usec > HOLD_MAX_USEC)
                 p->hold_usec = HOLD_MAX_USEC;
         p->hold_until = now + p->hold_usec;
         publisher_push(p, pub);
+        publisher_refuse_queue(p);
         timer_set(&p->timer, p->hold_until);
 }
 

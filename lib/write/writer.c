@@ -195,6 +195,11 @@ int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint3
         return 0;
 }
 
+void khs_writer_drop_pending(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds)
+{
+        khs_file_drop_pending(w->file, key, n_key, now_ds);
+}
+
 void khs_writer_retain(struct khs_writer *w, bool (*keep)(void *userdata, const char *key, const char *target),
                        void *userdata, uint32_t now_ds)
 {

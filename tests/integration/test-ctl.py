@@ -87,6 +87,25 @@ def not_ready():
         sandbox.wait_until(lambda: value("status")["states"]["fresh"] == 3, 20, "all are fresh")
 
 
+@suite.test("status --ready: no, while the table lacks room for a service; what has room is served")
+def no_room():
+    daemon.configure(BASE + "[daemon]\nmax-table-size = 1M\n" +
+                     "".join(f"[service s{i}.many]\nsource = static\nendpoints = 10.9.0.1\n" for i in range(12000)))
+    try:
+        running.reload()
+        sandbox.wait_until(lambda: value("status")["table"]["refused"] > 1000, 30, "some have no room")
+        sandbox.wait_until(lambda: value("status")["states"]["fresh"] > 4000, 30, "as many as have room are served")
+        assert value("status")["table"]["size_bytes"] <= 1 << 20
+        result = run("status", "--ready")
+        assert result.status == 1 and "no room" in result.err and "registrations have no room" in result.out, result
+        found = [check["mend"] for check in value("doctor", status=1) if "no room" in check["found"]]
+        assert len(found) == 1 and "max-table-size" in found[0], found
+    finally:
+        daemon.configure(BASE)
+        running.reload()
+        sandbox.wait_until(lambda: value("status", "--ready")["services"] == 3, 60, "the services of the beginning")
+
+
 # ---- list and show ----
 
 @suite.test("list: JSON has every key of every service and endpoint, sorted by name")
@@ -667,6 +686,8 @@ def missing():
         assert f"{sandbox.TABLE}: there is none" in refused(*arguments, status=1)
     said = value("status", status=1)
     assert said["ready"] is False and said["daemon"] is None and said["table"] is None, said
+    with ctl.Watch("watch") as watching:
+        assert "no table yet" in watching.error_line()
     assert "start k8shsvcd first, or add --persist" in refused("add", "x.y", status=1)  # the daemon's own directory
     shutil.rmtree(sandbox.CONFIG_DIR)
     assert run("add", "x.y", "--persist").status == 0 and run("remove", "x.y", "--persist").status == 0

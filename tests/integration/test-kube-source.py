@@ -302,6 +302,12 @@ subjects:
     daemon.configure(LIVE)
     end = daemon.Ended("--check-config", "--live")
     assert end.status == 1 and len(end.lines()) == 1 and "kubernetes: " in end.lines()[0], end
+    daemon.configure("[daemon]\nsource = kubernetes\nkubeconfig = /nonexistent\n[service web.default]\n")
+    end = daemon.Ended("--check-config", "--live")
+    assert end.status == 1 and len(end.lines()) == 1 and "/nonexistent: No such file" in end.lines()[0], end
+    daemon.configure("[service web.default]\nsource = static\n")
+    end = daemon.Ended("--check-config", "--live")
+    assert end.status == 0 and end.stdout == "# no section uses the Kubernetes source\n", end
     assert daemon.Ended("--live").status == 2
 
 

@@ -34,6 +34,7 @@ struct watch {
         size_t n_pending, n_allocated;
         size_t n_running; /* the first ones of them: those that the run has got which is on */
         bool started;     /* there was a table */
+        bool waited;      /* there was none at first */
         bool failed;      /* no memory */
 };
 
@@ -285,6 +286,9 @@ static int watch_loop(struct watch *w)
                 if (w->follower.has_looked && !w->started)
                         hook_change(&w->hook, usec_now()); /* whatever there is */
                 w->started = w->follower.has_looked;
+                if (!w->started && !w->waited)
+                        ctl_warn(w->ctl, "watch: there is no table yet, waiting for one");
+                w->waited = true;
                 watch_step_hook(w);
                 if (fflush(w->ctl->out.to) != 0)
                         return ctl_no(w->ctl, "watch: the output can't be written");

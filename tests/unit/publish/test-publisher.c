@@ -183,6 +183,41 @@ Test(publish, full_table_refuses_the_new_keeps_the_old_and_tries_again)
                 service_free(services[i]);
 }
 
+/* Registered services that nobody has resolved yet are no reason to serve none. */
+Test(publish, table_full_of_pending_services_makes_room_for_their_answers)
+{
+        enum { N = 2000 };
+        static struct publication pubs[N];
+        struct service *services[N];
+        size_t n_served = 0;
+        struct bench b;
+        char key[16];
+
+        bench_init(&b, 160 << 10);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                services[i] = make_service(key);
+                pubs[i].service = services[i];
+                publisher_update(b.publisher, &pubs[i]);
+        }
+        run_for(&b, 300 * USEC_PER_MSEC);
+        cr_assert_gt(publisher_n_refused(b.publisher), 0);
+        for (int i = 0; i < N; i++) {
+                answer(services[i], 1, 1);
+                publisher_update(b.publisher, &pubs[i]);
+        }
+        run_for(&b, 6 * USEC_PER_SEC);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                n_served += in_table(&b, key, NULL) == 1;
+        }
+        cr_expect_gt(n_served, 0);
+        cr_expect_eq(publisher_n_refused(b.publisher), N - n_served, "all that wait for room are counted");
+        bench_deinit(&b);
+        for (int i = 0; i < N; i++)
+                service_free(services[i]);
+}
+
 Test(publish, storm_of_changes_is_limited_and_nothing_is_lost)
 {
         enum { N = 2000 };
