@@ -61,8 +61,8 @@ struct config {
         size_t n_allow_cidr;
         uint64_t max_table_size; /* bytes */
         bool reverse;
-        int log_level;                               /* LOG_ERR ... LOG_DEBUG */
         uint8_t log_format;                          /* enum log_format */
+        int log_level;                               /* LOG_ERR ... LOG_DEBUG */
         char *kubeconfig, *api_server, *zone, *node; /* NULL when not given */
 
         struct config_service *services; /* sorted by key, keys unique */
