@@ -17,6 +17,7 @@
 #include "model/service-row.h"
 #include "registration.h"
 #include "table/policy.h"
+#include "table/probe.h"
 
 /* ---- what changed ---- */
 
@@ -92,6 +93,7 @@ void registration_report(struct registration *item, const struct finding *findin
 {
         int change = service_apply(item->service, finding, usec_now());
 
+        KHS_PROBE3(finding, item->service->key, finding->source, finding->kind);
         registration_count(finding);
         registration_note_change(item, finding, change);
         if (finding->kind == FINDING_ANSWER || finding->kind == FINDING_NEGATIVE)

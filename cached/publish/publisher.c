@@ -25,6 +25,7 @@
 #include "model/service-row.h"
 #include "publish/publisher.h"
 #include "table/clock.h"
+#include "table/probe.h"
 
 #define JOIN_USEC     (25 * USEC_PER_MSEC)
 #define WAKE_USEC     (100 * USEC_PER_MSEC) /* between two calls that wake sleeping readers */
@@ -212,6 +213,7 @@ static bool publisher_publish(struct publisher *p, struct publication *pub, uint
                 return false;
         }
         publisher_count(pub);
+        KHS_PROBE3(publish, pub->service->key, pub->service->v4.n, pub->service->v6.n);
         pub->last_usec = now;
         p->hold_usec = 0;
         publisher_set_refused(p, pub, false);

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stddef.h>
 
 /* The field, or NULL where it is missing, null or of another type; the last sets *ret_bad. */
