@@ -1,16 +1,19 @@
 """The programs of tests/examples, as a programmer would try them."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
-from table import Table, sandbox, tap
+from table import Table, enter, sandbox, tap
 
 suite = tap.Suite()
 
 EXAMPLES = os.environ["K8SHSVC_TEST_EXAMPLES"]
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 ALIVE, DEAD = "10.244.0.11", "10.244.0.12"
 
 
@@ -79,12 +82,51 @@ def attributes():
     assert example("attributes", "nobody").stderr == "nobody: not registered\n"
 
 
+# ---- the programs that are shown in manual pages and README ----
+
+
+def build(work, source):
+    """A program of the text between #include and the end, as a reader of the page would build it."""
+    sandbox.write(f"{work}/example.c", source)
+    sandbox.run("cc", "-Wall", "-Wextra", "-Werror", "-o", f"{work}/example", f"{work}/example.c", f"-I{ROOT}/lib",
+                os.environ["K8SHSVC_TEST_LIBRARY"])
+    return f"{work}/example"
+
+
+def shown_in_page(name):
+    """The program in a page, without the escapes of mdoc."""
+    with open(f"{ROOT}/packaging/man/{name}.3") as file:
+        blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", file.read(), re.MULTILINE | re.DOTALL)
+    program, = (block for block in blocks if block.startswith("#include"))
+    return program.replace("\\e", "\\").replace("\\-", "-")
+
+
+@suite.each("the program in {0}(3)", [
+    ("k8shsvc", ["user-svc.default has 2 endpoints", "connected"]),
+    ("k8shsvc_open", [f"{ALIVE} port 8080", f"{DEAD} port 8080"]),
+])
+def in_page(name, wanted):
+    with tempfile.TemporaryDirectory() as work:
+        result = subprocess.run([build(work, shown_in_page(name))], stdout=subprocess.PIPE, text=True, timeout=30)
+        assert result.returncode == 0
+        assert sorted(result.stdout.splitlines()) == sorted(wanted), result.stdout
+
+
+@suite.test("the program in README.md")
+def in_readme():
+    with open(f"{ROOT}/README.md") as file:
+        program, = re.findall(r"^```c\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    with tempfile.TemporaryDirectory() as work:
+        assert sandbox.run(build(work, program)).stdout == "connected\n"
+
+
 if __name__ == "__main__":
-    sandbox.enter()
+    enter()
     sandbox.add_pod_addresses([ALIVE, DEAD])
-    listener = socket.create_server((ALIVE, 7777))
+    listeners = [socket.create_server((ALIVE, port)) for port in (7777, 8080)]
     table = Table()
     table.set("web.default", ALIVE, DEAD)
+    table.set("user-svc.default", ALIVE, DEAD)
     table.set("changing.default", "10.244.0.1")
     table.set("set.default", "10.244.0.21/set-2", "10.244.0.22/set-0", "10.244.0.23", "fd00:10:244::21/set-2", port=0)
     sys.exit(suite.run())
