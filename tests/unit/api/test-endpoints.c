@@ -211,3 +211,74 @@ Test(endpoints, have_a_port_by_their_ordinal)
         cr_expect_eq(k8shsvc_get_endpoints(h, "", "web", 3000, texts, 5, &n, &n_left_out), -ENOENT);
         k8shsvc_close(h);
 }
+
+/* ---- damage ---- */
+
+static int count(const struct k8shsvc_info *info, void *user)
+{
+        cr_assert_lt(strnlen(info->service, sizeof(info->service)), sizeof(info->service));
+        ++*(size_t *)user;
+        return 0;
+}
+
+/* Every call on a table of which a few words are anything. Offsets still lead to texts inside the buffer. */
+static void call_all(k8shsvc *h)
+{
+        static char texts[16][K8SHSVC_HOSTPORT_MAX];
+        size_t n = 0, n_bytes = sizeof(buffer), n_listed = 0;
+        struct sockaddr_storage addr;
+        struct k8shsvc_info info;
+        socklen_t n_addr;
+
+        if (k8shsvc_endpoints(h, "web.default", AF_UNSPEC, sizeof(buffer[0]), buffer, &n_bytes, &n) == 0) {
+                for (size_t i = 0; i < n; i++) {
+                        cr_assert_lt(buffer[i].host, sizeof(buffer));
+                        cr_assert_lt(strlen(text_at(buffer[i].host)), 256);
+                        cr_assert_lt(strlen(text_at(buffer[i].zone)), 256);
+                        cr_assert_leq(buffer[i].ports + buffer[i].n_ports * sizeof(struct k8shsvc_port),
+                                      sizeof(buffer));
+                }
+        }
+        (void)k8shsvc_get_endpoints(h, "default", "web", 3000, texts, 16, &n, NULL);
+        (void)k8shsvc_pick(h, "web.default:3000+", AF_UNSPEC, &addr, &n_addr);
+        (void)k8shsvc_info(h, "web-1.web.default", sizeof(info), &info);
+        (void)k8shsvc_list(h, sizeof(info), count, &n_listed);
+        cr_assert_leq(n_listed, 2);
+}
+
+Test(endpoints, survive_a_damaged_table, .timeout = 60)
+{
+        uint32_t random = 1, *words, n_words, first;
+        k8shsvc *h = api_handle();
+        struct stat st;
+        struct fixture f;
+        int fd;
+
+        rundir_init(&f);
+        api_put_web(&f, KHS_ORDER_ZONE);
+        api_put(&f, "a.b", 2, 1);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        call_all(h);
+        fd = openat(f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        cr_assert_eq(fstat(fd, &st), 0);
+        words = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(words, MAP_FAILED);
+        first = ((const struct khs_table_static *)words)->arena_off_pg * (KHS_TABLE_PAGE / 4);
+        n_words = 32 * KHS_UNIT_WORDS; /* more than both records have */
+        for (int i = 0; i < 200000; i++) {
+                uint32_t at[3], was[3];
+
+                for (int j = 0; j < 3; j++) {
+                        random = random * 1664525 + 1013904223;
+                        at[j] = first + (random >> 8) % n_words;
+                        was[j] = words[at[j]];
+                        random = random * 1664525 + 1013904223;
+                        words[at[j]] = i % 2 ? random : was[j] ^ 1U << (random >> 27);
+                }
+                call_all(h);
+                for (int j = 2; j >= 0; j--)
+                        words[at[j]] = was[j];
+        }
+        call_all(h);
+        k8shsvc_close(h);
+}
