@@ -1,5 +1,8 @@
 /* k8shsvc_endpoints() and k8shsvc_get_endpoints(): everything that is known of each endpoint. */
 
+#include <pthread.h>
+#include <sched.h>
+
 #include "api-fixture.h"
 
 static struct k8shsvc_endpoint buffer[6000];
@@ -246,39 +249,95 @@ static void call_all(k8shsvc *h)
         cr_assert_leq(n_listed, 2);
 }
 
+/* The words of the table's first records, to be written by somebody who should not. */
+#define N_DAMAGED (32 * KHS_UNIT_WORDS)
+
+static uint32_t *map_records(const struct fixture *f)
+{
+        int fd = openat(f->dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        struct stat st;
+        uint32_t *words;
+
+        cr_assert_eq(fstat(fd, &st), 0);
+        words = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(words, MAP_FAILED);
+        (void)close(fd);
+        return words + ((const struct khs_table_static *)words)->arena_off_pg * (KHS_TABLE_PAGE / 4);
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+        *state = *state * 1664525 + 1013904223;
+        return *state >> 4;
+}
+
 Test(endpoints, survive_a_damaged_table, .timeout = 60)
 {
-        uint32_t random = 1, *words, n_words, first;
+        uint32_t random = 1, *words;
         k8shsvc *h = api_handle();
-        struct stat st;
         struct fixture f;
-        int fd;
 
         rundir_init(&f);
         api_put_web(&f, KHS_ORDER_ZONE);
         api_put(&f, "a.b", 2, 1);
         cr_assert_eq(khs_writer_publish(f.writer), 0);
         call_all(h);
-        fd = openat(f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
-        cr_assert_eq(fstat(fd, &st), 0);
-        words = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        cr_assert_neq(words, MAP_FAILED);
-        first = ((const struct khs_table_static *)words)->arena_off_pg * (KHS_TABLE_PAGE / 4);
-        n_words = 32 * KHS_UNIT_WORDS; /* more than both records have */
+        words = map_records(&f);
         for (int i = 0; i < 200000; i++) {
                 uint32_t at[3], was[3];
 
                 for (int j = 0; j < 3; j++) {
-                        random = random * 1664525 + 1013904223;
-                        at[j] = first + (random >> 8) % n_words;
+                        at[j] = next_random(&random) % N_DAMAGED;
                         was[j] = words[at[j]];
-                        random = random * 1664525 + 1013904223;
-                        words[at[j]] = i % 2 ? random : was[j] ^ 1U << (random >> 27);
+                        words[at[j]] = i % 2 ? next_random(&random) : was[j] ^ 1U << next_random(&random) % 32;
                 }
                 call_all(h);
                 for (int j = 2; j >= 0; j--)
                         words[at[j]] = was[j];
         }
         call_all(h);
+        k8shsvc_close(h);
+}
+
+static _Atomic bool stop;
+
+/* Changes what records say, not where they are, and back. */
+static void *damage_all_the_time(void *user)
+{
+        uint32_t random = 7, *words = user;
+
+        while (!stop) {
+                uint32_t at = next_random(&random) % N_DAMAGED, was = words[at];
+
+                __atomic_store_n(&words[at], was ^ 1U << next_random(&random) % 32, __ATOMIC_RELAXED);
+                (void)sched_yield();
+                __atomic_store_n(&words[at], was, __ATOMIC_RELAXED);
+        }
+        return NULL;
+}
+
+/* Between the count and the copy a text may become longer; the buffer does not. */
+Test(endpoints, stay_in_their_buffer_while_the_table_changes, .timeout = 60)
+{
+        size_t n, n_bytes = 0, n_needed, size = sizeof(buffer[0]);
+        k8shsvc *h = api_handle();
+        pthread_t thread;
+        struct fixture f;
+
+        rundir_init(&f);
+        api_put_web(&f, KHS_ORDER_ZONE);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_eq(k8shsvc_endpoints(h, "web.default", AF_UNSPEC, size, NULL, &n_bytes, &n), -ENOBUFS);
+        n_needed = n_bytes;
+        cr_assert_eq(pthread_create(&thread, NULL, damage_all_the_time, map_records(&f)), 0);
+        memset(buffer, 0xa5, sizeof(buffer));
+        for (int i = 0; i < 300000; i++) {
+                n_bytes = n_needed;
+                (void)k8shsvc_endpoints(h, "web.default", AF_UNSPEC, size, buffer, &n_bytes, &n);
+                for (size_t j = 0; j < 64; j++)
+                        cr_assert_eq(((uint8_t *)buffer)[n_needed + j], 0xa5, "byte %zu behind it", j);
+        }
+        stop = true;
+        cr_assert_eq(pthread_join(thread, NULL), 0);
         k8shsvc_close(h);
 }
