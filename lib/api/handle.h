@@ -39,5 +39,5 @@ struct khs_request {
  */
 int khs_request_init(struct khs_request *ret, const k8shsvc *h, const char *text, int family);
 
-/* What a program is told of an error below, among them some that it can't tell apart. */
+/* The error that a program gets for one of the layers below: some mean the same to it. */
 int khs_request_error(const struct khs_request *request, int r);

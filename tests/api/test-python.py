@@ -170,6 +170,12 @@ def watch_async():
     assert asyncio.run(asyncio.wait_for(follow(), 20)) == [["10.244.0.1"], "nothing", ["10.244.0.2"], ["10.244.0.3"]]
 
 
+@suite.test("its version is that of the library")
+def version():
+    with open(f"{PACKAGE}/pyproject.toml") as file:
+        assert f'\nversion = "{os.environ["K8SHSVC_TEST_VERSION"]}"\n' in file.read()
+
+
 def python_with_pip():
     for python in sys.executable, "/usr/bin/python3":
         have = sandbox.run(python, "-c", "import setuptools, wheel, pip", check=False)

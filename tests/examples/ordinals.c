@@ -5,8 +5,8 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <k8shsvc.h>

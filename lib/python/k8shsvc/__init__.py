@@ -30,8 +30,8 @@ from typing import List, NamedTuple, Optional, Tuple, Union
 from . import _library
 from ._library import Error
 
-__all__ = ["Endpoint", "Error", "Port", "Service", "Watch", "endpoints", "get_endpoints", "info", "lookup", "pick", "report",
-           "reverse", "services", "watch"]
+__all__ = ["Endpoint", "Error", "Port", "Service", "Watch", "endpoints", "get_endpoints", "info", "lookup", "pick",
+           "report", "reverse", "services", "watch"]
 
 _STATES = ("pending", "fresh", "stale", "empty", "expired")
 _SOURCES = (None, "dns", "kubernetes", "static")
@@ -151,7 +151,7 @@ def lookup(name: str, family: int = socket.AF_UNSPEC) -> List[Tuple[str, int]]:
 
 
 def get_endpoints(namespace: Optional[str], service: str, port_base: int) -> List[str]:
-    """ "address:port" of every pod that has an ordinal, with port_base + ordinal as the port; None: the own namespace."""
+    """Texts "address:port" of every pod with an ordinal: its port is port_base + ordinal. None: the own namespace."""
     if not 0 < port_base < 65536:
         raise Error(errno.EINVAL, "not a port", str(port_base))
     ns = _library.name_bytes(namespace) if namespace is not None else None
@@ -199,7 +199,7 @@ def report(address: Tuple[str, int], failed: bool = True) -> None:
 def _service(row: _library.Info) -> Service:
     state = _word(_STATES, row.state)
     return Service(
-        name=row.service.decode(), state=row.state if state is None else state, source=_word(_SOURCES, row.source),
+        name=row.service.decode(errors="replace"), state=row.state if state is None else state, source=_word(_SOURCES, row.source),
         reason=_word(_REASONS, row.reason), age=row.age_ms / 1000, n_endpoints=row.n_endpoints, version=row.version,
         generation=row.generation, ttl=row.ttl_s, port=row.port)
 
@@ -220,7 +220,7 @@ def services() -> List[Service]:
         return 0
 
     _lib().check(_lib().call("list", ctypes.sizeof(_library.Info), _library.EACH(each), None))
-    return sorted(found)
+    return sorted(found, key=lambda service: service.name)
 
 
 def reverse(address: str) -> str:
@@ -238,8 +238,8 @@ def reverse(address: str) -> str:
 class Watch:
     """The endpoints of a service now, and after each change, as an iterator and as an asynchronous one.
 
-    None (an empty list) where it has none or is not registered. While they are not known, because the service was never
-    resolved or there is no table, it waits. Several changes may be told as one.
+    An empty list where it has none or is not registered. While its endpoints are not known, because it was never resolved
+    or there is no table, the iterator waits. Changes in quick succession are reported as one.
     """
 
     def __init__(self, name: str, family: int) -> None:
@@ -257,7 +257,7 @@ class Watch:
         return token.value
 
     def _take(self, token: int) -> Optional[List[Endpoint]]:
-        """The endpoints, if there is something new to tell."""
+        """The endpoints, if there is something new."""
         if token == self._token:
             return None
         self._token = token
@@ -288,7 +288,7 @@ class Watch:
             self._executor = ThreadPoolExecutor(1, "k8shsvc")
         loop = asyncio.get_running_loop()
         while True:
-            # Cancelled here, the token stays what it was: the change is told the next time.
+            # Cancelled here, the token stays what it was: the next call reports the change.
             found = self._take(await loop.run_in_executor(self._executor, self._wait))
             if found is not None:
                 return found
