@@ -19,9 +19,9 @@
 #include "api/handle.h"
 #include "api/ports.h"
 
-#define MAX_SIZE   4096U /* of an element, in a later version */
-#define N_SETS     256U  /* a row's port_set is a byte, as is its zone */
-#define STRING_MAX 256U
+#define MAX_ENDPOINT_SIZE 4096U /* of an element, in a later version */
+#define N_SETS            256U  /* a row's port_set is a byte, as is its zone */
+#define STRING_MAX        256U
 
 static_assert(sizeof(struct k8shsvc_endpoint) == 44, "ABI");
 static_assert(sizeof(struct k8shsvc_port) == 8 && offsetof(struct k8shsvc_port, name) == 4, "ABI");
@@ -193,7 +193,7 @@ KHS_PUBLIC int k8shsvc_endpoints(k8shsvc *h, const char *name, int family, size_
 
         if (!h || !name || !n_bytes || !n_ret || (!ret && *n_bytes > 0) || (uintptr_t)ret % 4 != 0)
                 return -EINVAL;
-        if (size < sizeof(struct k8shsvc_addr) || size > MAX_SIZE || size % 4 != 0)
+        if (size < sizeof(struct k8shsvc_addr) || size > MAX_ENDPOINT_SIZE || size % 4 != 0)
                 return -EINVAL;
         r = khs_request_init(&request, h, name, family);
         if (r < 0)

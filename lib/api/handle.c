@@ -71,6 +71,8 @@ KHS_PUBLIC void k8shsvc_close(k8shsvc *h)
 
 /* ---- names ---- */
 
+const struct khs_port khs_no_port = { .kind = KHS_PORT_NONE };
+
 /* "kubernetes://NAMESPACE/S" means S.NAMESPACE. */
 static int request_compose_name(struct khs_request *request)
 {
@@ -91,24 +93,8 @@ static int request_compose_name(struct khs_request *request)
         return 0;
 }
 
-int khs_request_init(struct khs_request *ret, const k8shsvc *h, const char *text, int family)
+int khs_request_parse(struct khs_request *ret, const char *text)
 {
-        static const struct khs_port no_port;
-        const char *colon = strchrnul(text, ':');
-
-        if (family != AF_INET && family != AF_INET6 && family != AF_UNSPEC)
-                return -EINVAL;
-        ret->port = &no_port;
-        ret->query = (struct khs_query){
-                .name = text,
-                .n_name = (size_t)(colon - text),
-                .search = h->search,
-                .n_search = KHS_SEARCH_MAX,
-                .family = family,
-                .all = true,
-        };
-        if (*colon == '\0')
-                return 0;
         if (khs_target_parse(text, &ret->target) < 0)
                 return -EINVAL;
         return request_compose_name(ret);

@@ -4,6 +4,10 @@
  * The handle of the C API, and what each call makes of a name.
  */
 
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
 #include "answer/lookup.h"
 #include "answer/target.h"
 #include "api/reports.h"
@@ -28,16 +32,37 @@ struct khs_request {
         char name[KHS_NAME_MAX + 2]; /* of a target: as the query has it */
 };
 
+/* The rest of khs_request_init(), of a text with a colon. */
+int khs_request_parse(struct khs_request *ret, const char *text);
+
+extern const struct khs_port khs_no_port;
+
 /**
  * khs_request_init() - read what a call was given
  * @text:   name or target, borrowed
  * @family: AF_INET, AF_INET6 or AF_UNSPEC
  *
- * The query is for all addresses.
+ * The query is for all addresses. Inlined, since most names are that and nothing more.
  *
  * Return: 0; -EINVAL: @family or a malformed target; -ENOENT: a target of which no name can be made.
  */
-int khs_request_init(struct khs_request *ret, const k8shsvc *h, const char *text, int family);
+KHS_INLINE int khs_request_init(struct khs_request *ret, const k8shsvc *h, const char *text, int family)
+{
+        const char *colon = strchrnul(text, ':');
 
-/* What a program is told of an error below, among them some that it can't tell apart. */
+        if (family != AF_INET && family != AF_INET6 && family != AF_UNSPEC)
+                return -EINVAL;
+        ret->port = &khs_no_port;
+        ret->query = (struct khs_query){
+                .name = text,
+                .n_name = (size_t)(colon - text),
+                .search = h->search,
+                .n_search = KHS_SEARCH_MAX,
+                .family = family,
+                .all = true,
+        };
+        return *colon == '\0' ? 0 : khs_request_parse(ret, text);
+}
+
+/* The error that a program gets for one of the layers below: some mean the same to it. */
 int khs_request_error(const struct khs_request *request, int r);

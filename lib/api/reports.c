@@ -21,7 +21,7 @@ static uint32_t reports_clock_ds(void)
         return now > 0 ? now : 1;
 }
 
-static uint64_t reports_load(const uint64_t *word)
+static uint64_t reports_load(const khs_report *word)
 {
         return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
@@ -52,7 +52,7 @@ uint32_t khs_reports_now(const struct khs_reports *reports)
 
 bool khs_reports_has(const struct khs_reports *reports, uint32_t now_ds, const struct khs_reported *endpoint)
 {
-        const uint64_t *words = endpoint->port > 0 ? reports->endpoints : reports->addresses;
+        const khs_report *words = endpoint->port > 0 ? reports->endpoints : reports->addresses;
         uint32_t fingerprint = reports_fingerprint(*endpoint, true);
 
         for (uint32_t i = 0; i < KHS_N_REPORTS; i++) {

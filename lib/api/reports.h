@@ -13,11 +13,14 @@
 #define KHS_N_REPORTS      64U
 #define KHS_REPORT_LAST_DS 100U
 
+/* A fingerprint in the high half, when it was reported in the low one; 0: none. Loaded and stored at once, for which
+ * 32-bit programs need the alignment. */
+typedef uint64_t khs_report __attribute__((aligned(8)));
+
 struct khs_reports {
-        /* A fingerprint in the high half, when it was reported in the low one; 0: none. */
-        uint64_t endpoints[KHS_N_REPORTS] __attribute__((aligned(8))); /* by address and port */
-        uint64_t addresses[KHS_N_REPORTS] __attribute__((aligned(8))); /* the same reports by address alone */
-        uint32_t last_ds;                                              /* when the last was made; 0: never */
+        khs_report endpoints[KHS_N_REPORTS]; /* by address and port */
+        khs_report addresses[KHS_N_REPORTS]; /* the same reports by address alone */
+        uint32_t last_ds;                    /* when the last was made; 0: never */
 };
 
 /* An address and port as reports know them. */

@@ -13,8 +13,8 @@
 #include "api/handle.h"
 #include "table/policy.h"
 
-#define MAX_TRIES 16
-#define MAX_SIZE  1024U /* of the information, in a later version */
+#define MAX_TRIES     16
+#define MAX_INFO_SIZE 1024U /* of the information, in a later version */
 
 static_assert(sizeof(struct k8shsvc_info) == 304 && offsetof(struct k8shsvc_info, age_ms) == 256, "ABI");
 static_assert((int)K8SHSVC_STATE_EXPIRED == KHS_SERVICE_EXPIRED && (int)K8SHSVC_SOURCE_STATIC == KHS_SOURCE_STATIC &&
@@ -69,7 +69,7 @@ static void services_read(const struct khs_view *view, uint32_t now_ds, const st
 
 static bool services_size_ok(size_t size)
 {
-        return size > 0 && size <= MAX_SIZE;
+        return size > 0 && size <= MAX_INFO_SIZE;
 }
 
 /* ---- one ---- */
@@ -137,7 +137,7 @@ static int services_walk(const struct khs_pin *pin, int (*each)(const struct k8s
                          void *user)
 {
         union {
-                uint8_t room[MAX_SIZE]; /* what a program of a later version may look at is 0 */
+                uint8_t room[MAX_INFO_SIZE]; /* what a program of a later version may look at is 0 */
                 struct k8shsvc_info info;
         } service = { { 0 } };
         int r = 0;

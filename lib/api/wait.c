@@ -30,7 +30,7 @@ static uint64_t wait_token_of_table(const struct khs_view *view)
         return ((uint64_t)khs_view_generation(view) << 32 | khs_wait_counter(view)) + 2;
 }
 
-/* What it says of a name. Return: 0; -EBUSY it can't be told at this moment; -ENOENT not a name of a service. */
+/* What it says of a name. Return: 0; -EBUSY it is not known at this moment; -ENOENT not a name of a service. */
 static int wait_token_of_name(const struct khs_query *query, const struct khs_pin *pin, uint64_t *ret)
 {
         struct khs_lookup l;

@@ -96,8 +96,8 @@ int main(int argc, char **argv)
                 .reverse = true,
         };
         int dir_fd = argc == 2 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-        struct khs_writer *writer;
-        char line[4096];
+        struct khs_writer *writer = NULL;
+        static char line[1 << 16];
 
         if (dir_fd < 0 || khs_writer_new(&writer, dir_fd, &params, 1) < 0 || khs_writer_publish(writer) < 0)
                 die("usage: table DIRECTORY");

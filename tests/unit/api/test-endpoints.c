@@ -1,5 +1,8 @@
 /* k8shsvc_endpoints() and k8shsvc_get_endpoints(): everything that is known of each endpoint. */
 
+#include <pthread.h>
+#include <sched.h>
+
 #include "api-fixture.h"
 
 static struct k8shsvc_endpoint buffer[6000];
@@ -209,5 +212,132 @@ Test(endpoints, have_a_port_by_their_ordinal)
         cr_expect_eq(n_left_out, 2);
         cr_expect_eq(k8shsvc_get_endpoints(h, "other", "web", 3000, texts, 5, &n, &n_left_out), -ENOENT);
         cr_expect_eq(k8shsvc_get_endpoints(h, "", "web", 3000, texts, 5, &n, &n_left_out), -ENOENT);
+        k8shsvc_close(h);
+}
+
+/* ---- damage ---- */
+
+static int count(const struct k8shsvc_info *info, void *user)
+{
+        cr_assert_lt(strnlen(info->service, sizeof(info->service)), sizeof(info->service));
+        ++*(size_t *)user;
+        return 0;
+}
+
+/* Every call on a table of which a few words are anything. Offsets still lead to texts inside the buffer. */
+static void call_all(k8shsvc *h)
+{
+        static char texts[16][K8SHSVC_HOSTPORT_MAX];
+        size_t n = 0, n_bytes = sizeof(buffer), n_listed = 0;
+        struct sockaddr_storage addr;
+        struct k8shsvc_info info;
+        socklen_t n_addr;
+
+        if (k8shsvc_endpoints(h, "web.default", AF_UNSPEC, sizeof(buffer[0]), buffer, &n_bytes, &n) == 0) {
+                for (size_t i = 0; i < n; i++) {
+                        cr_assert_lt(buffer[i].host, sizeof(buffer));
+                        cr_assert_lt(strlen(text_at(buffer[i].host)), 256);
+                        cr_assert_lt(strlen(text_at(buffer[i].zone)), 256);
+                        cr_assert_leq(buffer[i].ports + buffer[i].n_ports * sizeof(struct k8shsvc_port),
+                                      sizeof(buffer));
+                }
+        }
+        (void)k8shsvc_get_endpoints(h, "default", "web", 3000, texts, 16, &n, NULL);
+        (void)k8shsvc_pick(h, "web.default:3000+", AF_UNSPEC, &addr, &n_addr);
+        (void)k8shsvc_info(h, "web-1.web.default", sizeof(info), &info);
+        (void)k8shsvc_list(h, sizeof(info), count, &n_listed);
+        cr_assert_leq(n_listed, 2);
+}
+
+/* The words of the table's first records, to be written by somebody who should not. */
+#define N_DAMAGED (32 * KHS_UNIT_WORDS)
+
+static uint32_t *map_records(const struct fixture *f)
+{
+        int fd = openat(f->dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        struct stat st;
+        uint32_t *words;
+
+        cr_assert_eq(fstat(fd, &st), 0);
+        words = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(words, MAP_FAILED);
+        (void)close(fd);
+        return words + ((const struct khs_table_static *)words)->arena_off_pg * (KHS_TABLE_PAGE / 4);
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+        *state = *state * 1664525 + 1013904223;
+        return *state >> 4;
+}
+
+Test(endpoints, survive_a_damaged_table, .timeout = 60)
+{
+        uint32_t random = 1, *words;
+        k8shsvc *h = api_handle();
+        struct fixture f;
+
+        rundir_init(&f);
+        api_put_web(&f, KHS_ORDER_ZONE);
+        api_put(&f, "a.b", 2, 1);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        call_all(h);
+        words = map_records(&f);
+        for (int i = 0; i < 200000; i++) {
+                uint32_t at[3], was[3];
+
+                for (int j = 0; j < 3; j++) {
+                        at[j] = next_random(&random) % N_DAMAGED;
+                        was[j] = words[at[j]];
+                        words[at[j]] = i % 2 ? next_random(&random) : was[j] ^ 1U << next_random(&random) % 32;
+                }
+                call_all(h);
+                for (int j = 2; j >= 0; j--)
+                        words[at[j]] = was[j];
+        }
+        call_all(h);
+        k8shsvc_close(h);
+}
+
+static _Atomic bool stop;
+
+/* Changes what records say, not where they are, and back. */
+static void *damage_all_the_time(void *user)
+{
+        uint32_t random = 7, *words = user;
+
+        while (!stop) {
+                uint32_t at = next_random(&random) % N_DAMAGED, was = words[at];
+
+                __atomic_store_n(&words[at], was ^ 1U << next_random(&random) % 32, __ATOMIC_RELAXED);
+                (void)sched_yield();
+                __atomic_store_n(&words[at], was, __ATOMIC_RELAXED);
+        }
+        return NULL;
+}
+
+/* Between the count and the copy a text may become longer; the buffer does not. */
+Test(endpoints, stay_in_their_buffer_while_the_table_changes, .timeout = 60)
+{
+        size_t n, n_bytes = 0, n_needed, size = sizeof(buffer[0]);
+        k8shsvc *h = api_handle();
+        pthread_t thread;
+        struct fixture f;
+
+        rundir_init(&f);
+        api_put_web(&f, KHS_ORDER_ZONE);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_eq(k8shsvc_endpoints(h, "web.default", AF_UNSPEC, size, NULL, &n_bytes, &n), -ENOBUFS);
+        n_needed = n_bytes;
+        cr_assert_eq(pthread_create(&thread, NULL, damage_all_the_time, map_records(&f)), 0);
+        memset(buffer, 0xa5, sizeof(buffer));
+        for (int i = 0; i < 300000; i++) {
+                n_bytes = n_needed;
+                (void)k8shsvc_endpoints(h, "web.default", AF_UNSPEC, size, buffer, &n_bytes, &n);
+                for (size_t j = 0; j < 64; j++)
+                        cr_assert_eq(((uint8_t *)buffer)[n_needed + j], 0xa5, "byte %zu behind it", j);
+        }
+        stop = true;
+        cr_assert_eq(pthread_join(thread, NULL), 0);
         k8shsvc_close(h);
 }
