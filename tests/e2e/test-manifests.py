@@ -5,7 +5,9 @@ The commands are those of README.md.
     test-manifests.py [REGULAR EXPRESSION]
 """
 
+import re
 import sys
+import time
 
 from cluster import churn, objects, plane
 from cluster.churn import is_ready
@@ -14,6 +16,7 @@ from cluster.kubelet import Container
 from cluster.readme import TREE, Shell, commands
 from cluster.rights import Rights
 from harness import lab, lookup, sandbox, tap
+from harness.hammer import Hammer
 
 suite = tap.Suite()
 
@@ -87,6 +90,15 @@ def looked_up():
     return {address for answer in lookup.resolve_many([NAME], count=30) for address in answer.addresses}
 
 
+@suite.test("an overlay names the images")
+def images():
+    sandbox.write(f"{TREE}/overlay/kustomization.yaml", "resources: [../packaging/kubernetes/example]\nimages:\n"
+                  "  - { name: k8shsvcd, newName: mine/daemon, newTag: '1' }\n"
+                  "  - { name: k8shsvc-base, newName: mine/base }\n")
+    rendered = scene.shell.run("kubectl kustomize overlay").stdout
+    assert sorted(re.findall(r"image: (\S+)", rendered)) == ["mine/base", "mine/daemon:1", "user-svc"], rendered
+
+
 @suite.test("the daemon serves as its pod says: root without capabilities, who writes nothing but the table")
 def serves():
     # The one with a taint: no other pod is there.
@@ -100,13 +112,21 @@ def serves():
             status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
         assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0 and status["NoNewPrivs"] == "1", status
         assert looked_up() == wanted
-        assert started.terminate() == 0
-    # An update of the DaemonSet: one pod ends, and only then the next one begins.
-    assert looked_up() == wanted
-    with scene.kubelet.start():
-        for _ in range(20):
-            assert looked_up() == wanted
+
+
+@suite.test("an update, where one pod ends and only then the next one begins, is noticed by no lookup")
+def update():
+    wanted = addresses("default", "user-svc", 3)
+    with scene.kubelet.start() as started:
         scene.kubelet.wait_probe("readinessProbe")
+        hammers = [Hammer(mode, NAME, wanted).start() for mode in ("long", "fresh")]
+        assert started.terminate() == 0
+    time.sleep(2)  # the next image is pulled
+    with scene.kubelet.start():
+        scene.kubelet.wait_probe("readinessProbe")
+        assert looked_up() == wanted
+        counts = [hammer.stop() for hammer in hammers]
+    assert all(c["lookups"] > 100 and not c["failures"] and not c["wrong"] for c in counts), counts
 
 
 @suite.test("a change of the ConfigMap is followed; the zone is the node's, though there is no right to get nodes")
