@@ -1,4 +1,4 @@
-"""The Helm chart: what packaging/chart-build makes, whether it is the same as packaging/kubernetes/base, and what it refuses.
+"""The Helm chart that packaging/chart-build makes: whether it is the same as packaging/kubernetes, and what it refuses.
 
     test-chart.py [REGULAR EXPRESSION]
 """
@@ -16,7 +16,8 @@ suite = tap.Suite()
 
 CHART = f"{TREE}/out/k8shsvc-*.tgz"
 # What helm puts on top of each object.
-HELM_LABELS = {"app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart"}
+HELM_LABELS = {"app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by",
+               "helm.sh/chart"}
 
 
 class Scene:
@@ -52,7 +53,8 @@ def parse(stream):
 def rendered(command):
     """{(kind, namespace, name): object} of the YAML that a command prints, as the API server understands it."""
     found = {}
-    for obj in parse(scene.shell.run(f"{command} | kubectl create --dry-run=client --validate=strict -o json -f -").stdout):
+    read = "kubectl create --dry-run=client --validate=strict -o json -f -"
+    for obj in parse(scene.shell.run(f"{command} | {read}").stdout):
         labels = obj["metadata"].get("labels", {})
         obj["metadata"]["labels"] = {key: value for key, value in labels.items() if key not in HELM_LABELS}
         obj["metadata"].setdefault("namespace", "default")
@@ -149,7 +151,8 @@ def settings():
 @suite.test("uninstalled, it leaves nothing")
 def uninstall():
     scene.shell.run("helm uninstall k8shsvc --namespace k8shsvc --wait")
-    left = scene.shell.run("kubectl get daemonsets,roles,rolebindings,serviceaccounts,configmaps,secrets -A -o name").stdout
+    kinds = "daemonsets,roles,rolebindings,serviceaccounts,configmaps,secrets"
+    left = scene.shell.run(f"kubectl get {kinds} -A -o name").stdout
     assert "k8shsvc" not in left, left
 
 

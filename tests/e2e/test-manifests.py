@@ -5,7 +5,9 @@ The commands are those of README.md.
     test-manifests.py [REGULAR EXPRESSION]
 """
 
+import re
 import sys
+import time
 
 from cluster import churn, objects, plane
 from cluster.churn import is_ready
@@ -14,6 +16,7 @@ from cluster.kubelet import Container
 from cluster.readme import TREE, Shell, commands
 from cluster.rights import Rights
 from harness import lab, lookup, sandbox, tap
+from harness.hammer import Hammer
 
 suite = tap.Suite()
 
@@ -31,7 +34,8 @@ class Scene:
         self.plane = plane.Plane().start()
         self.client = self.plane.client
         self.shell = Shell(kubectl=self.plane.program("kubectl"))
-        self.client.merge("/api/v1/nodes/node-b2", {"spec": {"taints": [{"key": "test", "value": "yes", "effect": "NoSchedule"}]}})
+        taint = {"key": "test", "value": "yes", "effect": "NoSchedule"}
+        self.client.merge("/api/v1/nodes/node-b2", {"spec": {"taints": [taint]}})
         self.client.apply(objects.namespace("shop"), labelled("free", LEVEL, "privileged"),
                           labelled("strict", LEVEL, "restricted"))
         sandbox.nsswitch("k8shsvc [NOTFOUND=return]")
@@ -86,6 +90,15 @@ def looked_up():
     return {address for answer in lookup.resolve_many([NAME], count=30) for address in answer.addresses}
 
 
+@suite.test("an overlay names the images")
+def images():
+    sandbox.write(f"{TREE}/overlay/kustomization.yaml", "resources: [../packaging/kubernetes/example]\nimages:\n"
+                  "  - { name: k8shsvcd, newName: mine/daemon, newTag: '1' }\n"
+                  "  - { name: k8shsvc-base, newName: mine/base }\n")
+    rendered = scene.shell.run("kubectl kustomize overlay").stdout
+    assert sorted(re.findall(r"image: (\S+)", rendered)) == ["mine/base", "mine/daemon:1", "user-svc"], rendered
+
+
 @suite.test("the daemon serves as its pod says: root without capabilities, who writes nothing but the table")
 def serves():
     # The one with a taint: no other pod is there.
@@ -99,13 +112,21 @@ def serves():
             status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
         assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0 and status["NoNewPrivs"] == "1", status
         assert looked_up() == wanted
-        assert started.terminate() == 0
-    # An update of the DaemonSet: one pod ends, and only then the next one begins.
-    assert looked_up() == wanted
-    with scene.kubelet.start():
-        for _ in range(20):
-            assert looked_up() == wanted
+
+
+@suite.test("an update, where one pod ends and only then the next one begins, is noticed by no lookup")
+def update():
+    wanted = addresses("default", "user-svc", 3)
+    with scene.kubelet.start() as started:
         scene.kubelet.wait_probe("readinessProbe")
+        hammers = [Hammer(mode, NAME, wanted).start() for mode in ("long", "fresh")]
+        assert started.terminate() == 0
+    time.sleep(2)  # the next image is pulled
+    with scene.kubelet.start():
+        scene.kubelet.wait_probe("readinessProbe")
+        assert looked_up() == wanted
+        counts = [hammer.stop() for hammer in hammers]
+    assert all(c["lookups"] > 100 and not c["failures"] and not c["wrong"] for c in counts), counts
 
 
 @suite.test("a change of the ConfigMap is followed; the zone is the node's, though there is no right to get nodes")
@@ -133,7 +154,7 @@ def exact_rights():
     assert {name: own.rules(name) for name in ("default", "shop", NAMESPACE, "kube-system")} == \
         {"default": WATCH, "shop": WATCH, NAMESPACE: set(), "kube-system": set()}
     for verb in "get", "list", "watch", "create", "update", "patch", "delete", "deletecollection":
-        allowed = [own.allows(verb, "endpointslices", "discovery.k8s.io", name) for name in ("default", "strict", None)]
+        allowed = [own.allows(verb, *SLICES.split(".", 1), name) for name in ("default", "strict", None)]
         assert allowed == [verb in ("list", "watch"), False, False], (verb, allowed)
 
 
@@ -166,9 +187,12 @@ FULL = {"containers": [container("a", ("data", "/data")), container("b", ("data"
 BARE = {"containers": [{"name": "a", "image": "none"}, {"name": "b", "image": "none"}],
         "initContainers": [{"name": "early", "image": "none"}]}
 EMPTY = {"containers": [{"name": "a", "image": "none", "volumeMounts": []}], "initContainers": [], "volumes": []}
-HAS_IT = {"containers": [container("a", ("mine", "/elsewhere")), container("b")], "volumes": [host_path("mine", RUNDIR + "/")]}
-HAS_SIDECAR = {"containers": [container("a", ("mine", RUNDIR)), container("b")], "volumes": [{"name": "mine", "emptyDir": {}}]}
-HAS_NAME = {"containers": [container("a", ("k8shsvc-table", "/elsewhere"))], "volumes": [{"name": "k8shsvc-table", "emptyDir": {}}]}
+HAS_IT = {"containers": [container("a", ("mine", "/elsewhere")), container("b")],
+          "volumes": [host_path("mine", RUNDIR + "/")]}
+HAS_SIDECAR = {"containers": [container("a", ("mine", RUNDIR)), container("b")],
+               "volumes": [{"name": "mine", "emptyDir": {}}]}
+HAS_NAME = {"containers": [container("a", ("k8shsvc-table", "/elsewhere"))],
+            "volumes": [{"name": "k8shsvc-table", "emptyDir": {}}]}
 
 MOUNT = {"name": "k8shsvc-table", "mountPath": RUNDIR, "readOnly": True, "mountPropagation": "HostToContainer"}
 VOLUME = {"name": "k8shsvc-table", "hostPath": {"path": RUNDIR, "type": "DirectoryOrCreate"}}
@@ -185,13 +209,16 @@ def create(namespace, spec, labels=None):
     return made["spec"]
 
 
+def names(items, but=None):
+    return [item["name"] for item in items if item != but]
+
+
 def is_given(asked, made):
-    """Everywhere once, and all of its own is there, too; None: partly."""
+    """Whether every container has the mount, once; anything between all and none, or a loss, is an error."""
     given = [c.get("volumeMounts", []).count(MOUNT) for c in containers(made)]
-    for old, new in zip(containers(asked), containers(made)):
-        assert [m["name"] for m in new.get("volumeMounts", []) if m != MOUNT] == \
-            [m["name"] for m in old.get("volumeMounts", [])], new
-    assert [v["name"] for v in made.get("volumes", []) if v != VOLUME] == [v["name"] for v in asked.get("volumes", [])], made
+    for old, new in zip(containers(asked), containers(made), strict=True):
+        assert names(new.get("volumeMounts", []), MOUNT) == names(old.get("volumeMounts", [])), new
+    assert names(made.get("volumes", []), VOLUME) == names(asked.get("volumes", [])), made
     assert set(given) in ({0}, {1}) and made.get("volumes", []).count(VOLUME) == given[0], made
     return given[0] == 1
 
@@ -205,15 +232,14 @@ def begin():
     scene.client.apply(objects.deployment("running", "shop", 1))
     before = wait_pods("shop", "app=running", 1)[0]
     assert not is_given(PLAIN, create("free", PLAIN, {LABEL: "enabled"}))
-    apply, label, restart = commands("Mounted by itself").splitlines()
+    apply, label, restart = commands("Injection by label").splitlines()
     scene.shell.run(f"{apply}\n{label}")
     sandbox.wait_until(lambda: is_given(PLAIN, create("shop", PLAIN)), 20, "the policy has an effect")
-    sandbox.wait_until(lambda: is_given(PLAIN, create("free", PLAIN, {LABEL: "enabled"})), 20, "so has the other binding")
+    sandbox.wait_until(lambda: is_given(PLAIN, create("free", PLAIN, {LABEL: "enabled"})), 20, "for single pods, too")
     scene.shell.run(restart)
-    sandbox.wait_until(lambda: [p["metadata"]["name"] for p in pods("shop", "app=running")] != [before["metadata"]["name"]],
-                       20, "it is started anew")
-    after = wait_pods("shop", "app=running", 1)[0]
-    assert is_given(before["spec"], after["spec"])
+    sandbox.wait_until(lambda: [pod["metadata"]["uid"] for pod in wait_pods("shop", "app=running", 1)] !=
+                       [before["metadata"]["uid"]], 20, "it is started anew")
+    assert is_given(before["spec"], wait_pods("shop", "app=running", 1)[0]["spec"])
 
 
 @suite.each("a labelled pod with {0}", PODS)
@@ -258,7 +284,8 @@ def restricted():
 
 def seen_by_main(kubelet, mode="ro"):
     """The addresses that a container gets which has the sidecar's directory like that."""
-    script = f"mount --bind {kubelet.volume('k8shsvc-table')} {RUNDIR}; mount -o remount,bind,{mode} {RUNDIR}; exec \"$@\""
+    mount = f"mount --bind {kubelet.volume('k8shsvc-table')} {RUNDIR} && mount -o remount,bind,{mode} {RUNDIR}"
+    script = f'{mount} && exec "$@"'
     answer = sandbox.run("unshare", "--mount", "sh", "-ec", script, "sh", sandbox.RESOLVE, "--", NAME).stdout
     return set() if answer.startswith("!") else set(answer.split()[1:])
 
@@ -280,8 +307,9 @@ def sidecar():
 @suite.test("all of it goes, and leaves nothing")
 def removal():
     scene.shell.run("kubectl delete -k packaging/kubernetes/inject; kubectl delete -k packaging/kubernetes/example")
-    left = scene.shell.run("kubectl get mutatingadmissionpolicies,mutatingadmissionpolicybindings,daemonsets -A -o name")
-    assert not left.stdout.strip(), left.stdout
+    kinds = "mutatingadmissionpolicies,mutatingadmissionpolicybindings,daemonsets"
+    left = scene.shell.run(f"kubectl get {kinds} -A -o name").stdout
+    assert not left, left
     assert scene.client.find(f"/api/v1/namespaces/{NAMESPACE}") is None
 
 

@@ -131,4 +131,4 @@ class Container:
                            _PROGRAMS[program], *arguments, check=False).returncode
 
     def wait_probe(self, name, status=0):
-        sandbox.wait_until(lambda: self.probe(name) == status, 20, f"{name} is {status}; the log is:\n{self.daemon.log()}")
+        sandbox.wait_until(lambda: self.probe(name) == status, 20, f"{name} is {status}:\n{self.daemon.log()}")

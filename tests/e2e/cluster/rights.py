@@ -8,7 +8,8 @@ _BASIS = "nobody"
 
 
 def _review(client, kind, spec):
-    return client.call("POST", collection(_VERSION, kind), {"apiVersion": _VERSION, "kind": kind, "spec": spec})["status"]
+    review = {"apiVersion": _VERSION, "kind": kind, "spec": spec}
+    return client.call("POST", collection(_VERSION, kind), review)["status"]
 
 
 def _rules(client, namespace):
