@@ -24,7 +24,7 @@ installed() {
 stays_below_its_prefix() {
         configure own --prefix="$work/my 100% own" -Drundir="/run/a table"
         installed own | grep -v "^$work/my 100% own/"
-        installed own | grep -q '/lib/systemd/system/k8shsvcd.service$' || echo "no unit"
+        installed own | grep '/lib/systemd/system/k8shsvcd.service$' >/dev/null || echo "no unit"
 }
 
 quotes_blanks() {
@@ -35,7 +35,7 @@ quotes_blanks() {
 
 obeys_unitdir() {
         configure unitdir --prefix=/usr -Dunitdir=/lib/systemd/system
-        installed unitdir | grep -qx /lib/systemd/system/k8shsvcd.service || installed unitdir | grep service
+        installed unitdir | grep -x /lib/systemd/system/k8shsvcd.service >/dev/null || installed unitdir | grep service
 }
 
 says_that_there_is_no_unit() {
