@@ -44,8 +44,16 @@ says_that_there_is_no_unit() {
         grep -q 'WARNING: no systemd unit' "$work/elsewhere.log" || echo "not a word about it"
 }
 
+# Needs systemd 250; the packages' tests ask the running one.
+is_sandboxed() {
+        systemd-analyze security --offline=true --threshold=13 "$work/unitdir/packaging/k8shsvcd.service" >"$work/security.log" 2>&1 ||
+                grep -e '✗' -e Overall "$work/security.log"
+}
+
 check "a prefix of one's own: everything is installed below it" stays_below_its_prefix
 check "blanks in prefix and rundir are quoted in the unit" quotes_blanks
 check "-Dunitdir= moves the unit" obeys_unitdir
+title="the unit's exposure is 1.3 at most"
+have systemd-analyze "$title" && check "$title" is_sandboxed
 check "a rundir outside of /run: no unit, and a warning" says_that_there_is_no_unit
 finish
