@@ -106,7 +106,8 @@ def no_room():
     finally:
         daemon.configure(BASE)
         running.reload()
-        sandbox.wait_until(lambda: value("status", "--ready")["services"] == 3, 60, "the services of the beginning")
+        sandbox.wait_until(lambda: run("status", "--ready").status == 0 and value("status")["services"] == 3, 60,
+                           "the services of the beginning")
 
 
 # ---- list and show ----
