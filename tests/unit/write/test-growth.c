@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "table-fixture.h"
-#include "write/record.h"
+#include "write/record/record.h"
 
 #define N_KEYS  6000 /* at most */
 #define NEW     KHS_TABLE_NAME ".new"
