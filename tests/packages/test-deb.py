@@ -1,7 +1,8 @@
 """The Debian packages, in fresh roots of the releases that they are for: from the first installation to the purge."""
 
+import hashlib
+import json
 import os
-import subprocess
 
 import machine
 from harness import tap
@@ -132,6 +133,21 @@ for release in RELEASES:
         assert not [file for file in found if os.path.basename(file).strip("-") not in ("passwd", "group", "shadow",
                                                                                         "gshadow")], found
         assert root.run("grep", "^k8shsvc:", "/etc/shadow").stdout.split(":")[1].startswith("!")
+
+
+@suite.test("the SBOM has every package with its checksum, and the libraries with their versions")
+def has_sbom():
+    path, = machine.built("*.spdx.json")
+    with open(path) as file:
+        document = json.load(file)
+    found = {each.get("packageFileName", each["name"]): each for each in document["packages"]}
+    for deb in debs:
+        with open(deb, "rb") as file:
+            checksum = hashlib.sha256(file.read()).hexdigest()
+        assert found[os.path.basename(deb)]["checksums"][0]["checksumValue"] == checksum
+    assert found["libc-ares2"]["versionInfo"].startswith("1.18")
+    known = {each["SPDXID"] for each in document["packages"]} | {document["SPDXID"]}
+    assert {end for each in document["relationships"] for end in (each["spdxElementId"], each["relatedSpdxElement"])} <= known
 
 
 @suite.test("the module of the package is what tests/lint/elf.sh demands, 48 KiB at most")
