@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "write/record.h"
+#include "write/record/record.h"
 
 struct khs_growth {
         int dir_fd;

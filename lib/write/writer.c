@@ -1,6 +1,6 @@
 /*
  * The writer of a directory: which file it writes to, when a larger one takes its place, and how it takes
- * over the one that a previous writer left. What goes into a file is up to write/record.c.
+ * over the one that a previous writer left. What goes into a file is up to write/record/record.c.
  *
  *                     khs_writer_new()                     khs_writer_adopt()
  *                           |                                      |
@@ -21,7 +21,7 @@
 
 #include "table/atomic.h"
 #include "write/growth.h"
-#include "write/record.h"
+#include "write/record/record.h"
 #include "write/writer.h"
 
 #define MIN_UNITS 1024 /* 64 KiB of arena */

@@ -22,7 +22,7 @@
 #include "read/view.h"
 #include "table/crc32c.h"
 #include "table/siphash.h"
-#include "write/record.h"
+#include "write/record/record.h"
 
 #define DO_NOT_SIGN 1U  /* the header's checksum is part of the input */
 #define DO_EMPTY    2U  /* no records to begin with */

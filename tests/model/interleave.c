@@ -1,6 +1,6 @@
 /*
  * The real reader (read/view.c) against everything that it may see while the real writer
- * (write/record.c, write/pool.c) works, and after it was killed and the next one has taken the file
+ * (write/record/record.c, write/pool.c) works, and after it was killed and the next one has taken the file
  * over (write/adopt.c): all executions of a memory as weak as C11 allows, see simulation.h.
  *
  * A scenario is a list of operations. The writer does them once, with blocks used again at once: no
@@ -31,7 +31,7 @@
 #include "simulation.h"
 #include "table/crc32c.h"
 #include "table/siphash.h"
-#include "write/record.h"
+#include "write/record/record.h"
 
 /* Its file operations are none of ours; the walk through blocks and entries is. */
 #include "write/adopt.c"

@@ -1,6 +1,6 @@
 /*
  * Records of two keys in one table: the reader of lib/read/view.c against the writer of
- * lib/write/record.c and the next one after it was killed, both sequentially consistent (what weaker
+ * lib/write/record/record.c and the next one after it was killed, both sequentially consistent (what weaker
  * memories add is interleave.c's). Blocks are used again at once, by either key; entries go from key
  * to key. The writer does any operations in any order.
  *

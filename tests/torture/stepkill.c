@@ -26,7 +26,7 @@
 #include "read/crc.h"
 #include "table/siphash.h"
 #include "torture.h"
-#include "write/record.h"
+#include "write/record/record.h"
 
 #define N          8 /* services; ids[] are their numbers */
 #define KILL_EACH  50

@@ -15,9 +15,9 @@
 #include "base/util.h"
 #include "ctl/doctor/check.h"
 
-#define CHECK     "cache"
-#define SOCKET    "/var/run/nscd/socket"
-#define NSCD_CONF "/etc/nscd.conf"
+#define CACHE_CHECK "cache"
+#define SOCKET      "/var/run/nscd/socket"
+#define NSCD_CONF   "/etc/nscd.conf"
 
 /* Return: the peer's pid, 0 if that is not known; -ECONNREFUSED and others: nobody listens. */
 static pid_t cache_connect(void)
@@ -75,14 +75,14 @@ void doctor_check_cache(struct doctor *d)
         char name[32];
 
         if (pid < 0) {
-                doctor_say(d, CHECK, VERDICT_OK, "neither nscd nor nsncd is in front of the modules", NULL);
+                doctor_say(d, CACHE_CHECK, VERDICT_OK, "neither nscd nor nsncd is in front of the modules", NULL);
                 return;
         }
         cache_name(pid, name);
         if (strcmp(name, "nscd") == 0 && cache_is_off())
-                doctor_say(d, CHECK, VERDICT_OK, "nscd runs, and leaves hosts alone", NULL);
+                doctor_say(d, CACHE_CHECK, VERDICT_OK, "nscd runs, and leaves hosts alone", NULL);
         else
-                doctor_sayf(d, CHECK, VERDICT_BAD,
+                doctor_sayf(d, CACHE_CHECK, VERDICT_BAD,
                             strcmp(name, "nscd") == 0 ? "set `enable-cache hosts no` in " NSCD_CONF
                                                         " and restart nscd, or stop it"
                                                       : "stop it, or keep " SOCKET " from the programs",

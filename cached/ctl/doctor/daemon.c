@@ -16,8 +16,8 @@
 #include "ctl/doctor/eyes.h"
 #include "table/clock.h"
 
-#define CHECK "daemon"
-#define MEND  "systemctl restart k8shsvcd (or restart its container), and see its log"
+#define DAEMON_CHECK "daemon"
+#define DAEMON_MEND  "systemctl restart k8shsvcd (or restart its container), and see its log"
 
 /* ---- how many ---- */
 
@@ -84,22 +84,23 @@ void doctor_check_daemon(struct doctor *d)
         char pids[128];
 
         if (!d->eyes && daemon_find_all(pids, sizeof(pids)) > 1)
-                doctor_sayf(d, CHECK, VERDICT_BAD, "stop all but one, or give each a directory of its own",
+                doctor_sayf(d, DAEMON_CHECK, VERDICT_BAD, "stop all but one, or give each a directory of its own",
                             "several daemons share %s: pids %s", K8SHSVC_RUNDIR, pids);
         if (!ctl->has_table)
                 return;
         view_table_look(&ctl->table);
         view_table_header(&ctl->table, &header);
         if (ctl->table.alive == KHS_ALIVE)
-                doctor_sayf(d, CHECK, VERDICT_OK, NULL, "alive, heartbeat %s ago", output_age(header.beat_age_ds).text);
+                doctor_sayf(d, DAEMON_CHECK, VERDICT_OK, NULL, "alive, heartbeat %s ago",
+                            output_age(header.beat_age_ds).text);
         else
-                doctor_sayf(d, CHECK, verdicts[ctl->table.alive], MEND,
+                doctor_sayf(d, DAEMON_CHECK, verdicts[ctl->table.alive], DAEMON_MEND,
                             ctl->table.alive == KHS_DEAD
                                     ? "dead: no heartbeat for %s; programs no longer use the table"
                                     : "silent: no heartbeat for %s; programs use the table for a while",
                             output_age(header.beat_age_ds).text);
         if (ctl->table.superseded)
-                doctor_say(d, CHECK, VERDICT_BAD,
+                doctor_say(d, DAEMON_CHECK, VERDICT_BAD,
                            "stale: the daemon has replaced this table by one that is not seen here",
                            "mount the directory " K8SHSVC_RUNDIR " instead of the file");
 }

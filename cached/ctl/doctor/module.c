@@ -19,10 +19,10 @@
 #include "ctl/doctor/elf.h"
 #include "ctl/doctor/eyes.h"
 
-#define CHECK  "module"
-#define MODULE "libnss_k8shsvc.so.2"
-#define ENTRY  "_nss_k8shsvc_gethostbyname4_r"
-#define MEND   "install libnss-k8shsvc of this architecture"
+#define MODULE_CHECK "module"
+#define MODULE       "libnss_k8shsvc.so.2"
+#define ENTRY        "_nss_k8shsvc_gethostbyname4_r"
+#define MODULE_MEND  "install libnss-k8shsvc of this architecture"
 
 /* Where C libraries are, and modules beside them; patterns of glob(3). */
 static const char *const library_dirs[] = {
@@ -138,19 +138,22 @@ static void module_check_own(struct doctor *d, const struct elf_kind *own)
         struct seen seen = { 0 };
 
         if (r == 0 && !why[0])
-                doctor_sayf(d, CHECK, VERDICT_OK, NULL, "%s can be loaded (%s)", MODULE, elf_kind_name(own, ours));
+                doctor_sayf(d, MODULE_CHECK, VERDICT_OK, NULL, "%s can be loaded (%s)", MODULE,
+                            elf_kind_name(own, ours));
         else if (r > 0)
-                doctor_sayf(d, CHECK, VERDICT_BAD,
+                doctor_sayf(d, MODULE_CHECK, VERDICT_BAD,
                             "reinstall libnss-k8shsvc at once: every lookup may kill its program",
                             "%s is damaged: loading it ends a program by signal %d", MODULE, r);
         else if (r < 0)
-                doctor_sayf(d, CHECK, VERDICT_UNKNOWN, NULL, "it can't be tried: %s", strerror(-r));
+                doctor_sayf(d, MODULE_CHECK, VERDICT_UNKNOWN, NULL, "it can't be tried: %s", strerror(-r));
         else if (module_libraries_any(MODULE, module_see, &seen) &&
                  !module_libraries_any(MODULE, module_is_of_kind, (void *)own))
-                doctor_sayf(d, CHECK, VERDICT_BAD, MEND, "%s is of the wrong architecture: %s, programs are %s",
-                            seen.path, elf_kind_name(&seen.kind, theirs), elf_kind_name(own, ours));
+                doctor_sayf(d, MODULE_CHECK, VERDICT_BAD, MODULE_MEND,
+                            "%s is of the wrong architecture: %s, programs are %s", seen.path,
+                            elf_kind_name(&seen.kind, theirs), elf_kind_name(own, ours));
         else
-                doctor_sayf(d, CHECK, VERDICT_BAD, seen.path[0] ? "reinstall libnss-k8shsvc" : "install libnss-k8shsvc",
+                doctor_sayf(d, MODULE_CHECK, VERDICT_BAD,
+                            seen.path[0] ? "reinstall libnss-k8shsvc" : "install libnss-k8shsvc",
                             "%s can't be loaded: %s", MODULE, why);
 }
 
@@ -175,9 +178,10 @@ static bool module_check_libc(void *user, const char *path, const struct elf_kin
         if (o->n_said < sizeof(o->said) / sizeof(o->said[0]))
                 o->said[o->n_said++] = *kind;
         if (module_libraries_any(MODULE, module_is_of_kind, (void *)kind))
-                doctor_sayf(o->doctor, CHECK, VERDICT_OK, NULL, "there is one for %s", elf_kind_name(kind, name));
+                doctor_sayf(o->doctor, MODULE_CHECK, VERDICT_OK, NULL, "there is one for %s",
+                            elf_kind_name(kind, name));
         else
-                doctor_sayf(o->doctor, CHECK, VERDICT_UNKNOWN, MEND ", if there are such programs",
+                doctor_sayf(o->doctor, MODULE_CHECK, VERDICT_UNKNOWN, MODULE_MEND ", if there are such programs",
                             "there is none for %s, which %s is for", elf_kind_name(kind, name), path);
         return false;
 }
@@ -203,16 +207,17 @@ static void module_check_theirs(struct doctor *d, const struct eyes *e)
                 return;
         (void)snprintf(path, sizeof(path), "%.*s/%s", slash ? (int)(slash - e->libc_path) : 0, e->libc_path, MODULE);
         if (elf_read_kind(path, &kind) == 0 && elf_kind_equal(&kind, &theirs))
-                doctor_sayf(d, CHECK, VERDICT_OK, NULL, "%s (%s)", path, elf_kind_name(&kind, name));
+                doctor_sayf(d, MODULE_CHECK, VERDICT_OK, NULL, "%s (%s)", path, elf_kind_name(&kind, name));
         else if (module_libraries_any(MODULE, module_is_of_kind, &theirs))
-                doctor_sayf(d, CHECK, VERDICT_OK, NULL, "%s for %s is where ld.so looks", MODULE,
+                doctor_sayf(d, MODULE_CHECK, VERDICT_OK, NULL, "%s for %s is where ld.so looks", MODULE,
                             elf_kind_name(&theirs, name));
         else if (module_libraries_any(MODULE, module_see, &seen))
-                doctor_sayf(d, CHECK, VERDICT_BAD, MEND " in its image",
+                doctor_sayf(d, MODULE_CHECK, VERDICT_BAD, MODULE_MEND " in its image",
                             "%s is of the wrong architecture: %s, the program is %s", seen.path,
                             elf_kind_name(&seen.kind, other), elf_kind_name(&theirs, name));
         else
-                doctor_sayf(d, CHECK, VERDICT_BAD, "install libnss-k8shsvc in its image, or mount the module there",
+                doctor_sayf(d, MODULE_CHECK, VERDICT_BAD,
+                            "install libnss-k8shsvc in its image, or mount the module there",
                             "%s is not where the process's ld.so looks", MODULE);
 }
 
@@ -226,7 +231,7 @@ void doctor_check_module(struct doctor *d)
                 module_check_own(d, &own);
                 module_check_others(d, &own);
         } else {
-                doctor_say(d, CHECK, VERDICT_UNKNOWN, "/proc/self/exe can't be read", NULL);
+                doctor_say(d, MODULE_CHECK, VERDICT_UNKNOWN, "/proc/self/exe can't be read", NULL);
         }
 }
 

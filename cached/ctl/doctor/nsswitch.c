@@ -8,7 +8,7 @@
 #include "ctl/doctor/check.h"
 #include "ctl/glibc/nsswitch.h"
 
-#define CHECK "nsswitch"
+#define NSSWITCH_CHECK "nsswitch"
 
 /* Whether a word of the line is one before which k8shsvc must stand. */
 static bool nsswitch_is_before(const char *word, size_t n)
@@ -52,16 +52,16 @@ void doctor_check_nsswitch(struct doctor *d)
         char mend[768];
 
         if (r < 0 || !nsswitch.found) {
-                doctor_sayf(d, CHECK, VERDICT_BAD, "write `hosts: files k8shsvc dns` in " NSSWITCH_CONF, "%s",
+                doctor_sayf(d, NSSWITCH_CHECK, VERDICT_BAD, "write `hosts: files k8shsvc dns` in " NSSWITCH_CONF, "%s",
                             r < 0 ? NSSWITCH_CONF " can't be read" : NSSWITCH_CONF " has no hosts line");
                 return;
         }
         nsswitch_suggest(&nsswitch, mend, sizeof(mend));
         if (at == nsswitch.n_services)
-                doctor_sayf(d, CHECK, VERDICT_BAD, mend, "k8shsvc is missing: hosts: %s", nsswitch.line);
+                doctor_sayf(d, NSSWITCH_CHECK, VERDICT_BAD, mend, "k8shsvc is missing: hosts: %s", nsswitch.line);
         else if (front)
-                doctor_sayf(d, CHECK, VERDICT_BAD, mend, "%s stands in front of k8shsvc, and answers: hosts: %s", front,
-                            nsswitch.line);
+                doctor_sayf(d, NSSWITCH_CHECK, VERDICT_BAD, mend,
+                            "%s stands in front of k8shsvc, and answers: hosts: %s", front, nsswitch.line);
         else
-                doctor_sayf(d, CHECK, VERDICT_OK, NULL, "hosts: %s", nsswitch.line);
+                doctor_sayf(d, NSSWITCH_CHECK, VERDICT_OK, NULL, "hosts: %s", nsswitch.line);
 }

@@ -13,8 +13,8 @@
 #include "ctl/doctor/eyes.h"
 #include "table/boot-id.h"
 
-#define CHECK "table"
-#define PATH  K8SHSVC_RUNDIR "/" KHS_TABLE_NAME
+#define TABLE_CHECK "table"
+#define PATH        K8SHSVC_RUNDIR "/" KHS_TABLE_NAME
 
 /* The file that has the name now is another than the one that is mounted. */
 static void table_check_mount(struct doctor *d)
@@ -27,7 +27,7 @@ static void table_check_mount(struct doctor *d)
                 e = &own;
         }
         if (e->is_table_a_mount)
-                doctor_say(d, CHECK, VERDICT_BAD,
+                doctor_say(d, TABLE_CHECK, VERDICT_BAD,
                            PATH " alone is mounted (subPath): the daemon's next file will never be seen",
                            "mount the directory " K8SHSVC_RUNDIR " instead of the file");
 }
@@ -57,7 +57,7 @@ static void table_check_boot(struct doctor *d, const struct view_header *header)
         uint8_t boot_id[16];
 
         if (khs_boot_id(boot_id) && memcmp(boot_id, header->boot_id, sizeof(boot_id)) != 0)
-                doctor_say(d, CHECK, VERDICT_BAD, PATH " is of another boot, or another machine",
+                doctor_say(d, TABLE_CHECK, VERDICT_BAD, PATH " is of another boot, or another machine",
                            "let k8shsvcd run here, and keep " K8SHSVC_RUNDIR " on a tmpfs");
 }
 
@@ -83,22 +83,23 @@ void doctor_check_table(struct doctor *d)
 
         table_check_directory(d);
         if (r < 0) {
-                doctor_sayf(d, CHECK, VERDICT_BAD, table_mend(r), "%s: %s", PATH, view_table_error(r));
+                doctor_sayf(d, TABLE_CHECK, VERDICT_BAD, table_mend(r), "%s: %s", PATH, view_table_error(r));
                 table_check_mount(d);
                 return;
         }
         view_table_header(&ctl->table, &header);
         if (!ctl->table.believed)
-                doctor_say(d, CHECK, VERDICT_BAD, PATH " may have been written by others: programs do not believe it",
+                doctor_say(d, TABLE_CHECK, VERDICT_BAD,
+                           PATH " may have been written by others: programs do not believe it",
                            "chown root " PATH "; chmod 0644 " PATH);
         else if (ctl->catalog.n_damaged > 0)
-                doctor_sayf(d, CHECK, VERDICT_BAD, "remove it: k8shsvcd publishes it again within a second",
+                doctor_sayf(d, TABLE_CHECK, VERDICT_BAD, "remove it: k8shsvcd publishes it again within a second",
                             "%s has %u damaged records", PATH, ctl->catalog.n_damaged);
         else
-                doctor_sayf(d, CHECK, VERDICT_OK, NULL, "%s, %zu services, generation %u", PATH,
+                doctor_sayf(d, TABLE_CHECK, VERDICT_OK, NULL, "%s, %zu services, generation %u", PATH,
                             ctl->catalog.n_services, header.generation);
         if (header.n_refused > 0)
-                doctor_sayf(d, CHECK, VERDICT_BAD, "raise max-table-size", "%u registrations have no room in it",
+                doctor_sayf(d, TABLE_CHECK, VERDICT_BAD, "raise max-table-size", "%u registrations have no room in it",
                             header.n_refused);
         table_check_mount(d);
         table_check_boot(d, &header);

@@ -240,7 +240,7 @@ class Server:
             channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         else:
             channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        channel.bind((self.address, self.port))
+        channel.bind(socket.getaddrinfo(self.address, self.port, family, channel.type)[0][4])  # with the scope
         if transport == "tcp":
             channel.listen(64)
         ready = (lambda: self._on_udp(channel)) if transport == "udp" else (lambda: self._on_accept(channel))

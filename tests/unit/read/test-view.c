@@ -18,7 +18,7 @@
 #include "read/crc.h"
 #include "table-fixture.h"
 #include "write/file.h"
-#include "write/record.h"
+#include "write/record/record.h"
 
 /* ---- traps ---- */
 

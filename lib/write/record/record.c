@@ -19,7 +19,7 @@
 #include "read/crc.h"
 #include "table/atomic.h"
 #include "table/siphash.h"
-#include "write/record.h"
+#include "write/record/record.h"
 #include "write/reverse-index.h"
 
 #define COPY_AHEAD 16 /* how many entries ahead of the copy a record is prefetched */

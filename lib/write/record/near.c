@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "write/near.h"
+#include "write/record/near.h"
 
 static bool near_any(const struct khs_row *row)
 {

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 #include "table/row.h"
-#include "write/attrs.h"
 #include "write/file.h"
-#include "write/near.h"
+#include "write/record/attrs.h"
+#include "write/record/near.h"
 
 #define KHS_IMAGE_WORDS (KHS_MAX_UNITS * KHS_UNIT_WORDS)
 

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "table/bytes.h"
-#include "write/attrs.h"
-#include "write/near.h"
+#include "write/record/attrs.h"
+#include "write/record/near.h"
 
 #define MAX_ROWS  KHS_ROWS_MAX
 #define MAX_PORTS 4096  /* in all port sets together */

@@ -20,7 +20,7 @@ uint64_t khs_attrs_words_max(const struct khs_row *row);
 
 /**
  * khs_attrs_encode() - encode the attributes of a row
- * @row:     with endpoints, the near addresses first (write/near.h)
+ * @row:     with endpoints, the near addresses first (write/record/near.h)
  * @ret:     receives them
  * @n_words: capacity of @ret
  *
