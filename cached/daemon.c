@@ -31,6 +31,7 @@
 #include "registry.h"
 #include "source/dns/source.h"
 #include "source/static.h"
+#include "status/status.h"
 
 #define RESOLV_CONF     "/etc/resolv.conf"
 #define BEAT_USEC       (1 * USEC_PER_SEC)
@@ -49,6 +50,8 @@ struct daemon {
         struct cluster *cluster;
         struct source *fixed; /* static addresses */
         struct registry *registry;
+        struct status *status;
+        enum log_format log_format; /* of the command line */
         uint64_t started_usec;
         bool ready;
         bool asked; /* SIGHUP has come and is not answered yet */
@@ -89,6 +92,12 @@ static struct source_dns_options daemon_dns_options(const struct config *config)
                 .transport = config->dns_transport == CONFIG_TRANSPORT_TCP ? DNS_TCP : DNS_UDP,
                 .query_rate = config->query_rate,
         };
+}
+
+static void daemon_set_log(const struct daemon *d, const struct config *config)
+{
+        log_set_level(config->log_level);
+        log_set_format(d->log_format != LOG_FORMAT_AUTO ? d->log_format : (enum log_format)config->log_format);
 }
 
 static bool config_has_dns_services(const struct config *config)
@@ -180,7 +189,7 @@ static void daemon_apply_config(struct daemon *d)
         const struct source_dns_options options = daemon_dns_options(config);
         int r;
 
-        log_set_level(config->log_level);
+        daemon_set_log(d, config);
         r = publisher_set_params(d->publisher, &params);
         if (r < 0)
                 log_message(LOG_ERR, "the table's header stays as it was: %s", strerror(-r));
@@ -189,6 +198,7 @@ static void daemon_apply_config(struct daemon *d)
                 log_message(LOG_ERR, "the DNS servers stay as they were: %s", strerror(-r));
         cluster_reconfigure(d->cluster, config);
         registry_apply(d->registry, config, NULL);
+        status_listen(d->status, config->metrics_listen);
         (void)daemon_check_servers(d, config);
         log_message(LOG_INFO, "configuration: %zu services, %zu errors", config->n_services,
                     config_live_n_errors(d->config));
@@ -330,11 +340,23 @@ static int daemon_start_loop(struct daemon *d)
         return 0;
 }
 
+/* Whoever asks is answered from the table: it is there. */
+static int daemon_start_status(struct daemon *d)
+{
+        int r = status_new(&d->status, d->event, K8SHSVC_RUNDIR);
+
+        if (r < 0)
+                log_message(LOG_ERR, "metrics can't be served: %s", strerror(-r));
+        else
+                status_listen(d->status, config_live_get(d->config)->metrics_listen);
+        return r;
+}
+
 static int daemon_start(struct daemon *d)
 {
         int r;
 
-        log_set_level(config_live_get(d->config)->log_level);
+        daemon_set_log(d, config_live_get(d->config));
         r = directory_new(&d->directory, K8SHSVC_RUNDIR);
         if (r == -ENOMEM)
                 log_message(LOG_ERR, "out of memory");
@@ -345,6 +367,8 @@ static int daemon_start(struct daemon *d)
                 r = daemon_start_table(d);
         if (r == 0 && !daemon_check_servers(d, config_live_get(d->config)))
                 r = -EDESTADDRREQ;
+        if (r == 0)
+                r = daemon_start_status(d);
         if (r == 0)
                 r = daemon_start_loop(d);
         return r;
@@ -388,6 +412,7 @@ static int daemon_run_loop(struct daemon *d, const struct daemon_options *option
 
 static void daemon_deinit(struct daemon *d)
 {
+        status_free(d->status);
         source_free(d->fixed);
         if (!d->cluster && d->dns)
                 source_free(source_dns_source(d->dns));
@@ -403,9 +428,11 @@ static void daemon_deinit(struct daemon *d)
 
 int daemon_run(const struct daemon_options *options)
 {
-        struct daemon d = { 0 };
-        int status = daemon_run_loop(&d, options);
+        struct daemon d = { .log_format = options->log_format };
+        int status;
 
+        log_set_format(d.log_format);
+        status = daemon_run_loop(&d, options);
         daemon_deinit(&d);
         return status;
 }
@@ -417,6 +444,8 @@ int daemon_check_config(const struct daemon_options *options, bool live)
         bool clean;
         int r;
 
+        log_set_format(options->log_format);
+        log_set_once();
         r = config_live_new(&config, NULL, &live_options, NULL, NULL);
         clean = r == 0 && config_live_n_findings(config) == 0;
         if (r == 0 && live)

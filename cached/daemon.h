@@ -10,11 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/log.h"
+
 struct daemon_options {
         const char *config_file;     /* --config; NULL: the built-in path */
         const char *const *services; /* --service */
         size_t n_services;
-        const char *env_services; /* K8SHSVC_SERVICES */
+        const char *env_services;   /* K8SHSVC_SERVICES */
+        enum log_format log_format; /* LOG_FORMAT_AUTO: as configured */
 };
 
 /**

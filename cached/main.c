@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "config/keys/key.h"
 #include "daemon.h"
 
 #define EXIT_USAGE 2
@@ -32,6 +33,7 @@ static void usage(FILE *to)
               "  --service TARGET   register a service: NAME[.NAMESPACE][:PORT]; repeatable\n"
               "  --check-config     check the configuration, report each error, and exit\n"
               "  --live             with --check-config: ask the API server for the rights that are needed\n"
+              "  --log-format WORD  auto, journal, text or json; the configuration's unless auto\n"
               "  --version          print the version and exit\n"
               "  --help             print this and exit\n"
               "\n"
@@ -71,14 +73,27 @@ static void ignore_signals(void)
                 (void)signal(signals[i], SIG_IGN);
 }
 
+static bool parse_log_format(const char *text, enum log_format *ret)
+{
+        const struct config_word *word = config_word_find(config_log_format_words, text);
+
+        if (word)
+                *ret = (enum log_format)word->value;
+        else
+                fprintf(stderr, "k8shsvcd: --log-format: found '%s', expected " CONFIG_LOG_FORMAT_EXPECTED "%s\n", text,
+                        config_word_hint(config_log_format_words, text).text);
+        return word;
+}
+
 int main(int argc, char **argv)
 {
-        enum { OPT_CONFIG = 1, OPT_SERVICE, OPT_CHECK, OPT_LIVE, OPT_VERSION, OPT_HELP };
+        enum { OPT_CONFIG = 1, OPT_SERVICE, OPT_CHECK, OPT_LIVE, OPT_LOG_FORMAT, OPT_VERSION, OPT_HELP };
         static const struct option long_options[] = {
                 { "config", required_argument, NULL, OPT_CONFIG },
                 { "service", required_argument, NULL, OPT_SERVICE },
                 { "check-config", no_argument, NULL, OPT_CHECK },
                 { "live", no_argument, NULL, OPT_LIVE },
+                { "log-format", required_argument, NULL, OPT_LOG_FORMAT },
                 { "version", no_argument, NULL, OPT_VERSION },
                 { "help", no_argument, NULL, OPT_HELP },
                 { NULL, 0, NULL, 0 },
@@ -108,6 +123,12 @@ int main(int argc, char **argv)
                         break;
                 case OPT_LIVE:
                         live = true;
+                        break;
+                case OPT_LOG_FORMAT:
+                        if (!parse_log_format(optarg, &options.log_format)) {
+                                usage(stderr);
+                                return EXIT_USAGE;
+                        }
                         break;
                 case OPT_VERSION:
                         puts("k8shsvcd " K8SHSVC_VERSION);

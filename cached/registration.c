@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "model/service-row.h"
 #include "registration.h"
 #include "table/policy.h"
+#include "table/probe.h"
 
 /* ---- what changed ---- */
 
@@ -45,7 +47,7 @@ static void registration_log_state(struct registration *item)
         item->logged = (uint8_t)state;
         if (priority < LOG_DEBUG && !log_limiter_take(&item->registrar->limiter))
                 return;
-        log_message(priority, "%s: %s%s%s%s, %u addresses", item->service->key, service_state_name(state),
+        log_service(priority, item->service->key, "%s%s%s%s, %u addresses", service_state_name(state),
                     reason ? " (" : "", reason ? reason : "", reason ? ")" : "",
                     item->service->v4.n + item->service->v6.n);
 }
@@ -61,17 +63,44 @@ void registration_changed(struct registration *item, int change)
         else if (change < 0)
                 item->registrar->report_again = true;
         if (change < 0)
-                log_message(LOG_ERR, "%s: %s; what was known stays", item->service->key, strerror(-change));
+                log_service(LOG_ERR, item->service->key, "%s; what was known stays", strerror(-change));
         registration_log_state(item);
+}
+
+static void registration_count(const struct finding *finding)
+{
+        uint64_t *results = counters.results[finding->source];
+
+        if (finding->kind == FINDING_FAILURE)
+                results[COUNTED_FAILURE]++;
+        else if (finding->kind == FINDING_NEGATIVE || (finding->kind == FINDING_WHOLE && finding->n_endpoints == 0))
+                results[COUNTED_NEGATIVE]++;
+        else if (finding->kind != FINDING_ENDPOINTS)
+                results[COUNTED_ANSWER]++;
+}
+
+/* A change is published once, and only the first report of it says when it was. */
+static void registration_note_change(struct registration *item, const struct finding *finding, int change)
+{
+        if (finding->changed_usec <= item->changed_usec)
+                return;
+        item->changed_usec = finding->changed_usec;
+        if (change == SERVICE_CONTENT)
+                item->publication.changed_usec = finding->changed_usec;
 }
 
 void registration_report(struct registration *item, const struct finding *finding)
 {
+        int change = service_apply(item->service, finding, usec_now());
+
+        KHS_PROBE3(finding, item->service->key, finding->source, finding->kind);
+        registration_count(finding);
+        registration_note_change(item, finding, change);
         if (finding->kind == FINDING_ANSWER || finding->kind == FINDING_NEGATIVE)
                 item->heard[finding->family == AF_INET6] = true;
         else if (finding->kind == FINDING_WHOLE)
                 item->heard[0] = item->heard[1] = true;
-        registration_changed(item, service_apply(item->service, finding, usec_now()));
+        registration_changed(item, change);
         registration_count_awaited(item);
 }
 

@@ -36,10 +36,11 @@ struct registration {
         struct publication publication;
         char **aliases;
         size_t n_aliases;
-        uint8_t logged;  /* enum khs_service_state: the one that was logged last */
-        bool discovered; /* by its source, and still there */
-        bool heard[2];   /* whether its source has said anything of IPv4, of IPv6 */
-        bool awaited;    /* nothing is known of it, and its source has not said either that there is nothing */
+        uint64_t changed_usec; /* CLOCK_REALTIME of the last change of which its source has said when it was; 0: none */
+        uint8_t logged;        /* enum khs_service_state: the one that was logged last */
+        bool discovered;       /* by its source, and still there */
+        bool heard[2];         /* whether its source has said anything of IPv4, of IPv6 */
+        bool awaited;          /* nothing is known of it, and its source has not said either that there is nothing */
 };
 
 /**

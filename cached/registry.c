@@ -60,7 +60,7 @@ static struct registration *registry_find(const struct registry *r, const char *
 
 static void registry_log_error(const struct config_service *section, const char *key, int error)
 {
-        log_message(LOG_ERR, "%s: %s can't be registered as written: %s", section->origin, key, strerror(-error));
+        log_service(LOG_ERR, key, "can't be registered as %s says: %s", section->origin, strerror(-error));
 }
 
 /* ---- sources ---- */

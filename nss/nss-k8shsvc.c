@@ -25,6 +25,7 @@
 #include "answer/pod-name.h"
 #include "nss-pack.h"
 #include "table/bytes.h"
+#include "table/probe.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -143,10 +144,14 @@ static inline enum nss_status nss_status_of(int r, int *errnop, int *h_errnop)
 /* Part of each entry point: 20 instructions less. */
 KHS_INLINE enum nss_status nss_answer(struct request *q, int *errnop, int *h_errnop)
 {
+        int r;
+
         q->query.n_name = strnlen(q->query.name, KHS_NAME_MAX + 2);
         q->query.search = nss_search_list();
         q->query.n_search = MAXDNSRCH;
-        return nss_status_of(khs_lookup(&q->query, nss_plan, nss_fill, q), errnop, h_errnop);
+        r = khs_lookup(&q->query, nss_plan, nss_fill, q);
+        KHS_PROBE3(lookup, q->query.name, q->query.family, r);
+        return nss_status_of(r, errnop, h_errnop);
 }
 
 PUBLIC enum nss_status _nss_k8shsvc_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat, char *buffer,

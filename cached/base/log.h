@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * The daemon's log: lines to stderr, with the priorities of sd-daemon(3), that never block.
+ * The daemon's log: lines to stderr, in the form of whoever reads them, that never block.
  */
 
 #include <stdbool.h>
@@ -11,11 +11,29 @@
 /* @priority: of syslog(3). A line that can't be written at once is dropped and counted. */
 __attribute__((format(printf, 2, 3))) void log_message(int priority, const char *format, ...);
 
+/* The same about a service: "S.N". */
+__attribute__((format(printf, 3, 4))) void log_service(int priority, const char *service, const char *format, ...);
+
+enum log_format {
+        LOG_FORMAT_AUTO,    /* the journal's where stderr is the journal, else text */
+        LOG_FORMAT_JOURNAL, /* with the priorities of sd-daemon(3) */
+        LOG_FORMAT_TEXT,    /* "error: ..." on a terminal, with time and level elsewhere */
+        LOG_FORMAT_JSON,
+};
+
+/* LOG_FORMAT_AUTO initially. */
+void log_set_format(enum log_format format);
+/* For a program that ends at once: its text has no times. */
+void log_set_once(void);
+
 /* Less urgent messages are not written. LOG_INFO initially. */
 void log_set_level(int priority);
 
 /* Limits the rate of lines from now on; those left out are counted. */
 void log_limit(void);
+
+/* Lines that were dropped or left out so far. */
+uint64_t log_n_dropped(void);
 
 /* For every second: logs how many lines were dropped or left out, once a line gets through. */
 void log_beat(void);

@@ -293,8 +293,7 @@ int predecessor_seed(struct predecessor *p, struct service *service, uint64_t no
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {
-                log_message(LOG_WARNING, "%s is damaged in the previous daemon's table and is resolved anew",
-                            service->key);
+                log_service(LOG_WARNING, service->key, "damaged in the previous daemon's table, and resolved anew");
                 return 0;
         }
         r = service_seed(service, &row, now);

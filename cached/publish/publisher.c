@@ -16,13 +16,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/timer.h"
 #include "base/util.h"
 #include "model/service-row.h"
 #include "publish/publisher.h"
 #include "table/clock.h"
+#include "table/probe.h"
 
 #define JOIN_USEC     (25 * USEC_PER_MSEC)
 #define WAKE_USEC     (100 * USEC_PER_MSEC) /* between two calls that wake sleeping readers */
@@ -103,7 +106,8 @@ static void publisher_push(struct publisher *p, struct publication *pub)
                 return;
         pub->queued = true;
         pub->next = NULL;
-        *p->queue_end = pub;
+        pub->link = p->queue_end;
+        *pub->link = pub;
         p->queue_end = &pub->next;
 }
 
@@ -111,14 +115,11 @@ static void publisher_unqueue(struct publisher *p, struct publication *pub)
 {
         if (!pub->queued)
                 return;
-        for (struct publication **at = &p->queue; *at; at = &(*at)->next) {
-                if (*at != pub)
-                        continue;
-                *at = pub->next;
-                if (p->queue_end == &pub->next)
-                        p->queue_end = at;
-                break;
-        }
+        *pub->link = pub->next;
+        if (pub->next)
+                pub->next->link = pub->link;
+        else
+                p->queue_end = pub->link;
         pub->queued = false;
 }
 
@@ -135,21 +136,34 @@ static void publisher_set_refused(struct publisher *p, struct publication *pub, 
                 log_message(LOG_NOTICE, "the table has room for every service again");
 }
 
+/*
+ * Nothing that is queued has room, until something is put again. What was never resolved in the table's eyes gives
+ * its record back: a table full of services that were registered first and answered later would have no room for
+ * any answer.
+ */
+static void publisher_refuse_queue(struct publisher *p)
+{
+        for (struct publication *pub = p->queue; pub; pub = pub->next) {
+                publisher_set_refused(p, pub, true);
+                khs_writer_drop_pending(p->writer, pub->service->key, strlen(pub->service->key), publisher_now_ds());
+        }
+}
+
 /* Logs the first one only; the status has the count. */
 static void publisher_refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
 {
         if (p->n_refused == 0)
-                log_message(LOG_ERR,
-                            "no room in the table for %s: %s; max-table-size is %llu bytes, the table has %llu; "
+                log_service(LOG_ERR, pub->service->key,
+                            "no room in the table: %s; max-table-size is %llu bytes, the table has %llu; "
                             "published data stays, the rest is retried",
-                            pub->service->key, strerror(-error), (unsigned long long)p->params.max_bytes,
+                            strerror(-error), (unsigned long long)p->params.max_bytes,
                             (unsigned long long)khs_writer_size(p->writer));
-        publisher_set_refused(p, pub, true);
         p->hold_usec = p->hold_usec ? p->hold_usec * 2 : HOLD_MIN_USEC;
         if (p->hold_usec > HOLD_MAX_USEC)
                 p->hold_usec = HOLD_MAX_USEC;
         p->hold_until = now + p->hold_usec;
         publisher_push(p, pub);
+        publisher_refuse_queue(p);
         timer_set(&p->timer, p->hold_until);
 }
 
@@ -175,6 +189,19 @@ static bool publisher_window_has_room(struct publisher *p, uint64_t now)
         return p->n_window < MAX_PER_JOIN;
 }
 
+static void publisher_count(struct publication *pub)
+{
+        struct timespec now;
+
+        counters.n_publishes++;
+        if (pub->changed_usec == 0)
+                return;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        histogram_add(&counters.propagation,
+                      (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)pub->changed_usec / 1e6);
+        pub->changed_usec = 0;
+}
+
 /* Return: whether the table now says what the service does. */
 static bool publisher_publish(struct publisher *p, struct publication *pub, uint64_t now)
 {
@@ -185,6 +212,8 @@ static bool publisher_publish(struct publisher *p, struct publication *pub, uint
                 publisher_refuse(p, pub, r, now);
                 return false;
         }
+        publisher_count(pub);
+        KHS_PROBE3(publish, pub->service->key, pub->service->v4.n, pub->service->v6.n);
         pub->last_usec = now;
         p->hold_usec = 0;
         publisher_set_refused(p, pub, false);

@@ -8,8 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "view/json.h"
-#include "view/printable.h"
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 

@@ -25,7 +25,13 @@ enum dns_type {
         DNS_TYPE_OPT = 41,
 };
 
-enum dns_rcode { DNS_RCODE_NOERROR = 0, DNS_RCODE_FORMERR = 1, DNS_RCODE_SERVFAIL = 2, DNS_RCODE_NXDOMAIN = 3 };
+enum dns_rcode {
+        DNS_RCODE_NOERROR = 0,
+        DNS_RCODE_FORMERR = 1,
+        DNS_RCODE_SERVFAIL = 2,
+        DNS_RCODE_NXDOMAIN = 3,
+        DNS_RCODE_REFUSED = 5,
+};
 
 /* Where the header counts the records of a section. */
 enum dns_section { DNS_SECTION_ANSWER = 6, DNS_SECTION_AUTHORITY = 8, DNS_SECTION_ADDITIONAL = 10 };

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "hostile-table.h"
 #include "view/catalog.h"
-#include "view/printable.h"
 #include "view/service-json.h"
 
 #define CHECK(condition)                                                                                               \

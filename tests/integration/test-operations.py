@@ -1,6 +1,7 @@
 """The daemon among others: a log that nobody reads, a service manager that hangs, storms of signals, no processor."""
 
 import fcntl
+import json
 import os
 import re
 import resource
@@ -40,8 +41,8 @@ def follows(seconds=NEVER):
 class Process:
     """A daemon with a stderr of the test's own."""
 
-    def __init__(self, stderr, **environment):
-        self.process = subprocess.Popen([sandbox.DAEMON], stderr=stderr, stdin=subprocess.DEVNULL,
+    def __init__(self, stderr, *arguments, **environment):
+        self.process = subprocess.Popen([sandbox.DAEMON, *arguments], stderr=stderr, stdin=subprocess.DEVNULL,
                                         env={**os.environ, **environment})
 
     def __enter__(self):
@@ -109,7 +110,7 @@ def nobody_reads(_, make):
         deadline = time.monotonic() + NEVER
         while not re.search(r"\d+ messages could not be written", text) and time.monotonic() < deadline:
             text += read_all(reader)
-        assert re.search(r"^(<4>)?[1-9]\d* messages could not be written\r?$", text, re.MULTILINE), text[-2000:]
+        assert re.search(r"(^| |: ?|m )[1-9]\d* messages could not be written\r?$", text, re.MULTILINE), text[-2000:]
         for line in text.splitlines()[:-1]:
             assert re.match(r"<\d>|\S", line), f"a torn line: {line!r}"
         follows()
@@ -168,6 +169,60 @@ def terminal_stops():
         shell.kill()
         shell.wait()
         os.close(reader)
+
+
+def said(*arguments, configured=""):
+    """What a daemon says to a pipe, as lines: it starts, a service comes, then one is configured wrongly."""
+    reader, writer = os.pipe()
+    fresh()
+    daemon.configure(configured + BASE)
+    with Process(writer, *arguments, JOURNAL_STREAM="1:1"):
+        os.close(writer)
+        follows()
+        sandbox.write(f"{CONF_D}/10.conf", "[service second-svc.default]\nsource = static\nordre = random\n")
+        text = read_all(reader, 2)
+    os.close(reader)
+    return text.splitlines()
+
+
+@suite.test("the log in a pipe: each line has its time and level, none a priority of the journal's")
+def log_plain():
+    lines = said()
+    form = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warning|notice|info) \S"
+    assert lines and all(re.match(form, line) for line in lines), lines
+    assert any(re.search("Z info ready: ", line) for line in lines), lines
+    assert any(re.search(r"Z error .*10\.conf:3: .* ordre: .*; did you mean order\?$", line) for line in lines), lines
+
+
+@suite.each("the log as JSON, by {0}: an object a line", [
+    ("log-format = json", (), "[daemon]\nlog-format = json\nlog-level = debug\n"),
+    ("--log-format json", ("--log-format", "json"), "[daemon]\nlog-level = debug\n"),
+])
+def log_json(way, arguments, configured):
+    entries = [json.loads(line) for line in said(*arguments, configured=configured)]
+    assert all(list(e) == ["ts", "level", "service", "msg"] for e in entries), entries
+    assert any(e["msg"].startswith("ready: ") and e["service"] is None for e in entries), entries
+    assert any(e["level"] == "error" and "ordre" in e["msg"] for e in entries), entries
+    assert any(e["service"] == "second-svc.default" and e["level"] == "debug" for e in entries), entries
+
+
+@suite.test("the configuration's log-format is followed; the command line goes before it")
+def log_followed():
+    def lines(*arguments):
+        """Before and after log-format = json."""
+        fresh()
+        path = f"{sandbox.HOME}/followed"
+        with open(path, "wb") as log, Process(log, *arguments):
+            sandbox.wait_until(lambda: "ready: " in open(path).read(), NEVER, "it is ready")
+            daemon.configure("[daemon]\nlog-format = json\n" + BASE)
+            follows()
+            said = open(path).read().splitlines()
+            return said[0], said[-1]
+
+    first, last = lines("--log-format", "text")
+    assert first[0] == last[0] == "2", (first, last)
+    first, last = lines()
+    assert first[0] == "2" and json.loads(last)["level"] == "info", (first, last)
 
 
 @suite.test("more lines than somebody could read: they are limited, counted, and the count is told")

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/utf8.h"
 #include "base/util.h"
 #include "config/file/ini.h"
 
@@ -44,32 +45,6 @@ static int ini_refuse(struct ini *ini, const char *expected)
         ini->file->broken = true;
         ini->open = NULL;
         return 0;
-}
-
-/* RFC 3629: how many bytes the character at @text has; 0: they are none. */
-static size_t utf8_length(const char *text)
-{
-        static const uint32_t least[] = { [2] = 0x80, [3] = 0x800, [4] = 0x10000 };
-        const unsigned char *s = (const unsigned char *)text;
-        uint32_t character;
-        size_t n = 0;
-
-        while (n < 5 && (s[0] & (0x80U >> n)))
-                n++;
-        if (n == 0)
-                return 1;
-        if (n == 1 || n == 5)
-                return 0;
-        character = s[0] & (0x7fU >> n);
-        /* The NUL behind the line continues nothing. */
-        for (size_t i = 1; i < n; i++) {
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-                character = character << 6 | (s[i] & 0x3f);
-        }
-        if (character < least[n] || character > 0x10ffff || character >> 11 == 0xd800 >> 11)
-                return 0;
-        return n;
 }
 
 static bool is_utf8(const char *text)

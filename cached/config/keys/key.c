@@ -7,9 +7,9 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 
 #include "base/address.h"
+#include "base/log.h"
 #include "config/keys/key.h"
 #include "config/keys/value.h"
 
@@ -83,6 +83,13 @@ static const struct config_word bool_words[] = { { "yes", true }, { "no", false 
 static const struct config_word level_words[] = {
         { "error", LOG_ERR }, { "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
         { "info", LOG_INFO }, { "debug", LOG_DEBUG },     { 0 },
+};
+const struct config_word config_log_format_words[] = {
+        { "auto", LOG_FORMAT_AUTO },
+        { "journal", LOG_FORMAT_JOURNAL },
+        { "text", LOG_FORMAT_TEXT },
+        { "json", LOG_FORMAT_JSON },
+        { 0 },
 };
 static const struct config_word answers_words[] = {
         { "auto", KHS_ANSWERS_AUTO },
@@ -162,6 +169,8 @@ const struct config_key config_daemon_keys[CONFIG_N_DAEMON_KEYS] = {
         { "reverse", DAEMON(reverse), .words = bool_words, .fallback = "no", .expected = "yes or no" },
         { "log-level", DAEMON(log_level), .words = level_words, .fallback = "info",
           .expected = "error, warning, notice, info or debug" },
+        { "log-format", DAEMON(log_format), .words = config_log_format_words, .fallback = "auto",
+          .expected = CONFIG_LOG_FORMAT_EXPECTED },
         { "kubeconfig", DAEMON(kubeconfig), STRING(path), .expected = "an absolute path" },
         { "api-server", DAEMON(api_server), STRING(url), .expected = "a URL (https://10.96.0.1:443)" },
         { "zone", DAEMON(zone), STRING(zone), .expected = "at most 63 letters, digits, '-', '_' and '.' (eu-west-1a)" },

@@ -23,7 +23,7 @@ enum config_section {
 enum config_daemon_key {
         CONFIG_DAEMON_REFRESH_MIN,
         CONFIG_DAEMON_REFRESH_MAX,
-        CONFIG_N_DAEMON_KEYS = 19,
+        CONFIG_N_DAEMON_KEYS = 20,
 };
 
 /* Rows of config_service_keys that others ask for. */
@@ -56,6 +56,10 @@ struct config_key {
 
 extern const struct config_key config_daemon_keys[CONFIG_N_DAEMON_KEYS];
 extern const struct config_key config_service_keys[CONFIG_N_SERVICE_KEYS];
+
+/* For a flag of the command line, too. */
+#define CONFIG_LOG_FORMAT_EXPECTED "auto, journal, text or json"
+extern const struct config_word config_log_format_words[];
 
 static inline bool config_key_is_list(const struct config_key *key)
 {

@@ -249,7 +249,7 @@ static int source_dns_update(struct source *base, const struct source_set *set)
                 if (error == 0)
                         error = followed_update(all[n++], service, is_new, set->report_again);
                 if (error < 0) {
-                        log_message(LOG_ERR, "dns: %s can't be followed as registered: %s", service->key,
+                        log_service(LOG_ERR, service->key, "DNS can't be asked for it as registered: %s",
                                     strerror(-error));
                         r = error;
                 }

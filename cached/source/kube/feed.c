@@ -71,6 +71,17 @@ static int feed_decode(struct kube_feed *f, const json_t *object, struct kube_sl
         return r;
 }
 
+/* The list has old changes, too, which say nothing of how long a change takes. */
+static int feed_put(struct kube_feed *f, const json_t *object, struct kube_slice *slice)
+{
+        const char *changed = kube_object_annotation(object, "endpoints.kubernetes.io/last-change-trigger-time");
+        int r = kube_store_put(&f->store, slice);
+
+        if (r == 0 && changed && !f->in_list)
+                kube_store_date(&f->store, slice->service, kube_time_parse(changed));
+        return r;
+}
+
 static void feed_on_object(void *userdata, const json_t *object, bool gone)
 {
         struct kube_feed *f = userdata;
@@ -92,7 +103,7 @@ static void feed_on_object(void *userdata, const json_t *object, bool gone)
                 kube_slice_free(slice);
         } else if (r == 0) {
                 f->events.seen(f->events.userdata, slice);
-                r = kube_store_put(&f->store, slice);
+                r = feed_put(f, object, slice);
         }
         if (r < 0)
                 kube_store_keep(&f->store, name);

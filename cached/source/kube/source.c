@@ -69,12 +69,12 @@ static void kube_log_oddities(struct kube_member *member, const struct kube_join
                               const struct finding *finding)
 {
         if (joined->truncated && !member->told_truncated)
-                log_message(LOG_WARNING, "%s: more than %u addresses; the first ones in their order are served",
-                            member->key, KHS_MAX_ADDRS);
+                log_service(LOG_WARNING, member->key,
+                            "more than %u addresses; the first ones in their order are served", KHS_MAX_ADDRS);
         member->told_truncated = joined->truncated;
         if (finding->not_headless && !member->told_not_headless)
-                log_message(LOG_NOTICE, "%s: not a headless service: its pods are served, while DNS has its cluster IP",
-                            member->key);
+                log_service(LOG_NOTICE, member->key,
+                            "not a headless service: its pods are served, while DNS has its cluster IP");
         member->told_not_headless = finding->not_headless;
 }
 
@@ -98,6 +98,7 @@ static int kube_report(struct source_kube *k, struct kube_member *member, const 
                 return r;
         if (joined.n_endpoints == 0)
                 finding.reason = n_slices > 0 ? KHS_REASON_NONE_READY : KHS_REASON_NO_SLICE;
+        finding.changed_usec = stored ? stored->changed_usec : 0;
         finding.truncated = joined.truncated;
         finding.not_headless = n_slices > 0 && !joined.headless && !feed->service;
         finding.n_endpoints = joined.n_endpoints;
@@ -192,7 +193,7 @@ static void flush_member(struct source_kube *k, struct kube_member *member)
         if (!feed || !member->is_covered || !kube_feed_is_standing(feed))
                 return;
         if (kube_report(k, member, feed) < 0) {
-                log_message(LOG_ERR, "%s: out of memory; what was known stays", member->key);
+                log_service(LOG_ERR, member->key, "out of memory; what was known stays");
                 return;
         }
         if (group == &member->area->headless && !kube_store_get(&feed->store, member->item.name))

@@ -14,9 +14,12 @@ def configure(text):
     sandbox.write(sandbox.CONFIG, text)
 
 
-def _environment(extra):
+def _environment(extra, log):
+    """@log: the file that is its stderr, and counts as the journal: its lines have their priorities."""
     env = {k: v for k, v in os.environ.items()
            if k not in ("K8SHSVC_SERVICES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")}
+    status = os.fstat(log.fileno())
+    env["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
     env.update(extra or {})
     return env
 
@@ -29,7 +32,7 @@ class Daemon:
 
     def __init__(self, *arguments, env=None, user=None, prefix=()):
         self._log = tempfile.NamedTemporaryFile(dir=sandbox.HOME, prefix="daemon-", suffix=".log")
-        self.process = subprocess.Popen([*prefix, sandbox.DAEMON, *arguments], env=_environment(env), user=user,
+        self.process = subprocess.Popen([*prefix, sandbox.DAEMON, *arguments], env=_environment(env, self._log), user=user,
                                         stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
 
     def __enter__(self):
@@ -84,15 +87,20 @@ class Ended:
     """A daemon that was to end by itself: how it did, and what it said."""
 
     def __init__(self, *arguments, env=None, user=None, prefix=()):
-        try:
-            result = subprocess.run([*prefix, sandbox.DAEMON, *arguments], env=_environment(env), user=user,
-                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                    timeout=20)
-        except subprocess.TimeoutExpired as error:
-            raise AssertionError(f"still running after 20 s; it said: {error.stderr!r}") from None
+        with tempfile.TemporaryFile() as log:
+            try:
+                result = subprocess.run([*prefix, sandbox.DAEMON, *arguments], env=_environment(env, log), user=user,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, timeout=20)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"still running after 20 s; it said: {self._said(log)!r}") from None
+            self.stderr = self._said(log)
         self.status = result.returncode
         self.stdout = result.stdout.decode(errors="replace")
-        self.stderr = result.stderr.decode(errors="replace")
+
+    @staticmethod
+    def _said(log):
+        log.seek(0)
+        return log.read().decode(errors="replace")
 
     def lines(self):
         """What it said on stderr, without the priorities of sd-daemon(3)."""

@@ -5,8 +5,11 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -65,7 +68,20 @@ static int make_stderr(bool is_socket)
                 cr_assert_eq(pipe(ends), 0);
         cr_assert_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
         close(ends[1]);
+        log_set_format(LOG_FORMAT_JOURNAL);
         return ends[0];
+}
+
+/* What stderr is for systemd. */
+static void claim_journal(unsigned int beside)
+{
+        char value[64];
+        struct stat st;
+
+        cr_assert_eq(fstat(STDERR_FILENO, &st), 0);
+        snprintf(value, sizeof(value), "%llu:%llu", (unsigned long long)st.st_dev,
+                 (unsigned long long)st.st_ino + beside);
+        setenv("JOURNAL_STREAM", value, 1);
 }
 
 static void check_full(bool is_socket)
@@ -81,6 +97,7 @@ static void check_full(bool is_socket)
         cr_expect_eq(strncmp(text, "<6>message number 0\n<6>message number 1\n", 40), 0);
         cr_expect_eq(text[strlen(text) - 1], '\n', "a torn line");
         snprintf(last, sizeof(last), "<4>%zu messages could not be written\n", 20000 - count(text, "\n"));
+        cr_expect_eq(log_n_dropped(), 20000 - count(text, "\n"));
         log_beat();
         cr_expect_str_eq(read_all(reader), last);
         log_beat();
@@ -161,4 +178,73 @@ Test(log, has_a_limit_that_keeps_room_for_warnings)
         log_beat();
         cr_expect_eq(sscanf(read_all(reader), "<4>%zu messages came too fast and were left out\n", &n), 1);
         cr_expect_eq(n, 4000 - n_infos - n_errors);
+        cr_expect_eq(log_n_dropped(), n);
+}
+
+/* ---- who reads it ---- */
+
+Test(log, has_priorities_only_where_stderr_is_the_journal)
+{
+        int reader = make_stderr(true);
+
+        log_set_format(LOG_FORMAT_AUTO);
+        claim_journal(0);
+        log_message(LOG_ERR, "a");
+        cr_expect_str_eq(read_all(reader), "<3>a\n");
+        log_set_format(LOG_FORMAT_JSON);
+        log_message(LOG_ERR, "b");
+        cr_expect_eq(strncmp(read_all(reader), "{\"ts\":\"20", 9), 0);
+        log_set_format(LOG_FORMAT_TEXT);
+        log_message(LOG_ERR, "c");
+        cr_expect_eq(count(read_all(reader), "Z error c\n"), 1);
+}
+
+Test(log, has_times_where_the_journal_is_another_descriptor)
+{
+        int reader = make_stderr(false);
+        char begin[64];
+
+        log_set_format(LOG_FORMAT_AUTO);
+        claim_journal(1);
+        log_service(LOG_WARNING, "user-svc.default", "a %d", 1);
+        cr_expect_eq(sscanf(read_all(reader), "%63s warning user-svc.default: a 1", begin), 1);
+        cr_expect_eq(strlen(begin), strlen("2026-11-29T00:55:49.123Z"), "%s", begin);
+
+        log_set_once();
+        log_message(LOG_ERR, "b");
+        cr_expect_str_eq(read_all(reader), "error: b\n");
+}
+
+/* @form: what a terminal gets, but for the carriage return that OPOST adds. */
+static void check_terminal(const char *form)
+{
+        struct termios attributes;
+        int reader, writer;
+        const char *text;
+
+        reader = posix_openpt(O_RDWR | O_NOCTTY);
+        cr_assert_eq(grantpt(reader) + unlockpt(reader), 0);
+        writer = open(ptsname(reader), O_RDWR | O_NOCTTY);
+        cr_assert_eq(tcgetattr(writer, &attributes), 0);
+        attributes.c_oflag &= ~(tcflag_t)OPOST;
+        cr_assert_eq(tcsetattr(writer, TCSANOW, &attributes), 0);
+        cr_assert_eq(dup2(writer, STDERR_FILENO), STDERR_FILENO);
+        log_message(LOG_ERR, "a");
+        log_message(LOG_INFO, "b");
+        text = read_all(reader);
+        cr_expect_str_eq(text, form, "%s", text);
+}
+
+Test(log, is_coloured_on_a_terminal)
+{
+        unsetenv("NO_COLOR");
+        setenv("TERM", "xterm", 1);
+        check_terminal("\033[1;31merror:\033[0m a\nb\n");
+}
+
+Test(log, has_no_colour_where_nobody_wants_any)
+{
+        setenv("NO_COLOR", "1", 1);
+        setenv("TERM", "xterm", 1);
+        check_terminal("error: a\nb\n");
 }

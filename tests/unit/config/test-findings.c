@@ -81,6 +81,8 @@ static const struct {
         { "[service a]\nport = 80\nport = 0\n", "@/main:3: [service a] port: found '0', expected a number "
                                                 "from 1 to 65535, NAME, NAME/udp or NUMBER+\n" },
         { "[service a]\nendpoints = a.example\n", "@/main:2: [service a] endpoints: found 'a.example', " ENDPOINTS },
+        { "[service a]\nendpoints = 10.0.0.1 10.0.0.2\n    10.0.0.256\t10.0.0.4\n",
+          "@/main:2: [service a] endpoints: found '10.0.0.256', " ENDPOINTS },
         { "[service a]\nendpoints = 0.0.0.0\n", "@/main:2: [service a] endpoints: found '0.0.0.0', " ENDPOINTS },
         { "[service a]\nendpoints = ::\n", "@/main:2: [service a] endpoints: found '::', " ENDPOINTS },
         { "[service a]\nendpoints = 239.1.2.3\n", "@/main:2: [service a] endpoints: found '239.1.2.3', " ENDPOINTS },
@@ -88,7 +90,7 @@ static const struct {
           "@/main:2: [service a] endpoints: found '255.255.255.255', " ENDPOINTS },
         { "[service a]\nendpoints = [ff02::1]:80\n",
           "@/main:2: [service a] endpoints: found '[ff02::1]:80', " ENDPOINTS },
-        { "[service a]\nalias = ok b..c\n", "@/main:2: [service a] alias: found 'ok b..c', expected host "
+        { "[service a]\nalias = ok b..c\n", "@/main:2: [service a] alias: found 'b..c', expected host "
                                             "names of at most 253 bytes and 63 a label\n" },
         { "[daemon]\nnode = a_b\n", "@/main:2: [daemon] node: found 'a_b', expected the name of a node (worker-1)\n" },
         { "[pods a]\ngo-micro = a b\n",
@@ -101,7 +103,8 @@ static const struct {
           "@/main:2: [daemon] refresh: found an unknown key, expected one of refresh-min, refresh-max, "
           "source, "
           "cluster-domain, namespace, dns-servers, dns-transport, query-rate, max-stale, orphan-max, "
-          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, kubeconfig, api-server, zone, node\n" },
+          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, log-format, kubeconfig, api-server, zone, "
+          "node\n" },
         { "[namespace a]\nanswes = all\norder = rotaet\n",
           "@/main:2: [namespace a] answes: found an unknown key, expected one of refresh-min, refresh-max, max-stale, "
           "port, answers, order, include, family, hosts, services; did you mean answers?\n"
@@ -111,7 +114,8 @@ static const struct {
           "@/main:2: [daemon] source\\xc2\\xa0: found an unknown key, expected one of refresh-min, refresh-max, "
           "source, "
           "cluster-domain, namespace, dns-servers, dns-transport, query-rate, max-stale, orphan-max, "
-          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, kubeconfig, api-server, zone, node; did you "
+          "metrics-listen, allow-cidr, max-table-size, reverse, log-level, log-format, kubeconfig, api-server, zone, "
+          "node; did you "
           "mean source?\n" },
         { "[service a]\nselector = x\n",
           "@/main:2: [service a] selector: found an unknown key, expected one of source, refresh-min, "

@@ -24,6 +24,7 @@
 
 #include <errno.h>
 
+#include "base/counters.h"
 #include "base/util.h"
 #include "source/dns/transport/path.h"
 #include "source/dns/transport/tcp.h"
@@ -56,9 +57,30 @@ void dns_query_cancel(struct dns_query *query)
                 query_detach(query);
 }
 
+static enum counted_query query_result(int error, const uint8_t *packet)
+{
+        if (error == -ECANCELED)
+                return COUNTED_REPEATED;
+        if (error < 0)
+                return error == -ETIMEDOUT ? COUNTED_TIMEOUT : COUNTED_UNREACHABLE;
+        switch (dns_view_rcode(&(struct dns_view){ .packet = packet })) {
+        case DNS_RCODE_NOERROR:
+                return COUNTED_NOERROR;
+        case DNS_RCODE_NXDOMAIN:
+                return COUNTED_NXDOMAIN;
+        case DNS_RCODE_SERVFAIL:
+                return COUNTED_SERVFAIL;
+        case DNS_RCODE_REFUSED:
+                return COUNTED_REFUSED;
+        default:
+                return COUNTED_OTHER;
+        }
+}
+
 void dns_query_finish(struct dns_query *query, int error, const uint8_t *packet, size_t n_packet,
                       const struct dns_question *question)
 {
+        counters.queries[query->transport == DNS_TCP ? COUNTED_TCP : COUNTED_UDP][query_result(error, packet)]++;
         query_detach(query);
         query->done(query, error, packet, n_packet, question);
 }

@@ -5,6 +5,7 @@
  */
 
 #include <string.h>
+#include <time.h>
 
 #include "answer/target.h" /* KHS_LABEL_MAX, KHS_NAME_MAX */
 #include "source/kube/decode/field.h"
@@ -66,6 +67,22 @@ const char *kube_object_label(const json_t *object, const char *label)
 const char *kube_object_annotation(const json_t *object, const char *annotation)
 {
         return kube_field_text(kube_field(field_metadata(object), "annotations", JSON_OBJECT, NULL), annotation, NULL);
+}
+
+uint64_t kube_time_parse(const char *text)
+{
+        uint64_t usec = 0, unit = 100000;
+        struct tm tm = { 0 };
+        const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+        time_t seconds = rest ? timegm(&tm) : -1;
+
+        if (seconds < 0)
+                return 0;
+        if (*rest == '.') {
+                for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
+                        usec += (uint64_t)(*rest - '0') * unit;
+        }
+        return strcmp(rest, "Z") == 0 ? (uint64_t)seconds * 1000000 + usec : 0;
 }
 
 static bool field_is_alnum(char c)

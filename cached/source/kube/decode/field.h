@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stddef.h>
 
 /* The field, or NULL where it is missing, null or of another type; the last sets *ret_bad. */
@@ -21,6 +22,9 @@ const char *kube_object_namespace(const json_t *object);
 const char *kube_object_label(const json_t *object, const char *label);
 const char *kube_object_annotation(const json_t *object, const char *annotation);
 const char *kube_object_version(const json_t *object);
+
+/* Microseconds since 1970 of "2026-11-29T00:55:49.123Z"; 0: it is no such time. */
+uint64_t kube_time_parse(const char *text);
 
 /* RFC 1123: 1..63 of [a-z0-9-], no dash at either end. */
 bool kube_is_label(const char *text);

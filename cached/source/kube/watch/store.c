@@ -206,6 +206,14 @@ void kube_store_touch(struct kube_store *store, const char *service)
                 store_changed(store, stored);
 }
 
+void kube_store_date(struct kube_store *store, const char *service, uint64_t changed_usec)
+{
+        struct kube_stored *stored = store_service(kube_map_get(&store->services, service));
+
+        if (stored && changed_usec > stored->changed_usec)
+                stored->changed_usec = changed_usec;
+}
+
 bool kube_store_take(struct kube_store *store, void (*fn)(void *userdata, const struct kube_stored *service),
                      void *userdata)
 {

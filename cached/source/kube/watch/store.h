@@ -22,6 +22,7 @@ struct kube_stored {
         struct kube_map_item item; /* by its name */
         TAILQ_ENTRY(kube_stored) changed_link;
         bool is_changed;
+        uint64_t changed_usec; /* CLOCK_REALTIME, by the last event that says so; 0: none has */
         struct kube_fault_log faults;
         size_t n_slices, room;
         const struct kube_slice **slices; /* in the order of their names */
@@ -50,6 +51,8 @@ const struct kube_stored *kube_store_get(const struct kube_store *store, const c
 /* For whoever logs them; NULL where the service is unknown. */
 struct kube_fault_log *kube_store_faults(struct kube_store *store, const char *service);
 void kube_store_touch(struct kube_store *store, const char *service);
+/* Its pods have changed at @changed_usec; 0: nobody knows. An earlier one than is known does not count. */
+void kube_store_date(struct kube_store *store, const char *service, uint64_t changed_usec);
 
 /**
  * kube_store_take() - a service that has changed

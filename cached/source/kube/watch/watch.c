@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/counters.h"
 #include "base/timer.h"
 #include "base/util.h"
 #include "source/kube/decode/field.h"
@@ -259,6 +260,7 @@ static int watch_on_data(void *userdata, const char *bytes, size_t n)
 static void watch_fail(struct kube_watch *w, enum khs_reason reason, unsigned int status, const char *text,
                        uint64_t delay_usec)
 {
+        counters.restarts[COUNTED_FAILED]++;
         if (w->missed_usec == 0)
                 w->missed_usec = usec_now();
         w->sink.lost(w->sink.userdata, reason, status, text, w->true_usec);
@@ -343,6 +345,7 @@ static void watch_gone(struct kube_watch *w)
 {
         uint64_t delay = watch_backoff(w);
 
+        counters.restarts[COUNTED_GONE]++;
         watch_forget(w);
         watch_wait(w, delay < GONE_MAX_USEC ? delay : GONE_MAX_USEC);
 }
@@ -365,6 +368,7 @@ static void watch_complete(struct kube_watch *w)
                 watch_fail(w, KHS_REASON_API, 200, "the watch ended as soon as it was opened", watch_backoff(w));
                 return;
         }
+        counters.restarts[COUNTED_ENDED]++;
         watch_begin(w);
 }
 
@@ -442,6 +446,7 @@ static void watch_silent(struct kube_watch *w)
                 /* Not even a bookmark: the server may be waiting for a version that it has never had. */
                 if (!w->has_data)
                         watch_forget(w);
+                counters.restarts[COUNTED_SILENT]++;
                 watch_begin(w);
                 return;
         }

@@ -123,3 +123,18 @@ Test(kube_store, many)
         cr_assert_eq(kube_store_get(&store, "s7")->n_slices, 1);
         kube_store_deinit(&store);
 }
+
+Test(kube_store, the_last_change_counts)
+{
+        struct kube_store store;
+
+        kube_store_init(&store);
+        put(&store, "web-1", "web");
+        cr_expect_eq(kube_store_get(&store, "web")->changed_usec, 0);
+        kube_store_date(&store, "web", 20);
+        kube_store_date(&store, "web", 10);
+        kube_store_date(&store, "web", 0);
+        kube_store_date(&store, "unknown", 30);
+        cr_expect_eq(kube_store_get(&store, "web")->changed_usec, 20);
+        kube_store_deinit(&store);
+}

@@ -1,0 +1,31 @@
+#pragma once
+
+/*
+ * The table as of one moment, shared by all that is answered then.
+ */
+
+#include "view/catalog.h"
+
+#define SNAPSHOT_N_STATES 6U /* the last one: those that are not known here */
+
+struct snapshot {
+        unsigned int n_refs;
+        uint64_t taken_usec, cost_usec;
+        uint64_t real_usec; /* taken_usec by CLOCK_REALTIME */
+        int error;          /* why there is no table; then the rest is empty */
+        struct view_table table;
+        struct view_header header;
+        struct view_catalog catalog;
+        size_t states[SNAPSHOT_N_STATES]; /* services, by enum khs_service_state */
+        const char *pending;              /* the first service that waits for its first answer; NULL: none */
+};
+
+/* @directory: of the table. Return: 0 or -ENOMEM; a table that can't be opened is none. */
+int snapshot_take(struct snapshot **ret, const char *directory);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+/* Takes NULL. Returns NULL. */
+struct snapshot *snapshot_unref(struct snapshot *snapshot);
+
+/* Whether lookups are answered; and whether no service waits for its first answer: as `k8shsvcctl status --ready`. */
+bool snapshot_is_well(const struct snapshot *snapshot);
+bool snapshot_is_ready(const struct snapshot *snapshot);
