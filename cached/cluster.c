@@ -1,8 +1,8 @@
 /*
  * Kubernetes and DNS put together.
  *
- * The environment (the API server's address in a pod, the node's name) is read here and nowhere below: a source
- * is made of values.
+ * The environment (the API server's address in a pod, the node's name and zone) is read here and nowhere below: a
+ * source is made of values.
  */
 
 #include <errno.h>
@@ -38,7 +38,7 @@ static struct source_kube_options cluster_kube_options(const struct config *conf
                 .api_server = config->api_server,
                 .service_host = getenv("KUBERNETES_SERVICE_HOST"),
                 .service_port = getenv("KUBERNETES_SERVICE_PORT"),
-                .zone = config->zone,
+                .zone = config->zone ? config->zone : getenv("NODE_ZONE"),
                 .node = config->node ? config->node : getenv("NODE_NAME"),
                 .host = host,
         };
@@ -95,8 +95,10 @@ int cluster_check_access(const struct config *config, FILE *to)
         set.namespaces = all + set.n_services;
         for (size_t i = 0; i < config->n_namespaces; i++)
                 all[set.n_services + set.n_namespaces++] = cluster_section(&config->namespaces[i]);
-        if (set.n_services + set.n_namespaces == 0)
+        if (set.n_services + set.n_namespaces == 0) {
+                (void)fputs("# no section uses the Kubernetes source\n", to);
                 return 0;
+        }
         return kube_access_check(&options, &set, to);
 }
 

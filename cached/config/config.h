@@ -54,8 +54,8 @@ struct config {
         struct address *dns_servers; /* port 53 filled in; none: follow resolv.conf */
         size_t n_dns_servers;
         uint8_t dns_transport; /* enum config_transport */
-        config_usec refresh_min, refresh_max, max_stale, orphan_max;
         uint32_t query_rate;
+        config_usec refresh_min, refresh_max, max_stale, orphan_max;
         char *metrics_listen; /* NULL when off */
         struct network *allow_cidr;
         size_t n_allow_cidr;

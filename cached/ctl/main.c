@@ -201,6 +201,14 @@ static int ctl_parse(struct ctl *ctl, char **words)
         return r;
 }
 
+/* A full disk or a closed pipe must not look like an answer. */
+static int ctl_flush(const struct ctl *ctl, const char *what, int r)
+{
+        if ((fflush(ctl->out.to) != 0 || ferror(ctl->out.to)) && r == CTL_YES)
+                r = ctl_no(ctl, "%s: the output can't be written", what);
+        return r;
+}
+
 static int ctl_run(struct ctl *ctl)
 {
         int r = ctl->command->needs_table ? ctl_open_table(ctl) : 0;
@@ -208,10 +216,7 @@ static int ctl_run(struct ctl *ctl)
         if (r == 0)
                 r = ctl->command->run(ctl);
         ctl_close_table(ctl);
-        /* A full disk or a closed pipe must not look like an answer. */
-        if ((fflush(ctl->out.to) != 0 || ferror(ctl->out.to)) && r == 0)
-                r = ctl_no(ctl, "%s: the output can't be written", ctl->command->name);
-        return r;
+        return ctl_flush(ctl, ctl->command->name, r);
 }
 
 int main(int argc, char **argv)
@@ -223,7 +228,7 @@ int main(int argc, char **argv)
         for (int i = 1; i < argc && i <= 2; i++) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
                         ctl_usage(stdout);
-                        return CTL_YES;
+                        return ctl_flush(&ctl, argv[i], CTL_YES);
                 }
         }
         if (argc < 2) {

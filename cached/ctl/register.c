@@ -115,7 +115,11 @@ static int register_write(struct ctl *ctl, const struct registering *r, const ch
 
         (void)snprintf(text, sizeof(text), "# k8shsvcctl add\n[service %s]\n%s%s%s", r->name.key, port ? "port = " : "",
                        port ? port : "", port ? "\n" : "");
+        if (ctl->flags[CTL_PERSIST])
+                (void)mkdir(K8SHSVC_CONFDIR, 0755);
         error = register_replace_file(r->dir, r->path, text);
+        if (error == -ENOENT && !ctl->flags[CTL_PERSIST])
+                return ctl_no(ctl, "add: there is no " K8SHSVC_RUNDIR ": start k8shsvcd first, or add --persist");
         return error < 0 ? ctl_no(ctl, "%s: %s", r->path, strerror(-error)) : register_done(ctl, r);
 }
 

@@ -49,7 +49,7 @@ static bool status_is_well(const struct ctl *ctl)
 
 static bool status_is_ready(const struct ctl *ctl, const struct status *status)
 {
-        return status_is_well(ctl) && !status->pending;
+        return status_is_well(ctl) && !status->pending && status->header.n_refused == 0;
 }
 
 /* ---- for programs ---- */
@@ -147,7 +147,7 @@ static void status_text(const struct ctl *ctl, const struct status *status)
         if (h->n_refused == 0)
                 return;
         output_title(&ctl->out, "refused");
-        (void)fprintf(ctl->out.to, "%u registrations have no room\n", h->n_refused);
+        (void)fprintf(ctl->out.to, "%u registration%s no room\n", h->n_refused, h->n_refused == 1 ? " has" : "s have");
 }
 
 static int status_verdict(const struct ctl *ctl, const struct status *status)
@@ -160,6 +160,9 @@ static int status_verdict(const struct ctl *ctl, const struct status *status)
         if (ctl->flags[CTL_READY] && status->pending)
                 return ctl_no(ctl, "not ready: %zu services wait for their first answer, %s for one",
                               status->states[KHS_SERVICE_PENDING], status->pending);
+        if (ctl->flags[CTL_READY] && status->header.n_refused > 0)
+                return ctl_no(ctl, "not ready: the table has no room for %u of the registered services",
+                              status->header.n_refused);
         return CTL_YES;
 }
 

@@ -19,6 +19,9 @@
 #include "model/endpoints.h"
 #include "model/ordinal.h"
 
+/* What is taken to be true of an address of which nothing is known. */
+static const struct khs_row_endpoint endpoint_unknown = { .flags = KHS_ATTR_READY | KHS_ATTR_SERVING };
+
 /* ---- one address at a time ---- */
 
 struct endpoint_address {
@@ -127,7 +130,6 @@ static bool walk_news_are_part(const struct walk *w)
 static struct khs_row_endpoint walk_reported(const struct walk *w, const struct finding_endpoint *e,
                                              const struct khs_row_endpoint *same)
 {
-        static const struct khs_row_endpoint unknown = { .flags = KHS_ATTR_READY | KHS_ATTR_SERVING };
         struct khs_row_endpoint ret;
 
         if (w->news->kind == FINDING_WHOLE) {
@@ -135,7 +137,7 @@ static struct khs_row_endpoint walk_reported(const struct walk *w, const struct 
         } else {
                 if (!same && w->n_old == 1 && w->n_news == 1)
                         same = walk_old_at(w, 0);
-                ret = same ? *same : unknown;
+                ret = same ? *same : endpoint_unknown;
         }
         ret.host = e->host;
         if (!e->ports_unknown) {
@@ -156,9 +158,10 @@ struct making {
         bool any; /* it says something */
 };
 
-static bool says_something(const struct khs_row_endpoint *e)
+/* Whether it differs from what is taken to be true of an address of which nothing is known. */
+static bool making_says_something(const struct khs_row_endpoint *e)
 {
-        return e->host || e->node || e->zone || e->near || e->n_ports > 0;
+        return e->host || e->node || e->zone || e->near || e->n_ports > 0 || e->flags != endpoint_unknown.flags;
 }
 
 /* One endpoint of the i-th address, the first of which stands in the address's place. */
@@ -175,7 +178,7 @@ static void making_add(struct making *m, uint32_t i, struct endpoint_address add
                 m->set.shared[m->set.n_shared++] = (uint16_t)i;
                 at = m->set.n++;
         }
-        m->any = m->any || says_something(&e);
+        m->any = m->any || making_says_something(&e);
         m->port_set_of[at] = port_sets_add(&m->ports, e.ports, e.n_ports);
         m->set.complete = m->set.complete && e.host;
         e.ordinal = e.host ? host_ordinal(e.host, address.family, address.bytes) : -1;
@@ -187,7 +190,6 @@ static void making_add(struct making *m, uint32_t i, struct endpoint_address add
 /* What was known of an address, and what is reported of the same hosts. */
 static void making_add_old(struct making *m, uint32_t i, struct endpoint_address address)
 {
-        static const struct khs_row_endpoint unknown = { .flags = KHS_ATTR_READY | KHS_ATTR_SERVING };
         const struct walk *w = &m->walk;
         uint32_t n = 0;
 
@@ -199,7 +201,7 @@ static void making_add_old(struct making *m, uint32_t i, struct endpoint_address
                 n += reported;
         }
         if (w->n_old == 0)
-                making_add(m, i, address, true, unknown);
+                making_add(m, i, address, true, endpoint_unknown);
         m->set.others_unknown[i] = w->n_old > 0 && w->old->others_unknown[w->old_at];
 }
 

@@ -4,9 +4,9 @@
  * What a source has learned of one service: the one result type of all sources, and all that the service
  * model hears of the world.
  *
- * A source that asks for each family by itself (dns, static) reports ANSWER, NEGATIVE or FAILURE of a family,
+ * A source that asks for each family by itself (dns) reports ANSWER, NEGATIVE or FAILURE of a family,
  * and with ENDPOINTS what it knows of some addresses besides. A source that sees a service as a whole
- * (kubernetes) reports WHOLE: the addresses of both families, with everything known of each endpoint, take
+ * (kubernetes, static) reports WHOLE: the addresses of both families, with everything known of each endpoint, take
  * the place of what was known, all at once.
  *
  * What was reported stands until a FAILURE: there is no need to repeat it, and being late to ask is none.

@@ -106,7 +106,8 @@ static void publisher_push(struct publisher *p, struct publication *pub)
                 return;
         pub->queued = true;
         pub->next = NULL;
-        *p->queue_end = pub;
+        pub->link = p->queue_end;
+        *pub->link = pub;
         p->queue_end = &pub->next;
 }
 
@@ -114,14 +115,11 @@ static void publisher_unqueue(struct publisher *p, struct publication *pub)
 {
         if (!pub->queued)
                 return;
-        for (struct publication **at = &p->queue; *at; at = &(*at)->next) {
-                if (*at != pub)
-                        continue;
-                *at = pub->next;
-                if (p->queue_end == &pub->next)
-                        p->queue_end = at;
-                break;
-        }
+        *pub->link = pub->next;
+        if (pub->next)
+                pub->next->link = pub->link;
+        else
+                p->queue_end = pub->link;
         pub->queued = false;
 }
 
@@ -138,6 +136,19 @@ static void publisher_set_refused(struct publisher *p, struct publication *pub, 
                 log_message(LOG_NOTICE, "the table has room for every service again");
 }
 
+/*
+ * Nothing that is queued has room, until something is put again. What was never resolved in the table's eyes gives
+ * its record back: a table full of services that were registered first and answered later would have no room for
+ * any answer.
+ */
+static void publisher_refuse_queue(struct publisher *p)
+{
+        for (struct publication *pub = p->queue; pub; pub = pub->next) {
+                publisher_set_refused(p, pub, true);
+                khs_writer_drop_pending(p->writer, pub->service->key, strlen(pub->service->key), publisher_now_ds());
+        }
+}
+
 /* Logs the first one only; the status has the count. */
 static void publisher_refuse(struct publisher *p, struct publication *pub, int error, uint64_t now)
 {
@@ -147,12 +158,12 @@ static void publisher_refuse(struct publisher *p, struct publication *pub, int e
                             "published data stays, the rest is retried",
                             strerror(-error), (unsigned long long)p->params.max_bytes,
                             (unsigned long long)khs_writer_size(p->writer));
-        publisher_set_refused(p, pub, true);
         p->hold_usec = p->hold_usec ? p->hold_usec * 2 : HOLD_MIN_USEC;
         if (p->hold_usec > HOLD_MAX_USEC)
                 p->hold_usec = HOLD_MAX_USEC;
         p->hold_until = now + p->hold_usec;
         publisher_push(p, pub);
+        publisher_refuse_queue(p);
         timer_set(&p->timer, p->hold_until);
 }
 

@@ -26,8 +26,8 @@ struct publication {
         uint64_t last_usec;    /* of the last publish; 0: never */
         uint64_t changed_usec; /* CLOCK_REALTIME at which what is to be published became so; 0: unknown */
         bool queued;
-        bool refused; /* there was no room for it */
-        struct publication *next;
+        bool refused;                     /* there was no room for it */
+        struct publication *next, **link; /* in the queue; *link is this one */
 };
 
 /**

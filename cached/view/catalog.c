@@ -10,8 +10,8 @@
 #include "base/util.h"
 #include "view/catalog.h"
 
-#define MAX_TRIES   16
-#define MAX_RECORDS (1U << 18) /* more than twice what a daemon registers: what a damaged index may cost */
+#define MAX_TRIES 16
+#define MIN_UNITS 2 /* of a record: its header, and a key behind it */
 
 /* Room for one more of an array that doubles. */
 static void *catalog_grow(void *array, size_t n, size_t size)
@@ -64,7 +64,10 @@ static int catalog_add_entry(struct view_catalog *c, const struct view_table *ta
         if (r < 0)
                 return r;
         /* A key has no NUL: what a damaged one hides behind it is nothing that could be looked up. */
-        if (strlen(key) != found.n_key || c->n_services + c->n_aliases >= MAX_RECORDS)
+        if (strlen(key) != found.n_key)
+                return -EBADMSG;
+        /* Only in a damaged table do entries share blocks; it shall not cost more memory than one that is full. */
+        if (c->n_services + c->n_aliases >= table->file.view.arena_units / MIN_UNITS)
                 return -EBADMSG;
         if (found.record.key & KHS_REC_ALIAS)
                 return catalog_add_alias(c, table, &found, key);

@@ -320,8 +320,7 @@ static uint32_t lookup_address_at(const struct khs_lookup *l, bool six, uint32_t
         return at < (six ? l->found.record.n6 : l->found.record.n4) ? at : KHS_NO_ROW;
 }
 
-/* That address: one word, or four. */
-static void lookup_copy_one(const struct khs_lookup *l, int family, uint32_t i, uint32_t ret[static 4])
+void khs_lookup_address(const struct khs_lookup *l, int family, uint32_t i, uint32_t ret[static 4])
 {
         bool six = family == AF_INET6;
         uint32_t place = lookup_address_at(l, six, i);
@@ -342,7 +341,7 @@ void khs_lookup_copy_scattered(const struct khs_lookup *l, int family, void *ret
         char *out = ret;
 
         for (uint32_t i = 0; kept || (run->kept == 0 && i < run->count); i++, out += stride, kept &= kept - 1) {
-                lookup_copy_one(l, family, kept ? (uint32_t)__builtin_ctzll(kept) : i, address);
+                khs_lookup_address(l, family, kept ? (uint32_t)__builtin_ctzll(kept) : i, address);
                 memcpy(out, address, family == AF_INET ? 4 : 16);
         }
 }
@@ -362,7 +361,7 @@ static uint32_t lookup_score(uint32_t i, void *user)
         struct khs_score score;
         uint32_t address[4];
 
-        lookup_copy_one(scored->l, scored->family, i, address);
+        khs_lookup_address(scored->l, scored->family, i, address);
         khs_interfaces_score(scored->look, scored->family, address, &score);
         return i == 0 ? score.least : score.most;
 }
@@ -383,7 +382,7 @@ static void lookup_stick(struct khs_lookup *l, const struct khs_interfaces *look
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t weight;
 
-                lookup_copy_one(l, family, i, address);
+                khs_lookup_address(l, family, i, address);
                 weight = khs_order_weight(host, family, address);
                 if (weight > most) {
                         most = weight;

@@ -69,11 +69,14 @@ struct khs_lookup {
  *        the record changed meanwhile
  * @user: passed on to both
  *
+ * A plan that reads what it wants by itself returns KHS_PLAN_DONE. Then no turn is taken, and there is nothing to fill.
+ *
  * Return: 0; what @plan returned; -ENOENT not a name that is registered, or a pod of a service that does not know
  * all of its hosts; -ENODATA known to have no address, or a pod that the service lacks; -EADDRNOTAVAIL known to have
  * addresses, but none of this family; -ESTALE never resolved, or too old; -ENOTCONN no usable table; -EBUSY it changes
  * all the time; -EBADMSG the table is damaged.
  */
+#define KHS_PLAN_DONE 1
 int khs_lookup(const struct khs_query *query, int (*plan)(struct khs_lookup *l, void *user),
                void (*fill)(const struct khs_lookup *l, void *user), void *user);
 
@@ -117,6 +120,9 @@ KHS_INLINE void khs_lookup_copy(const struct khs_lookup *l, int family, void *re
         else
                 khs_found_copy_of(l->view, &l->found, family, run->n, run->first, run->count, ret, stride);
 }
+
+/* Copies the i-th address from the first of the run, cyclically: one word, or four. */
+void khs_lookup_address(const struct khs_lookup *l, int family, uint32_t i, uint32_t ret[static 4]);
 
 /**
  * khs_lookup_shared() - in plan(): make a choice among endpoints instead of addresses

@@ -55,6 +55,23 @@ uint32_t khs_record_crc(const struct khs_record *record)
         return khs_crc32c_end(crc);
 }
 
+bool khs_record_retag(struct khs_record *record, uint32_t tag)
+{
+        const uint32_t *words = (const uint32_t *)record;
+        uint32_t before = crc_begin(record), after;
+
+        record->tag = tag;
+        after = crc_begin(record);
+        for (uint32_t i = KHS_UNIT_WORDS; i < record->units * KHS_UNIT_WORDS; i++) {
+                before = crc_add_word(before, words[i]);
+                after = crc_add_word(after, words[i]);
+        }
+        if (khs_crc32c_end(before) != record->crc)
+                return false;
+        record->crc = khs_crc32c_end(after);
+        return true;
+}
+
 int khs_found_intact(const struct khs_view *view, const struct khs_found *found)
 {
         uint32_t end = found->block + found->record.units * KHS_UNIT_WORDS, crc = crc_begin(&found->record);

@@ -10,6 +10,12 @@
 /* Of a whole block in private memory, or in the map of the writer, which nobody else writes. */
 uint32_t khs_record_crc(const struct khs_record *record);
 
+/*
+ * Gives a record another tag, and its CRC with it. Both CRCs take no longer than one. Return: false: the CRC was
+ * wrong, and the record is damaged.
+ */
+bool khs_record_retag(struct khs_record *record, uint32_t tag);
+
 /**
  * khs_found_intact() - check a record's CRC
  *

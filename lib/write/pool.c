@@ -12,19 +12,22 @@
 
 #include "write/pool.h"
 
-/* 1; then 2 and 3, doubled thirteen times; then 16384. */
+/* 1 to 8; then 9 to 16, doubled ten times. */
 uint32_t khs_pool_units(unsigned int class)
 {
-        return class == 0 ? 1 : (2 + ((class - 1) & 1)) << ((class - 1) / 2);
+        return class < 8 ? class + 1 : (9 + class % 8) << (class / 8 - 1);
 }
 
 unsigned int khs_pool_class(uint32_t n_units)
 {
-        unsigned int class = 0;
+        unsigned int n_doublings;
 
-        while (class < KHS_N_CLASSES - 1 && khs_pool_units(class) < n_units)
-                class ++;
-        return class;
+        if (n_units > KHS_MAX_UNITS)
+                return KHS_N_CLASSES - 1;
+        if (n_units <= 8)
+                return n_units - 1;
+        n_doublings = 28 - (unsigned int)__builtin_clz(n_units - 1);
+        return 8 * n_doublings + ((n_units - 1) >> n_doublings);
 }
 
 int khs_pool_init(struct khs_pool *pool, uint32_t n_units)

@@ -3,9 +3,9 @@
 /*
  * The free blocks of a table's arena: the writer's private bookkeeping.
  *
- * A block keeps one of 28 sizes for the life of the file and is never split or joined, so that a stale ref
- * always points at a seq word. A freed block rests for KHS_GRACE_DS before it is reused, so that readers
- * hardly ever have to try again; seq keeps them right even without that.
+ * A block keeps one of 96 sizes for the life of the file and is never split or joined, so that a stale ref
+ * always points at a seq word. At most an eighth of a block is waste. A freed block rests for KHS_GRACE_DS before it is
+ * reused, so that readers hardly ever have to try again; seq keeps them right even without that.
  *
  * All memory is allocated when the file is created: taking and giving back never fails for lack of it.
  */
@@ -15,7 +15,7 @@
 
 #include "table/format.h"
 
-#define KHS_N_CLASSES 28
+#define KHS_N_CLASSES 96
 
 #define KHS_IN_USE 0x80U /* the block was taken and not given back */
 
@@ -35,8 +35,7 @@ struct khs_pool {
 int khs_pool_init(struct khs_pool *pool, uint32_t n_units);
 void khs_pool_deinit(struct khs_pool *pool);
 
-/* The smallest class whose blocks have @n_units (1..KHS_MAX_UNITS), and the size of a class: 1, 2, 3, 4, 6, 8, 12 ...
- */
+/* The smallest class whose blocks have @n_units (1..KHS_MAX_UNITS), and the size of a class: 1 to 16, 18, 20 ... */
 unsigned int khs_pool_class(uint32_t n_units);
 uint32_t khs_pool_units(unsigned int class);
 

@@ -24,9 +24,10 @@
 #include "write/record/record.h"
 #include "write/writer.h"
 
-#define MIN_UNITS 1024 /* 64 KiB of arena */
-#define CALM_DS   6000 /* ten minutes from one file to the next, unless a put waits for it */
-#define LEAVE_DS  600  /* within a minute readers leave a superseded file */
+#define MIN_UNITS   1024           /* 64 KiB of arena */
+#define LARGE_UNITS (256U * 1024U) /* 16 MiB */
+#define CALM_DS     6000           /* ten minutes from one file to the next, unless a put waits for it */
+#define LEAVE_DS    600            /* within a minute readers leave a superseded file */
 
 struct khs_writer {
         int dir_fd;
@@ -110,12 +111,17 @@ static uint64_t writer_used_units(const struct khs_writer *w, uint32_t now_ds)
         return writer_live_units(w) + khs_pool_resting(&w->file->pool, now_ds);
 }
 
-static uint64_t writer_twice(uint64_t units)
+/* Twice as much; of a large table 16 MiB or two fifths more, since what is free in it is taken from the machine. */
+static uint64_t writer_with_room(uint64_t units)
 {
-        return units > MIN_UNITS / 2 ? 2 * units : MIN_UNITS;
+        uint64_t more = units;
+
+        if (more > LARGE_UNITS)
+                more = units / 5 * 2 > LARGE_UNITS ? units / 5 * 2 : LARGE_UNITS;
+        return units + more > MIN_UNITS ? units + more : MIN_UNITS;
 }
 
-/* A file with twice the room that is in use, and that another row needs, if any. */
+/* A file with room beyond what is in use, and what another row needs, if any. */
 static struct khs_growth writer_growth(const struct khs_writer *w, const struct khs_row *row, uint32_t now_ds)
 {
         uint64_t more = row ? khs_row_units(row) : 0;
@@ -128,7 +134,7 @@ static struct khs_growth writer_growth(const struct khs_writer *w, const struct 
                 .n_keys = w->file->n_keys + 1ULL,
                 .n_addresses = w->file->n_addresses + (row ? (uint64_t)row->n4 + row->n6 : 0),
                 .units = writer_live_units(w) + more,
-                .wanted_units = writer_twice(writer_used_units(w, now_ds) + more),
+                .wanted_units = writer_with_room(writer_used_units(w, now_ds) + more),
         };
 }
 
@@ -187,6 +193,11 @@ int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint3
                 return r;
         (void)khs_file_delete(w->file, key, n_key, now_ds); /* if it was not the damaged one */
         return 0;
+}
+
+void khs_writer_drop_pending(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds)
+{
+        khs_file_drop_pending(w->file, key, n_key, now_ds);
 }
 
 void khs_writer_retain(struct khs_writer *w, bool (*keep)(void *userdata, const char *key, const char *target),
@@ -268,6 +279,11 @@ int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_p
         first.max_bytes = w->max_bytes;
         khs_file_discard_unfinished(dir_fd);
         r = khs_growth_build(&first, &w->file, w->image, 0);
+        if (r == -ENOSPC) { /* for so many */
+                first.n_keys = first.n_addresses = 0;
+                first.wanted_units = MIN_UNITS;
+                r = khs_growth_build(&first, &w->file, w->image, 0);
+        }
         if (r < 0) {
                 khs_writer_free(w);
                 return r;
@@ -277,10 +293,10 @@ int khs_writer_new(struct khs_writer **ret, int dir_fd, const struct khs_table_p
         return 0;
 }
 
-/* At most an eighth of it is in use, and files can be smaller. */
+/* One that is made now would have a quarter of its room at most. */
 static bool writer_is_nearly_empty(const struct khs_writer *w)
 {
-        return writer_twice(writer_live_units(w)) <= w->file->geometry.arena_units / 4;
+        return writer_with_room(writer_live_units(w)) <= w->file->geometry.arena_units / 4;
 }
 
 int khs_writer_adopt(struct khs_writer **ret, int dir_fd, const struct khs_table_params *params, uint32_t now_ds)

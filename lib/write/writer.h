@@ -74,6 +74,9 @@ int khs_writer_put(struct khs_writer *w, const struct khs_row *row, uint32_t now
 /* Return: 0; -ENOENT. */
 int khs_writer_delete(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds);
 
+/* Deletes the key if it is a service that was never resolved, whose lookups fail with and without a record. */
+void khs_writer_drop_pending(struct khs_writer *w, const char *key, size_t n_key, uint32_t now_ds);
+
 /**
  * khs_writer_retain() - delete every key that @keep does not want
  * @keep: called with each key, and with its target if it is an alias, else with NULL

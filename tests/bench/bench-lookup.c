@@ -20,6 +20,7 @@
  * costs nothing there), p99 and p99.9 are of single calls, less what the timer costs.
  */
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -532,6 +533,87 @@ static void bench_attrs(int dir_fd)
         daemon_stop(&d);
 }
 
+/* ---- picks ---- */
+
+static __attribute__((noinline)) int lookup_pick(struct reader *r, const char *name)
+{
+        struct sockaddr_storage addr;
+        socklen_t n;
+        int ret = k8shsvc_pick(r->h, name, AF_UNSPEC, &addr, &n);
+
+        return ret < 0 ? ret : 1;
+}
+
+/* As a handle that cannot reach one pod of another service. */
+static __attribute__((noinline)) int lookup_pick_after_report(struct reader *r, const char *name)
+{
+        static const struct sockaddr_in elsewhere = { .sin_family = AF_INET };
+        static bool reported;
+
+        if (!reported)
+                (void)k8shsvc_report(r->h, (const struct sockaddr *)&elsewhere, sizeof(elsewhere), ECONNREFUSED);
+        reported = true;
+        return lookup_pick(r, name);
+}
+
+static const struct {
+        const char *what, *suffix;
+        lookup_fn *lookup;
+} picks[] = {
+        { "S.N", "", lookup_pick },
+        { "S.N.svc.cluster.local", ".svc.cluster.local", lookup_pick },
+        { "S.N.svc.cluster.local:8443", ".svc.cluster.local:8443", lookup_pick },
+        { "S.N.svc.cluster.local, after a report", ".svc.cluster.local", lookup_pick_after_report },
+};
+
+#define N_PICKS ARRAY_SIZE(picks)
+
+static void compare_picks(struct reader *r, double p50[N_PICKS])
+{
+        int n_rounds = quick ? N_QUICK : N_ROUNDS;
+        double rounds[N_ROUNDS];
+
+        for (size_t p = 0; p < N_PICKS; p++) {
+                struct names names = { .suffix = picks[p].suffix, .n_services = 1 };
+
+                for (int i = 0; i < n_rounds; i++)
+                        rounds[i] = turn(r, picks[p].lookup, &names, 1);
+                p50[p] = bench_quantile(rounds, (size_t)n_rounds, 0.5);
+        }
+}
+
+/* Return: the worst, in ns. */
+static double bench_picks(int dir_fd)
+{
+        struct daemon d = daemon_start(dir_fd, (struct bench_size){ 1000, 50 }, 0);
+        double *p50, worst = 0;
+        int status;
+        pid_t pid;
+
+        p50 = mmap(NULL, sizeof(*p50) * N_PICKS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (p50 == MAP_FAILED)
+                bench_die("mmap", errno);
+        pid = fork();
+        if (pid == 0) {
+                compare_picks(reader_new(), p50);
+                _exit(0);
+        }
+        if (waitpid(pid, &status, 0) != pid || status != 0)
+                bench_die("a measurement failed", ECHILD);
+        for (size_t p = 0; p < N_PICKS; p++) {
+                const struct bench_cell cells[] = {
+                        { "asked for", picks[p].what, 0, 0 },
+                        BENCH_NUMBER("pick_ns", p50[p], 1),
+                };
+
+                bench_row("picks: hot, a service of 50", cells, ARRAY_SIZE(cells));
+                worst = p50[p] > worst ? p50[p] : worst;
+        }
+        (void)munmap(p50, sizeof(*p50) * N_PICKS);
+        daemon_stop(&d);
+        return worst;
+}
+
 /* ---- readers while a writer publishes ---- */
 
 struct slot {
@@ -799,7 +881,7 @@ static int calls(int dir_fd, uint64_t count, const char *contestant, const char 
 
 int main(int argc, char **argv)
 {
-        double hot = 0, random = 0, idle_p50 = 1, busy_p99 = 0;
+        double hot = 0, pick = 0, random = 0, idle_p50 = 1, busy_p99 = 0;
         bool json = false, only[3] = { false };
         uint64_t n_gave_up = 0;
         int dir_fd;
@@ -823,14 +905,17 @@ int main(int argc, char **argv)
         if (only[0]) {
                 hot = bench_hot(dir_fd);
                 bench_attrs(dir_fd);
+                pick = bench_picks(dir_fd);
         }
         if (only[1])
                 random = bench_random_services(dir_fd);
         if (only[2])
                 n_gave_up = bench_concurrent(dir_fd, &idle_p50, &busy_p99);
 
-        if (only[0])
+        if (only[0]) {
                 bench_bar("api / raw, hot, 1 and 3 addresses", hot, 2, 2, true);
+                bench_bar("a pick, hot, ns", pick, 150, 1, true);
+        }
         if (only[1])
                 bench_bar("api / raw, random 10000 x 50", random, 2, 2, true);
         if (only[2]) {

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -83,6 +85,25 @@ def not_ready():
         running.reload()
         sandbox.wait_until(lambda: value("status")["services"] == 3, 10, "slow.default is gone")
         sandbox.wait_until(lambda: value("status")["states"]["fresh"] == 3, 20, "all are fresh")
+
+
+@suite.test("status --ready: no, while the table lacks room for a service; what has room is served")
+def no_room():
+    daemon.configure(BASE + "[daemon]\nmax-table-size = 1M\n" +
+                     "".join(f"[service s{i}.many]\nsource = static\nendpoints = 10.9.0.1\n" for i in range(12000)))
+    try:
+        running.reload()
+        sandbox.wait_until(lambda: value("status")["table"]["refused"] > 1000, 30, "some have no room")
+        sandbox.wait_until(lambda: value("status")["states"]["fresh"] > 4000, 30, "as many as have room are served")
+        assert value("status")["table"]["size_bytes"] <= 1 << 20
+        result = run("status", "--ready")
+        assert result.status == 1 and "no room" in result.err and "registrations have no room" in result.out, result
+        found = [check["mend"] for check in value("doctor", status=1) if "no room" in check["found"]]
+        assert len(found) == 1 and "max-table-size" in found[0], found
+    finally:
+        daemon.configure(BASE)
+        running.reload()
+        sandbox.wait_until(lambda: value("status", "--ready")["services"] == 3, 60, "the services of the beginning")
 
 
 # ---- list and show ----
@@ -358,6 +379,17 @@ def watch():
     change(USER, PODS)
 
 
+@suite.test("watch ends when nobody reads it any more, though nothing changes")
+def watch_unread():
+    as_before()
+    for arguments in ("watch",), ("watch", "--json", USER):
+        with ctl.Watch(*arguments) as watching:
+            watching.line()
+            watching.process.stdout.close()
+            assert watching.process.wait(timeout=10) == -signal.SIGPIPE
+            watching.process.stdout = open(os.devnull)
+
+
 @suite.test("watch goes on through a restart of the daemon, and reports what the new one finds")
 def watch_restart():
     global running
@@ -592,9 +624,10 @@ def usage():
 
 @suite.test("an output that can't be written is a failure")
 def full():
-    with open("/dev/full", "w") as out:
-        result = subprocess.run([sandbox.CTL, "list"], stdout=out, stderr=subprocess.PIPE, text=True)
-    assert result.returncode == 1 and "can't be written" in result.stderr, result
+    for arguments in ("list",), ("--help",), ("watch",):
+        with open("/dev/full", "w") as out:
+            result = subprocess.run([sandbox.CTL, *arguments], stdout=out, stderr=subprocess.PIPE, text=True, timeout=10)
+        assert result.returncode == 1 and "can't be written" in result.stderr, result
 
 
 # ---- tables that are not as they should be ----
@@ -653,7 +686,10 @@ def missing():
         assert f"{sandbox.TABLE}: there is none" in refused(*arguments, status=1)
     said = value("status", status=1)
     assert said["ready"] is False and said["daemon"] is None and said["table"] is None, said
-    assert "No such file or directory" in refused("add", "x.y", status=1)  # the daemon's own directory
+    with ctl.Watch("watch") as watching:
+        assert "no table yet" in watching.error_line()
+    assert "start k8shsvcd first, or add --persist" in refused("add", "x.y", status=1)  # the daemon's own directory
+    shutil.rmtree(sandbox.CONFIG_DIR)
     assert run("add", "x.y", "--persist").status == 0 and run("remove", "x.y", "--persist").status == 0
 
 

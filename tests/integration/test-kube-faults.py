@@ -102,6 +102,13 @@ def faults(_, script):
         elsewhere.close()
 
 
+@suite.test("a proxy in the environment is nobody's business")
+def proxy():
+    nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY")}
+    with Scene(WEB, HERE, env=nowhere) as scene:
+        scene.wait("web", ["10.1.0.1"])
+
+
 @suite.test("410 Gone: listed again within 5 s")
 def gone():
     with Scene(WEB, HERE, streaming=False) as scene:

@@ -89,6 +89,9 @@ PLACES = [
     ("node = and the API's label", "node = n-9\n", None, node_object("n-9", "a"), "n-1"),
     ("NODE_NAME and the API's label", "", {"NODE_NAME": "n-9"}, node_object("n-9", "a"), "n-1"),
     ("NODE_NAME and the slices' entries, where the API has no zone", "", {"NODE_NAME": "n-1"}, node_object("n-1", ""), "n-1"),
+    ("NODE_ZONE", "", {"NODE_ZONE": "a"}, None, "n-1"),
+    ("the API's label, where NODE_ZONE is empty", "", {"NODE_NAME": "n-9", "NODE_ZONE": ""}, node_object("n-9", "a"), "n-1"),
+    ("zone =, which wins over NODE_ZONE", "zone = a\n", {"NODE_ZONE": "b"}, None, "n-1"),
     ("the host's name, which the API knows", "", {}, node_object(HOST, "a"), "n-1"),
     ("the host's name, which a slice knows", "", {}, None, HOST),
 ]

@@ -6,7 +6,7 @@ import time
 
 from harness import daemon, sandbox, tap
 from harness.apiserver import ApiServer, HEADLESS_LABEL, endpoint, pod, slice_of
-from harness.kubescene import Scene
+from harness.kubescene import HEAD, Scene
 
 suite = tap.Suite()
 
@@ -40,6 +40,18 @@ def joined():
         scene.wait("web", "ENODATA")
         scene.server.put(*(slice_of(f"web-{i}", "web", addresses[i * 100:i * 100 + 110]) for i in range(3)))
         scene.wait("web", addresses)
+
+
+@suite.test("max-stale = 2s and no change: an open watch confirms its services, one that is lost does not")
+def confirmed():
+    with Scene(WEB, slice_of("web-a", "web", ["10.1.0.1"]), head=HEAD + "max-stale = 2s\n") as scene:
+        scene.wait("web", {"10.1.0.1": 8080})
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            assert scene.api.lookup("web") == {"10.1.0.1": 8080}, scene.daemon.log()
+            time.sleep(0.02)
+        scene.server.close()
+        assert scene.wait("web", "ESTALE", 4) > 1
 
 
 @suite.test("ports of slices, by name and by number, and ordinals")
@@ -290,6 +302,12 @@ subjects:
     daemon.configure(LIVE)
     end = daemon.Ended("--check-config", "--live")
     assert end.status == 1 and len(end.lines()) == 1 and "kubernetes: " in end.lines()[0], end
+    daemon.configure("[daemon]\nsource = kubernetes\nkubeconfig = /nonexistent\n[service web.default]\n")
+    end = daemon.Ended("--check-config", "--live")
+    assert end.status == 1 and len(end.lines()) == 1 and "/nonexistent: No such file" in end.lines()[0], end
+    daemon.configure("[service web.default]\nsource = static\n")
+    end = daemon.Ended("--check-config", "--live")
+    assert end.status == 0 and end.stdout == "# no section uses the Kubernetes source\n", end
     assert daemon.Ended("--live").status == 2
 
 

@@ -24,6 +24,21 @@ exports_are_listed() {
         diff <(listed "$2") <(exported "$1" | grep -v '^LIBK8SHSVC')
 }
 
+exports_are_tested() {
+        local name
+        for name in $(listed "$1"); do
+                grep -q "\b$name(" "$here/../unit/api/test-exports.c" || echo "not called: $name"
+        done
+}
+
+exports_are_documented() {
+        local name root=$here/../..
+        for name in $(listed "$1"); do
+                grep -q "^ \* $name() - " "$root/lib/k8shsvc.h" || echo "not in k8shsvc.h: $name"
+                grep -q "^\.Nm $name\b" "$root"/packaging/man/*.3 || echo "no manual page: $name"
+        done
+}
+
 names_begin_with() {
         exported "$1" | grep -v -e "^$2" -e '^LIBK8SHSVC'
         true
@@ -111,6 +126,8 @@ check "module: no RPATH or RUNPATH" no_search_path "$module"
 check "module: does not allocate, lock, print, exit, read the environment" calls_nothing_forbidden "$module"
 [ "$max_bytes" -eq 0 ] || check "module: at most $max_bytes bytes" is_small "$module" "$max_bytes"
 check "library: exports exactly what its version script lists" exports_are_listed "$library" "$library_sym"
+check "library: every export is called by tests/unit/api/test-exports.c" exports_are_tested "$library_sym"
+check "library: every export is described in k8shsvc.h and in a manual page" exports_are_documented "$library_sym"
 check "library: every export begins with k8shsvc_" names_begin_with "$library" k8shsvc_
 check "library: needs libc.so.6 and nothing else" needs_only_libc "$library"
 check "library: no thread-local storage" no_tls "$library"

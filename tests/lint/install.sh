@@ -24,7 +24,7 @@ installed() {
 stays_below_its_prefix() {
         configure own --prefix="$work/my 100% own" -Drundir="/run/a table"
         installed own | grep -v "^$work/my 100% own/"
-        installed own | grep -q '/lib/systemd/system/k8shsvcd.service$' || echo "no unit"
+        installed own | grep '/lib/systemd/system/k8shsvcd.service$' >/dev/null || echo "no unit"
 }
 
 quotes_blanks() {
@@ -35,7 +35,7 @@ quotes_blanks() {
 
 obeys_unitdir() {
         configure unitdir --prefix=/usr -Dunitdir=/lib/systemd/system
-        installed unitdir | grep -qx /lib/systemd/system/k8shsvcd.service || installed unitdir | grep service
+        installed unitdir | grep -x /lib/systemd/system/k8shsvcd.service >/dev/null || installed unitdir | grep service
 }
 
 says_that_there_is_no_unit() {
@@ -44,8 +44,16 @@ says_that_there_is_no_unit() {
         grep -q 'WARNING: no systemd unit' "$work/elsewhere.log" || echo "not a word about it"
 }
 
+# Needs systemd 250; the packages' tests ask the running one.
+is_sandboxed() {
+        systemd-analyze security --offline=true --threshold=13 "$work/unitdir/packaging/k8shsvcd.service" >"$work/security.log" 2>&1 ||
+                grep -e '✗' -e Overall "$work/security.log"
+}
+
 check "a prefix of one's own: everything is installed below it" stays_below_its_prefix
 check "blanks in prefix and rundir are quoted in the unit" quotes_blanks
 check "-Dunitdir= moves the unit" obeys_unitdir
+title="the unit's exposure is 1.3 at most"
+have systemd-analyze "$title" && check "$title" is_sandboxed
 check "a rundir outside of /run: no unit, and a warning" says_that_there_is_no_unit
 finish

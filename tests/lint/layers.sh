@@ -17,7 +17,8 @@ lib/table
 lib/read                table
 lib/write               table read
 lib/answer              table read
-lib/k8shsvc             table read answer
+lib/k8shsvc
+lib/api                 table read answer k8shsvc
 nss                     table read answer nss-pack
 cached/base             table
 cached/config           table base answer
@@ -125,6 +126,6 @@ check "cached/model and cached/wire know no event loop" no_event_loop cached/mod
 check "lib/ and nss/ read no environment variable" no_word '\b(secure_)?getenv\b' lib nss
 check "lib/ and nss/ have no thread-local variable" no_word '\b(__thread|_Thread_local|thread_local)\b' lib nss
 check "the readers allocate nothing" no_word '\b(malloc|calloc|realloc|reallocarray|strn?dup|v?asprintf|alloca)[[:space:]]*\(' \
-        lib/table lib/read lib/answer nss
+        lib/table lib/read lib/answer lib/api/[!h]*.c nss
 check "the public header compiles alone, as C99 and as C++" public_header_alone
 finish

@@ -44,7 +44,8 @@ static void list_cut(const struct config_key *key, struct list *list, size_t fir
         list->items = NULL;
 }
 
-static int list_push(const struct config_key *key, struct list *list, const char *text)
+/* @ret_bad: on -EINVAL, the word that is no item. */
+static int list_push(const struct config_key *key, struct list *list, const char *text, const char **ret_bad)
 {
         _cleanup_(cleanup_free) char *word = NULL;
         const char *start;
@@ -62,8 +63,10 @@ static int list_push(const struct config_key *key, struct list *list, const char
                         return -ENOMEM;
                 item = list->items + list->n_items * key->item_size;
                 r = key->string ? key->string(word, (char **)item) : key->item(word, item);
-                if (r < 0)
+                if (r < 0) {
+                        *ret_bad = start;
                         return r;
+                }
                 list->n_items++;
         }
         return 0;
@@ -80,7 +83,7 @@ static size_t count_words(const struct config_key *key, const char *text)
         return n_words;
 }
 
-static int list_set(const struct config_key *key, void *object, const char *text, bool append)
+static int list_set(const struct config_key *key, void *object, const char *text, bool append, const char **ret_bad)
 {
         struct list old, list = { 0 };
         size_t n_words = count_words(key, text), n_kept;
@@ -97,7 +100,7 @@ static int list_set(const struct config_key *key, void *object, const char *text
                 return -ENOMEM;
         list.items = items;
 
-        r = list_push(key, &list, text);
+        r = list_push(key, &list, text, ret_bad);
         if (r < 0)
                 list_cut(key, &list, n_kept);
         else if (!append)
@@ -140,10 +143,11 @@ static int integer_set(const struct config_key *key, void *object, const char *t
         return 0;
 }
 
-int config_key_set(const struct config_key *key, void *object, const char *text, bool append)
+int config_key_set(const struct config_key *key, void *object, const char *text, bool append, const char **ret_bad)
 {
+        *ret_bad = text;
         if (config_key_is_list(key))
-                return list_set(key, object, text, append);
+                return list_set(key, object, text, append, ret_bad);
         return key->string ? string_set(key, object, text) : integer_set(key, object, text);
 }
 
@@ -168,8 +172,10 @@ static void field_clear(const struct config_key *key, void *object)
 
 int config_key_reset(const struct config_key *key, void *object)
 {
+        const char *bad;
+
         if (key->fallback)
-                return config_key_set(key, object, key->fallback, false);
+                return config_key_set(key, object, key->fallback, false, &bad);
         field_clear(key, object);
         return 0;
 }

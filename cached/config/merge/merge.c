@@ -184,13 +184,15 @@ static int walk_head(struct walk *walk, bool daemon)
 
 /* ---- keys ---- */
 
-static void mark_report_value(const struct config_mark *at, const struct config_key *key, int error)
+static void mark_report_value(const struct config_mark *at, const struct config_key *key, const char *bad, int error)
 {
+        size_t n_bad = config_key_is_list(key) ? strcspn(bad, " \t\n\v\f\r") : strlen(bad);
+
         if (error == -E2BIG)
                 config_mark_report(at, key->name, LOG_ERR, "found too many, expected at most %llu",
                                    (unsigned long long)key->max);
         else
-                config_mark_report(at, key->name, LOG_ERR, "found %s, expected %s%s", quote(at->entry->value).text,
+                config_mark_report(at, key->name, LOG_ERR, "found %s, expected %s%s", config_quote(bad, n_bad).text,
                                    key->expected, config_word_hint(key->words, at->entry->value).text);
 }
 
@@ -206,19 +208,19 @@ static bool mark_is_first(const struct config_mark *at, const struct config_key 
 
 static int key_apply(const struct config_mark *at, const struct config_key *key, void *object, struct config_mark *mark)
 {
-        const char *value = at->entry->value;
+        const char *value = at->entry->value, *bad = value;
         int r;
 
         if (!mark_is_first(at, key, mark))
                 return 0;
         if (*value)
-                r = config_key_set(key, object, value, mark->file == at->file);
+                r = config_key_set(key, object, value, mark->file == at->file, &bad);
         else
                 r = config_key_reset(key, object);
         if (r == -ENOMEM)
                 return r;
         if (r < 0)
-                mark_report_value(at, key, r);
+                mark_report_value(at, key, bad, r);
         else
                 *mark = *at;
         return 0;

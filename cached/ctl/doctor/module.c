@@ -182,7 +182,7 @@ static bool module_check_libc(void *user, const char *path, const struct elf_kin
                             elf_kind_name(kind, name));
         else
                 doctor_sayf(o->doctor, MODULE_CHECK, VERDICT_UNKNOWN, MODULE_MEND ", if there are such programs",
-                            "there is none for %s, which %s is for", elf_kind_name(kind, name), path);
+                            "there is none for %s, the architecture of %s", elf_kind_name(kind, name), path);
         return false;
 }
 

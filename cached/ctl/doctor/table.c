@@ -47,7 +47,7 @@ static void table_check_directory(struct doctor *d)
                             "%s has mode %04o: others may put a table of their own there", K8SHSVC_RUNDIR,
                             st.st_mode & 07777U);
         else
-                doctor_sayf(d, "directory", VERDICT_OK, NULL, "%s belongs to %u, and only that one may write it",
+                doctor_sayf(d, "directory", VERDICT_OK, NULL, "%s belongs to user %u, and nobody else may write there",
                             K8SHSVC_RUNDIR, st.st_uid);
 }
 
@@ -99,8 +99,10 @@ void doctor_check_table(struct doctor *d)
                 doctor_sayf(d, TABLE_CHECK, VERDICT_OK, NULL, "%s, %zu services, generation %u", PATH,
                             ctl->catalog.n_services, header.generation);
         if (header.n_refused > 0)
-                doctor_sayf(d, TABLE_CHECK, VERDICT_BAD, "raise max-table-size", "%u registrations have no room in it",
-                            header.n_refused);
+                doctor_sayf(
+                        d, TABLE_CHECK, VERDICT_BAD,
+                        "raise max-table-size and the unit's MemoryMax=, or enlarge the file system of " K8SHSVC_RUNDIR,
+                        "%u registrations have no room in it", header.n_refused);
         table_check_mount(d);
         table_check_boot(d, &header);
 }

@@ -111,9 +111,9 @@ static void explain_policy(struct explanation *x)
         else if (n > 1)
                 (void)snprintf(
                         x->policy, sizeof(x->policy),
-                        "answers = %s: the address whose turn it is, and up to %u others that glibc does not sort "
+                        "answers = %s: the address whose turn it is, and up to %u other%s that glibc does not sort "
                         "before it; %s",
-                        word.text, n - 1, explain_order(order));
+                        word.text, n - 1, n == 2 ? "" : "s", explain_order(order));
         else
                 (void)snprintf(x->policy, sizeof(x->policy), "answers = %s: one address; %s", word.text,
                                explain_order(order));
@@ -153,7 +153,7 @@ static void explain_add(struct output_table *table, const struct explanation *x,
         else if (n == 1)
                 output_table_add(table, STYLE_GOOD, "in its turn, alone");
         else
-                output_table_addf(table, "first in its turn, before %u others", n - 1);
+                output_table_addf(table, "first in its turn, before %u other%s", n - 1, n == 2 ? "" : "s");
 }
 
 static int explain_text(struct ctl *ctl, const struct explanation *x)

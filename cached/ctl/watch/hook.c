@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -99,7 +100,10 @@ int hook_run(struct hook *hook, const char *input, size_t n_input, uint64_t now_
         if (pid < 0)
                 r = -errno;
         if (pid == 0) {
-                (void)dup2(fd, STDIN_FILENO);
+                if (fd == STDIN_FILENO) /* ours is closed */
+                        (void)fcntl(fd, F_SETFD, 0);
+                else
+                        (void)dup2(fd, STDIN_FILENO);
                 (void)execl("/bin/sh", "sh", "-c", hook->command, (char *)NULL);
                 _exit(127);
         }

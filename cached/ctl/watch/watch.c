@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -32,6 +34,7 @@ struct watch {
         size_t n_pending, n_allocated;
         size_t n_running; /* the first ones of them: those that the run has got which is on */
         bool started;     /* there was a table */
+        bool waited;      /* there was none at first */
         bool failed;      /* no memory */
 };
 
@@ -264,6 +267,14 @@ static uint64_t watch_pause(const struct watch *w)
 
 /* ---- the command ---- */
 
+/* `watch | head -1` shall end with its reader, not at the next change, which may never come. */
+static bool watch_is_read(const struct watch *w)
+{
+        struct pollfd out = { .fd = fileno(w->ctl->out.to) };
+
+        return w->hook.command || poll(&out, 1, 0) <= 0;
+}
+
 static int watch_loop(struct watch *w)
 {
         int r = 0;
@@ -275,9 +286,14 @@ static int watch_loop(struct watch *w)
                 if (w->follower.has_looked && !w->started)
                         hook_change(&w->hook, usec_now()); /* whatever there is */
                 w->started = w->follower.has_looked;
+                if (!w->started && !w->waited)
+                        ctl_warn(w->ctl, "watch: there is no table yet, waiting for one");
+                w->waited = true;
                 watch_step_hook(w);
                 if (fflush(w->ctl->out.to) != 0)
                         return ctl_no(w->ctl, "watch: the output can't be written");
+                if (!watch_is_read(w))
+                        (void)raise(SIGPIPE); /* as if something had been written */
                 if (r == 0) {
                         follower_wait(&w->follower, seen, watch_pause(w));
                         (void)usleep(JOIN_USEC);

@@ -125,10 +125,16 @@ static json_t *access_ask(struct access *a, const struct source_kube_options *op
         return answer;
 }
 
+/* There is no connection, which has said why, and need not say it again. */
+static bool access_is_closed(const struct access *a)
+{
+        return a->end.error == -EACCES && !a->text[0];
+}
+
 static void access_log_failure(const struct access *a)
 {
-        if (a->end.error == -EACCES && !a->text[0])
-                return; /* the connection has said why */
+        if (access_is_closed(a))
+                return;
         if (a->end.error < 0)
                 log_message(LOG_ERR, "kubernetes: %s", a->text[0] ? a->text : strerror(-a->end.error));
         else
@@ -261,6 +267,8 @@ int kube_access_check(const struct source_kube_options *options, const struct so
         int r = 0;
 
         access_ask_user(&a, options);
+        if (access_is_closed(&a))
+                return a.end.error;
         for (size_t i = 0; i < set->n_namespaces && r == 0; i++) {
                 struct access_right right = slices;
 

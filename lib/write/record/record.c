@@ -330,6 +330,15 @@ int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32
         return 0;
 }
 
+void khs_file_drop_pending(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds)
+{
+        struct record_place place;
+
+        if (record_find(file, khs_siphash13(file->hash_key, key, n_key), key, n_key, &place) == 1 &&
+            !(place.old.head.key & KHS_REC_ALIAS) && (uint8_t)place.old.head.status == KHS_SERVICE_PENDING)
+                record_withdraw(file, place.entry, &place.old, now_ds);
+}
+
 static int record_copy(struct khs_file *to, const struct khs_written *from, struct khs_image *image, uint32_t now_ds)
 {
         struct khs_record *record = (struct khs_record *)image->words;
@@ -341,13 +350,13 @@ static int record_copy(struct khs_file *to, const struct khs_written *from, stru
         *record = from->head;
         memcpy(record + 1, from->payload, (size_t)(from->head.units - 1) * KHS_UNIT);
         hash = khs_siphash13(to->hash_key, record + 1, n_key);
+        if (!khs_record_retag(record, (uint32_t)(hash >> 32) | 1))
+                return 0; /* damaged */
         r = record_find(to, hash, (const char *)(record + 1), n_key, &place);
         if (r != 0)
                 return r < 0 ? r : 0; /* twice in a damaged table */
         if (!place.entry)
                 return -EXFULL;
-        record->tag = (uint32_t)(hash >> 32) | 1;
-        record->crc = khs_record_crc(record);
         return record_publish(to, place.entry, NULL, image->words, now_ds);
 }
 

@@ -42,6 +42,9 @@ int khs_file_put(struct khs_file *file, const struct khs_row *row, struct khs_im
 /* Return: 0; -ENOENT; -EBADMSG: the file is damaged. */
 int khs_file_delete(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds);
 
+/* See khs_writer_drop_pending(). */
+void khs_file_drop_pending(struct khs_file *file, const char *key, size_t n_key, uint32_t now_ds);
+
 /**
  * khs_file_copy() - copy every record of one file into another, which is empty
  *

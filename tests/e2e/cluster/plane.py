@@ -30,7 +30,7 @@ NODES = {"node-a1": "zone-a", "node-a2": "zone-a", "node-b1": "zone-b", "node-b2
 NODE_GRACE, EVICTION = 6, 2
 
 _CONTROLLERS = ("endpointslice", "endpoints", "serviceaccount", "serviceaccount-token", "namespace", "garbage-collector",
-                "statefulset", "deployment", "replicaset", "root-ca-certificate-publisher", "node-lifecycle",
+                "statefulset", "deployment", "replicaset", "daemonset", "root-ca-certificate-publisher", "node-lifecycle",
                 "taint-eviction", "pod-garbage-collector")
 _COREFILE = f"""\
 {DOMAIN}:53 in-addr.arpa:53 ip6.arpa:53 {{
@@ -107,8 +107,11 @@ class Plane:
         self.coredns = Component([coredns.program(), "-conf", f"{HOME}/Corefile"], ready=self._coredns_listens)
         self.client = None
 
+    def program(self, name):
+        return f"{self._bin}/{name}"
+
     def _component(self, name, *arguments, ready=lambda: True):
-        return Component([f"{self._bin}/{name}", *arguments], ready)
+        return Component([self.program(name), *arguments], ready)
 
     @property
     def components(self):
@@ -136,7 +139,7 @@ class Plane:
         return self.client.items("v1", "Node")
 
     def kubectl(self, *arguments, **options):
-        return sandbox.run(f"{self._bin}/kubectl", f"--kubeconfig={ADMIN}", f"--cache-dir={HOME}/kubectl", *arguments,
+        return sandbox.run(self.program("kubectl"), f"--kubeconfig={ADMIN}", f"--cache-dir={HOME}/kubectl", *arguments,
                            **options).stdout
 
     def client_of(self, token):

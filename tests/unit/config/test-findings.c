@@ -81,6 +81,8 @@ static const struct {
         { "[service a]\nport = 80\nport = 0\n", "@/main:3: [service a] port: found '0', expected a number "
                                                 "from 1 to 65535, NAME, NAME/udp or NUMBER+\n" },
         { "[service a]\nendpoints = a.example\n", "@/main:2: [service a] endpoints: found 'a.example', " ENDPOINTS },
+        { "[service a]\nendpoints = 10.0.0.1 10.0.0.2\n    10.0.0.256\t10.0.0.4\n",
+          "@/main:2: [service a] endpoints: found '10.0.0.256', " ENDPOINTS },
         { "[service a]\nendpoints = 0.0.0.0\n", "@/main:2: [service a] endpoints: found '0.0.0.0', " ENDPOINTS },
         { "[service a]\nendpoints = ::\n", "@/main:2: [service a] endpoints: found '::', " ENDPOINTS },
         { "[service a]\nendpoints = 239.1.2.3\n", "@/main:2: [service a] endpoints: found '239.1.2.3', " ENDPOINTS },
@@ -88,7 +90,7 @@ static const struct {
           "@/main:2: [service a] endpoints: found '255.255.255.255', " ENDPOINTS },
         { "[service a]\nendpoints = [ff02::1]:80\n",
           "@/main:2: [service a] endpoints: found '[ff02::1]:80', " ENDPOINTS },
-        { "[service a]\nalias = ok b..c\n", "@/main:2: [service a] alias: found 'ok b..c', expected host "
+        { "[service a]\nalias = ok b..c\n", "@/main:2: [service a] alias: found 'b..c', expected host "
                                             "names of at most 253 bytes and 63 a label\n" },
         { "[daemon]\nnode = a_b\n", "@/main:2: [daemon] node: found 'a_b', expected the name of a node (worker-1)\n" },
         { "[pods a]\ngo-micro = a b\n",

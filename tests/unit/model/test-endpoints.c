@@ -124,6 +124,30 @@ Test(endpoint_set, begins_with_nothing)
         cr_expect_eq(table.n, 0);
 }
 
+/* `include = all`: an address that is not ready must not look like one that is. */
+Test(endpoint_set, conditions_are_knowledge_too)
+{
+        static const uint8_t ready = KHS_ATTR_READY | KHS_ATTR_SERVING;
+        struct finding_endpoint endpoints[] = { endpoint(false, 1, NULL), endpoint(false, 2, NULL) };
+        const struct finding news = { .kind = FINDING_WHOLE, .n_endpoints = 2, .endpoints = endpoints };
+        static const struct endpoint_set nothing;
+        const struct endpoint_addrs *addrs;
+        struct endpoint_set table;
+        struct pods p;
+
+        addrs = pods(&p, "12", "");
+        endpoints[0].flags = endpoints[1].flags = ready;
+        cr_assert_eq(endpoint_set_make(&table, NULL, addrs, &nothing, addrs, &news, NULL, 0), 0);
+        cr_expect_eq(table.n, 0, "both are what is taken to be true of any");
+
+        endpoints[1].flags = 0;
+        cr_assert_eq(endpoint_set_make(&table, NULL, addrs, &nothing, addrs, &news, NULL, 0), 0);
+        cr_assert_eq(table.n, 2);
+        cr_expect_eq(table.endpoints[0].flags, ready);
+        cr_expect_eq(table.endpoints[1].flags, 0);
+        endpoint_set_deinit(&table);
+}
+
 Test(endpoint_set, hosts_come_to_their_addresses)
 {
         const struct finding_endpoint news[] = {

@@ -183,6 +183,41 @@ Test(publish, full_table_refuses_the_new_keeps_the_old_and_tries_again)
                 service_free(services[i]);
 }
 
+/* Registered services that nobody has resolved yet are no reason to serve none. */
+Test(publish, table_full_of_pending_services_makes_room_for_their_answers)
+{
+        enum { N = 2000 };
+        static struct publication pubs[N];
+        struct service *services[N];
+        size_t n_served = 0;
+        struct bench b;
+        char key[16];
+
+        bench_init(&b, 160 << 10);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                services[i] = make_service(key);
+                pubs[i].service = services[i];
+                publisher_update(b.publisher, &pubs[i]);
+        }
+        run_for(&b, 300 * USEC_PER_MSEC);
+        cr_assert_gt(publisher_n_refused(b.publisher), 0);
+        for (int i = 0; i < N; i++) {
+                answer(services[i], 1, 1);
+                publisher_update(b.publisher, &pubs[i]);
+        }
+        run_for(&b, 6 * USEC_PER_SEC);
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(key, sizeof(key), "s%d.b", i);
+                n_served += in_table(&b, key, NULL) == 1;
+        }
+        cr_expect_gt(n_served, 0);
+        cr_expect_eq(publisher_n_refused(b.publisher), N - n_served, "all that wait for room are counted");
+        bench_deinit(&b);
+        for (int i = 0; i < N; i++)
+                service_free(services[i]);
+}
+
 Test(publish, storm_of_changes_is_limited_and_nothing_is_lost)
 {
         enum { N = 2000 };
@@ -293,5 +328,40 @@ Test(publish, makes_a_removed_file_again)
         publisher_beat(b.publisher);
         cr_expect_eq(in_table(&b, "a.b", NULL), 2);
         bench_deinit(&b);
+        service_free(s);
+}
+
+/* A reload that drops every second service of a full table must not cost the heartbeat. */
+Test(publish, many_that_wait_for_room_go_at_once)
+{
+        enum { N = 100000 };
+        static struct publication pubs[N];
+        struct service *first = make_service("a.b"), *s = make_service("c.d");
+        uint64_t start;
+        struct bench b;
+
+        bench_init(&b, 1 << 20);
+        answer(first, 1, 5000);
+        for (size_t i = 0; i < N; i++)
+                pubs[i].service = i == 0 ? first : s;
+        for (uint32_t n = 5000; publisher_n_refused(b.publisher) == 0; n--) {
+                char key[16];
+
+                (void)snprintf(key, sizeof(key), "s%u.x", n);
+                free(first->key);
+                first->key = strdup(key);
+                pubs[0].last_usec = 0;
+                publisher_update(b.publisher, &pubs[0]);
+        }
+        for (size_t i = 1; i < N; i++)
+                publisher_update(b.publisher, &pubs[i]);
+        start = usec_now();
+        for (size_t i = 1; i < N; i += 2)
+                publisher_remove(b.publisher, &pubs[i]);
+        cr_expect_lt(usec_now() - start, USEC_PER_SEC);
+        for (size_t i = 0; i < N; i += 2)
+                publisher_remove(b.publisher, &pubs[i]);
+        bench_deinit(&b);
+        service_free(first);
         service_free(s);
 }

@@ -633,7 +633,7 @@ Test(edges, leaves_nothing_when_a_file_can_not_be_made)
         } faults[] = {
                 { "calloc", 1, ENOMEM, -ENOMEM },     { "calloc", 2, ENOMEM, -ENOMEM },
                 { "calloc", 3, ENOMEM, -ENOMEM },     { "calloc", 4, ENOMEM, -ENOMEM },
-                { "calloc", 5, ENOMEM, -ENOMEM },     { "posix_fallocate64", 1, ENOSPC, -ENOSPC },
+                { "calloc", 5, ENOMEM, -ENOMEM },     { "posix_fallocate64", 1, ENOSPC, 0 }, /* a smaller one is made */
                 { "posix_fallocate64", 1, EINTR, 0 }, { "fchmod", 1, EPERM, -EPERM },
                 { "fstat64", 1, EIO, -EIO },          { "mmap64", 1, ENOMEM, -ENOMEM },
                 { "getrandom", 1, EAGAIN, -EAGAIN },
@@ -680,9 +680,8 @@ Test(edges, refuses_parameters_that_the_header_has_no_room_for)
         cr_expect_null(w);
 
         params = fixture_params();
-        params.n_services = 1U << 24;
-        params.max_bytes = 1 << 20;
-        cr_expect_eq(khs_writer_new(&w, f.dir_fd, &params, 1), -ENOSPC, "the index alone is larger");
+        params.max_bytes = 4096;
+        cr_expect_eq(khs_writer_new(&w, f.dir_fd, &params, 1), -ENOSPC, "no table is that small");
         fixture_deinit(&f);
 }
 

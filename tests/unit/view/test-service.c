@@ -253,6 +253,26 @@ Test(view_catalog, every_service_once_sorted_with_its_aliases)
         scene_deinit(&s);
 }
 
+/* A service may have 1,000 aliases, and there may be many such services. */
+Test(view_catalog, as_many_aliases_as_the_table_has)
+{
+        enum { N = 300000 };
+        struct scene s;
+        char alias[16];
+
+        fixture_init(&s.f, NULL);
+        scene_put(&s, &(struct khs_row){ .key = "users.default", .n_key = 13 });
+        for (int i = 0; i < N; i++) {
+                (void)snprintf(alias, sizeof(alias), "a%d", i);
+                scene_put_alias(&s, alias, "users.default");
+        }
+        scene_open(&s);
+        cr_expect_eq(s.catalog.n_damaged, 0);
+        cr_assert_eq(s.catalog.n_services, 1);
+        cr_expect_eq(s.catalog.services[0].n_aliases, N);
+        scene_deinit(&s);
+}
+
 Test(view_catalog, the_aliases_of_a_service_are_sorted)
 {
         struct khs_row row = fixture_row("many.default", 1, 1, 0);

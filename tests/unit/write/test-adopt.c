@@ -233,7 +233,7 @@ Test(adopt, refuses_damage)
         } damages[] = {
                 { map + found.v4_word, 0xdeadbeef },         /* an address: the CRC */
                 { map + found.block, found.record.seq | 1 }, /* referred to, but odd */
-                { map + found.block + 1, 5 },                /* no block size */
+                { map + found.block + 1, 17 },               /* no block size */
                 { map + found.block + 1, 16384 },            /* beyond the arena */
                 { map + found.block + 9, 1 },                /* another tag than its entry */
                 { entry, found.record.tag ^ 2 },             /* not found by its key */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "table-fixture.h"
+#include "write/record/record.h"
 
 #define N_KEYS  6000 /* at most */
 #define NEW     KHS_TABLE_NAME ".new"
@@ -149,6 +150,31 @@ Test(growth, comes_with_a_heartbeat_when_three_quarters_are_used)
         cr_expect_not(names_new(&w));
         check(&w);
         khs_table_close(&old);
+        fixture_deinit(&w.f);
+}
+
+/* At the beginning twice what is needed, of a large table two fifths more than that. */
+Test(growth, leaves_little_of_a_large_table_free)
+{
+        uint64_t used = 0, most = 0;
+        struct khs_row row;
+        struct world w;
+        char key[32];
+
+        init(&w, NULL, 3);
+        for (uint32_t i = 0; i < 5000; i++) {
+                uint64_t room, size;
+
+                (void)snprintf(key, sizeof(key), "k%u", i);
+                row = fixture_row(key, i, KHS_MAX_ADDRS, 0);
+                cr_assert_eq(khs_writer_put(w.f.writer, &row, w.now_ds), 0);
+                used += (uint64_t)khs_row_units(&row) * KHS_UNIT;
+                room = used / 5 * 2 > (uint64_t)16 << 20 ? used / 5 * 2 : (uint64_t)16 << 20;
+                size = khs_writer_size(w.f.writer);
+                cr_assert_leq(size, used + (used < room ? used : room) + ((uint64_t)1 << 20), "%u", i);
+                most = size - used > most ? size - used : most;
+        }
+        cr_expect_gt(most, (uint64_t)16 << 20);
         fixture_deinit(&w.f);
 }
 
@@ -361,6 +387,44 @@ Test(growth, outlives_damage_to_its_table)
                 }
                 fixture_deinit(&w.f);
         }
+}
+
+/* Flips a bit of the first address of a service. */
+static void damage_address(const struct world *w, uint32_t i)
+{
+        struct khs_table_file file;
+        struct khs_found found;
+        uint32_t *map;
+        char key[32];
+        int n = snprintf(key, sizeof(key), "s%u.growth", i), fd;
+
+        fixture_open(&w->f, &file);
+        cr_assert_eq(khs_view_find(&file.view, key, (size_t)n, &found), 0);
+        fd = openat(w->f.dir_fd, KHS_TABLE_NAME, O_RDWR | O_CLOEXEC);
+        map = mmap(NULL, (size_t)file.view.n_words * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        cr_assert_neq(map, MAP_FAILED);
+        (void)close(fd);
+        map[found.block + KHS_UNIT_WORDS + ((uint32_t)n + 3) / 4] ^= 1;
+        (void)munmap(map, (size_t)file.view.n_words * 4);
+        khs_table_close(&file);
+}
+
+/* A copy gets a CRC of its own, so a wrong address would look right from then on. */
+Test(growth, does_not_take_silent_damage_along)
+{
+        struct khs_table_params params = fixture_params();
+        struct world w;
+
+        init(&w, &params, 1);
+        for (uint32_t i = 0; i < 10; i++)
+                cr_assert_eq(put(&w, i), 0);
+        damage_address(&w, 7);
+        cr_assert_eq(khs_writer_renew(w.f.writer, NULL, w.now_ds), 0);
+        w.versions[7] = 0;
+        check(&w);
+        cr_assert_eq(put(&w, 7), 0);
+        check(&w);
+        fixture_deinit(&w.f);
 }
 
 /* ---- the file before ---- */

@@ -306,6 +306,25 @@ Test(table, refuses_what_does_not_fit_and_keeps_the_rest)
         fixture_deinit(&f);
 }
 
+/* As many as there is room for are better than none. */
+Test(table, begins_small_where_there_is_no_room_for_all)
+{
+        struct khs_table_params params = fixture_params();
+        const struct khs_row row = fixture_row("svc.default", 1, 50, 0);
+        struct khs_table_file file;
+        struct fixture f;
+
+        params.max_bytes = 1 << 20;
+        params.n_services = 100000;
+        fixture_init(&f, &params);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+        fixture_open(&f, &file);
+        expect_row(&file.view, &row);
+        khs_table_close(&file);
+        fixture_deinit(&f);
+}
+
 Test(table, refuses_rows_out_of_range)
 {
         struct khs_row row;
@@ -405,13 +424,17 @@ Test(table, is_readable_by_all_whatever_the_umask)
         fixture_deinit(&f);
 }
 
-Test(table, has_28_block_classes)
+Test(table, has_96_block_classes)
 {
         cr_expect_eq(khs_pool_units(0), 1);
-        cr_expect_eq(khs_pool_units(27), 16384);
+        cr_expect_eq(khs_pool_units(95), 16384);
+        cr_expect_eq(khs_pool_class(UINT32_MAX), 95);
         for (unsigned int class = 0; class < KHS_N_CLASSES; class ++) {
                 cr_expect_eq(khs_pool_class(khs_pool_units(class)), class);
-                if (class > 0)
-                        cr_expect_eq(khs_pool_class(khs_pool_units(class - 1) + 1), class);
+                if (class == 0)
+                        continue;
+                cr_expect_eq(khs_pool_class(khs_pool_units(class - 1) + 1), class);
+                cr_expect_leq((khs_pool_units(class) - khs_pool_units(class - 1) - 1) * 8, khs_pool_units(class),
+                              "an eighth is waste at most");
         }
 }

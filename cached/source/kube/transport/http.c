@@ -33,6 +33,7 @@ struct kube_http {
         CURLM *multi;
         struct timer timer; /* libcurl's own, which it does not set twice to the same time */
         struct timer begin; /* for what waits */
+        bool is_cut;        /* a request ended before its answer */
         struct kube_credentials *credentials;
         struct kube_resolver *resolver; /* NULL: the server is given by its address */
         char *addresses;
@@ -55,6 +56,15 @@ static void http_take(struct kube_http *h, struct kube_call *call)
         TAILQ_REMOVE(&h->lists[call->state], call, link);
         if (call->state != CALL_WAITING)
                 curl_multi_remove_handle(h->multi, call->easy);
+}
+
+/* In place of its answer. */
+static void http_cut(struct kube_http *h, struct kube_call *call)
+{
+        http_take(h, call);
+        kube_call_free(call);
+        h->is_cut = true;
+        timer_set(&h->begin, usec_now());
 }
 
 /* One that never ran. */
@@ -85,10 +95,8 @@ static void http_leave(struct kube_http *h)
 
         if (--h->depth > 0)
                 return;
-        while ((call = TAILQ_FIRST(&h->lists[CALL_CANCELLED]))) {
-                http_take(h, call);
-                kube_call_free(call);
-        }
+        while ((call = TAILQ_FIRST(&h->lists[CALL_CANCELLED])))
+                http_cut(h, call);
         while ((message = curl_multi_info_read(h->multi, &n_left))) {
                 char *private = NULL;
                 CURLcode code = message->data.result;
@@ -139,11 +147,34 @@ static void http_on_addresses(void *userdata, const char *addresses, const char 
         http_run_all(h);
 }
 
+/*
+ * libcurl 7.88 keeps the frame that ends a stream until another stream has something to send, and a quiet watch has
+ * nothing for a minute: so long the server goes on with a watch that nobody reads. Another stream that pauses and goes
+ * on sends what waits.
+ */
+static void http_flush(struct kube_http *h)
+{
+        struct kube_call *call;
+
+        h->is_cut = false;
+        h->depth++;
+        TAILQ_FOREACH(call, &h->lists[CALL_RUNNING], link)
+        {
+                if (call->status == 0)
+                        continue;
+                (void)curl_easy_pause(call->easy, CURLPAUSE_RECV);
+                (void)curl_easy_pause(call->easy, CURLPAUSE_CONT);
+        }
+        http_leave(h);
+}
+
 static void http_on_begin(void *userdata)
 {
         struct kube_http *h = userdata;
         bool known = !h->resolver || (h->addresses && usec_now() - h->addresses_usec < ADDRESSES_USEC);
 
+        if (h->is_cut)
+                http_flush(h);
         if (TAILQ_EMPTY(&h->lists[CALL_WAITING]) || (!known && kube_resolver_ask(h->resolver) == 0))
                 return;
         http_run_all(h);
@@ -170,8 +201,7 @@ static void http_cancel(struct kube_transport *t, struct kube_call *call)
                 http_move(h, call, CALL_CANCELLED);
                 return;
         }
-        http_take(h, call);
-        kube_call_free(call);
+        http_cut(h, call);
 }
 
 static void http_unauthorized(struct kube_transport *t)

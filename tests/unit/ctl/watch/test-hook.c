@@ -117,3 +117,15 @@ Test(ctl_hook, a_command_that_does_not_read_its_input_harms_nobody)
                 (void)usleep(1000);
         cr_expect_eq(status, 0);
 }
+
+/* As under a supervisor that closes the standard input: the file must not lie where the command looks for it. */
+Test(ctl_hook, the_command_has_its_input_where_ours_is_closed)
+{
+        struct hook hook = { .command = "test \"$(cat)\" = '[]'" };
+        int kept = dup(STDIN_FILENO);
+
+        (void)close(STDIN_FILENO);
+        cr_expect_eq(run_to_end(&hook, SEC), 0);
+        (void)dup2(kept, STDIN_FILENO);
+        (void)close(kept);
+}
