@@ -132,7 +132,8 @@ def dns():
             assert get("/healthz").status == 200
             assert "Not ready" in get("/").text
             before = metrics()
-            assert before["k8shsvc_services", 'state="pending",source="none"'] == 1
+            assert sum(value for (name, labels), value in before.items()
+                       if name == "k8shsvc_services" and 'state="pending"' in labels) == 1
             time.sleep(1.5)
             after = metrics()
             for key in (("k8shsvc_dns_queries_total", 'transport="tcp",result="noerror"'),
@@ -234,6 +235,7 @@ def refused():
         assert head.status == 200 and head.text == "" and int(head.getheader("Content-Length")) > 1000
         assert head.getheader("Connection") == "close"
         assert get("/metrics?x=y").status == 200
+        assert get("/api/services", "HEAD").status == 200
 
 
 # ---- where it listens ----

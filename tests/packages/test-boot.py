@@ -6,7 +6,8 @@ import subprocess
 import machine
 from harness import tap
 
-PACKAGES = ["systemd", "systemd-sysv", "dbus", "python3-minimal", "libc-ares2", "libcurl4", "libjansson4", "libyaml-0-2"]
+PACKAGES = ["systemd", "systemd-sysv", "dbus", "python3-minimal", "libc-ares2", "libcurl4", "libjansson4", "libmicrohttpd12",
+            "libyaml-0-2"]
 WATCHDOG_S = 20
 STATIC = "[service web.shop]\nsource = static\nendpoints = 192.0.2.11 192.0.2.12\n"
 # As many as one core makes, each a process of its own, for as long as the file is there.
