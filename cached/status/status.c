@@ -140,14 +140,13 @@ static enum MHD_Result status_healthz(struct status *s, struct MHD_Connection *c
 static enum MHD_Result status_readyz(struct status *s, struct MHD_Connection *connection)
 {
         const struct snapshot *snapshot = status_snapshot(s);
-        char text[512];
+        char why[SNAPSHOT_WHY_MAX], text[SNAPSHOT_WHY_MAX + 16];
 
         if (!snapshot || !snapshot_is_well(snapshot))
                 return status_healthz(s, connection);
-        if (snapshot_is_ready(snapshot))
+        if (snapshot_is_ready(snapshot, why, sizeof(why)))
                 return http_answer(connection, MHD_HTTP_OK, "ready\n");
-        (void)snprintf(text, sizeof(text), "not ready: %zu services wait for their first answer, %s for one\n",
-                       snapshot->states[KHS_SERVICE_PENDING], snapshot->pending);
+        (void)snprintf(text, sizeof(text), "not ready: %s\n", why);
         return http_answer(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text);
 }
 
