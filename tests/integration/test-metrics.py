@@ -86,7 +86,7 @@ def every_series():
         assert series["k8shsvc_service_endpoints", 'namespace="a",service="empty",family="ipv4"'] == 0
         assert sum(name == "k8shsvc_service_age_seconds" for name, _ in series) == 1000
         assert series["k8shsvc_publishes_total", None] >= 1201
-        assert series["k8shsvc_source_results_total", 'source="static",result="answer"'] == 1200
+        assert series["k8shsvc_source_results_total", 'source="static",result="answer"'] >= 1200
         assert abs(series["k8shsvc_heartbeat_timestamp_seconds", None] - begun) < 2
         assert series["k8shsvc_table_used_bytes", None] < series["k8shsvc_table_size_bytes", None]
         times = []
