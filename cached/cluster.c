@@ -26,6 +26,24 @@ struct cluster {
         size_t n_services, n_sections; /* that need it, as logged last */
 };
 
+/* A label's value has at most 63 bytes, the name of an object 253. */
+static const char *cluster_environment(const char *name, size_t n_max)
+{
+        const char *value = getenv(name);
+
+        return value && strlen(value) <= n_max ? value : NULL;
+}
+
+const char *cluster_node(const struct config *config)
+{
+        return config->node ? config->node : cluster_environment("NODE_NAME", 253);
+}
+
+const char *cluster_zone(const struct config *config)
+{
+        return config->zone ? config->zone : cluster_environment("NODE_ZONE", 63);
+}
+
 #if K8SHSVC_KUBERNETES
 
 static struct source_kube_options cluster_kube_options(const struct config *config, char host[static HOST_NAME_MAX + 1])
@@ -38,8 +56,8 @@ static struct source_kube_options cluster_kube_options(const struct config *conf
                 .api_server = config->api_server,
                 .service_host = getenv("KUBERNETES_SERVICE_HOST"),
                 .service_port = getenv("KUBERNETES_SERVICE_PORT"),
-                .zone = config->zone ? config->zone : getenv("NODE_ZONE"),
-                .node = config->node ? config->node : getenv("NODE_NAME"),
+                .zone = cluster_zone(config),
+                .node = cluster_node(config),
                 .host = host,
         };
 }

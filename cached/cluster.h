@@ -18,6 +18,10 @@ int cluster_new(struct cluster **ret, sd_event *event, struct source *dns, const
 /* Its source goes with it. */
 struct cluster *cluster_free(struct cluster *n);
 
+/* What this node is called, and its zone, by the configuration, else the environment. NULL: neither says. */
+const char *cluster_node(const struct config *config);
+const char *cluster_zone(const struct config *config);
+
 struct source *cluster_source(const struct cluster *n);
 /* Server, credentials, zone and node are those of the configuration from now on. */
 void cluster_reconfigure(struct cluster *n, const struct config *config);

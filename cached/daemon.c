@@ -75,6 +75,8 @@ static struct khs_table_params daemon_table_params(const struct config *config)
         return (struct khs_table_params){
                 .zone = config->cluster_domain,
                 .namespace = config->namespace_explicit ? config->namespace : "",
+                .node_name = cluster_node(config),
+                .node_zone = cluster_zone(config),
                 .orphan_max_ds = (uint32_t)(config->orphan_max / (USEC_PER_SEC / 10)),
                 .reverse = config->reverse,
                 .max_bytes = config->max_table_size,

@@ -74,10 +74,17 @@ static void publisher_commit(struct publisher *p)
 
 /* ---- parameters ---- */
 
+static const char *publisher_text(const char *text)
+{
+        return text ? text : "";
+}
+
 static void publisher_params_deinit(struct khs_table_params *params)
 {
         free((char *)params->zone);
         free((char *)params->namespace);
+        free((char *)params->node_name);
+        free((char *)params->node_zone);
         *params = (struct khs_table_params){ 0 };
 }
 
@@ -85,8 +92,10 @@ static int publisher_params_copy(struct khs_table_params *ret, const struct khs_
 {
         *ret = *params;
         ret->zone = strdup(params->zone);
-        ret->namespace = strdup(params->namespace ? params->namespace : "");
-        if (ret->zone && ret->namespace)
+        ret->namespace = strdup(publisher_text(params->namespace));
+        ret->node_name = strdup(publisher_text(params->node_name));
+        ret->node_zone = strdup(publisher_text(params->node_zone));
+        if (ret->zone && ret->namespace && ret->node_name && ret->node_zone)
                 return 0;
         publisher_params_deinit(ret);
         return -ENOMEM;
@@ -94,8 +103,10 @@ static int publisher_params_copy(struct khs_table_params *ret, const struct khs_
 
 static bool publisher_params_equal(const struct khs_table_params *a, const struct khs_table_params *b)
 {
-        return strcmp(a->zone, b->zone) == 0 && strcmp(a->namespace, b->namespace ? b->namespace : "") == 0 &&
-               a->orphan_max_ds == b->orphan_max_ds && a->reverse == b->reverse && a->max_bytes == b->max_bytes;
+        return strcmp(a->zone, b->zone) == 0 && strcmp(a->namespace, publisher_text(b->namespace)) == 0 &&
+               strcmp(a->node_name, publisher_text(b->node_name)) == 0 &&
+               strcmp(a->node_zone, publisher_text(b->node_zone)) == 0 && a->orphan_max_ds == b->orphan_max_ds &&
+               a->reverse == b->reverse && a->max_bytes == b->max_bytes;
 }
 
 /* ---- the queue ---- */

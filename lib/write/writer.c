@@ -208,19 +208,33 @@ void khs_writer_retain(struct khs_writer *w, bool (*keep)(void *userdata, const 
 
 /* ---- the writer ---- */
 
+/* The rest of the field is 0. Return: its length; -EINVAL: it is too long, and @field untouched. */
+static int writer_set_text(char *field, size_t n_field, const char *text)
+{
+        size_t n = text ? strlen(text) : 0;
+
+        if (n > n_field)
+                return -EINVAL;
+        memset(field, 0, n_field);
+        memcpy(field, text ? text : "", n);
+        return (int)n;
+}
+
 static int writer_set_params(struct khs_writer *w, const struct khs_table_params *params)
 {
-        const char *namespace = params->namespace ? params->namespace : "";
-        size_t n_zone = strlen(params->zone), n_namespace = strlen(namespace);
+        struct khs_table_static next = w->fixed;
+        int n_zone = writer_set_text(next.zone, KHS_KEY_MAX, params->zone),
+            n_namespace = writer_set_text(next.namespace, sizeof(next.namespace), params->namespace),
+            n_node_name = writer_set_text(next.node_name, sizeof(next.node_name), params->node_name),
+            n_node_zone = writer_set_text(next.node_zone, sizeof(next.node_zone), params->node_zone);
 
-        if (n_zone > KHS_KEY_MAX || n_namespace > sizeof(w->fixed.namespace))
+        if (n_zone < 0 || n_namespace < 0 || n_node_name < 0 || n_node_zone < 0)
                 return -EINVAL;
-        memset(w->fixed.zone, 0, sizeof(w->fixed.zone));
-        memset(w->fixed.namespace, 0, sizeof(w->fixed.namespace));
-        memcpy(w->fixed.zone, params->zone, n_zone);
-        memcpy(w->fixed.namespace, namespace, n_namespace);
+        w->fixed = next;
         w->fixed.zone_len = (uint32_t)n_zone;
         w->fixed.namespace_len = (uint8_t)n_namespace;
+        w->fixed.node_name_len = (uint8_t)n_node_name;
+        w->fixed.node_zone_len = (uint8_t)n_node_zone;
         w->fixed.orphan_max_ds = params->orphan_max_ds;
         w->fixed.flags = params->reverse ? KHS_FLAG_REVERSE : 0;
         w->max_bytes = params->max_bytes;

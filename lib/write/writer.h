@@ -25,6 +25,8 @@
 struct khs_table_params {
         const char *zone;      /* cluster domain, <= KHS_KEY_MAX bytes */
         const char *namespace; /* of callers without a search domain, <= 63 bytes; "" or NULL: none */
+        const char *node_name; /* of this node, <= 255 bytes; "" or NULL: unknown */
+        const char *node_zone; /* of this node, <= 63 bytes; "" or NULL: unknown */
         uint32_t orphan_max_ds;
         bool reverse;        /* with an index from addresses to services */
         uint64_t max_bytes;  /* upper bound of the file's size */

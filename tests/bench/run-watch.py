@@ -26,7 +26,7 @@ from harness import daemon, outside, sandbox  # noqa
 
 N_SERVICES, N_PODS, NAMESPACE, SECONDS = 100, 20, "scale", 20
 RUNDIR = os.environ["K8SHSVC_TEST_RUNDIR"]
-OWN_RUNDIR = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {RUNDIR} && exec "$@"', "sh"]
+OWN_RUNDIR = ["unshare", "--mount", "sh", "-c", f'mkdir -p {RUNDIR} && mount -t tmpfs none {RUNDIR} && exec "$@"', "sh"]
 
 
 def build_watchers():

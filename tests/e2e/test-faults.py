@@ -17,8 +17,9 @@ suite = tap.Suite()
 
 # How long the API may be away before services are followed by DNS.
 GRACE = 10
-# What a change may take while the daemon has not come back to the API, by DNS then, and CoreDNS has neither.
-RECOVERY = GRACE + source.Dns.empty_bound + 30
+# What a change may take while the daemon has not come back to the API, by DNS then, and CoreDNS has neither: it tries
+# that in intervals of up to 60 s, client-go's 30 and a jitter of as much.
+RECOVERY = GRACE + source.Dns.empty_bound + 60
 
 
 class Scene:

@@ -28,6 +28,8 @@ BASE = f"""\
 orphan-max = 11s
 refresh-min = 200ms
 refresh-max = 500ms
+node = worker-1
+zone = eu-west-1a
 [service {USER}]
 port = 8080
 alias = user users.internal
@@ -63,6 +65,7 @@ def status():
     table = said["table"]
     assert table["believed"] and table["size_bytes"] == os.path.getsize(sandbox.TABLE) and not table["damaged"], said
     assert table["cluster_domain"] == "cluster.local" and table["orphan_max_ms"] == 11000, said
+    assert (table["node"], table["zone"]) == ("worker-1", "eu-west-1a"), said
     text = run("status")
     assert text.status == 0 and text.err == "" and "alive" in text.out and "3 fresh" in text.out, text
     assert run("status", "--ready").status == 0
@@ -103,7 +106,8 @@ def no_room():
     finally:
         daemon.configure(BASE)
         running.reload()
-        sandbox.wait_until(lambda: value("status", "--ready")["services"] == 3, 60, "the services of the beginning")
+        sandbox.wait_until(lambda: run("status", "--ready").status == 0 and value("status")["services"] == 3, 60,
+                           "the services of the beginning")
 
 
 # ---- list and show ----

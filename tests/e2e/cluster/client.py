@@ -4,8 +4,10 @@ import http.client
 import json
 import ssl
 import threading
+import time
 import urllib.parse
 
+_LATER_MAX = 30
 # What a connection dies of while the API server is restarted.
 BROKEN = (OSError, http.client.HTTPException)
 
@@ -38,7 +40,21 @@ class Client:
         self._local = threading.local()
 
     def open(self, method, url, body=None, kind="application/json", timeout=30):
-        """The response, to be read by the caller; its status is 2xx."""
+        """The response, to be read by the caller; its status is 2xx. A server that has just been started may say
+        "later", and is asked again then."""
+        for _ in range(_LATER_MAX):
+            response = self._send(method, url, body, kind, timeout)
+            if response.status != 429:
+                break
+            refusal = Refused(response.status, response.read().decode(errors="replace"))
+            time.sleep(float(response.headers.get("Retry-After", 1)))
+        else:
+            raise refusal
+        if response.status >= 300:
+            raise Refused(response.status, response.read().decode(errors="replace"))
+        return response
+
+    def _send(self, method, url, body, kind, timeout):
         connection = getattr(self._local, "connection", None)
         if connection is None or connection.timeout != timeout:
             connection = self._connect(timeout)
@@ -46,15 +62,12 @@ class Client:
         data = None if body is None else json.dumps(body)
         try:
             connection.request(method, url, data, headers)
-            response = connection.getresponse()
+            return connection.getresponse()
         except BROKEN:
             # The server has closed the connection while nobody used it: once more, on a new one.
             connection = self._connect(timeout)
             connection.request(method, url, data, headers)
-            response = connection.getresponse()
-        if response.status >= 300:
-            raise Refused(response.status, response.read().decode(errors="replace"))
-        return response
+            return connection.getresponse()
 
     def _connect(self, timeout):
         host, port = self._address

@@ -18,31 +18,34 @@ _AHEAD = 1
 
 class View:
     def __init__(self, name, look, bound, rule=truth.ready, empty_bound=None, interval=0.02):
-        """@bound: seconds; @empty_bound: for the change to no address at all; @rule: which of the API's addresses it has"""
+        """
+        @bound: seconds; @empty_bound: for the change to no address at all
+        @rule: which of the API's addresses it has; where something is away it may follow DNS, whose rule is truth.ready
+        """
         self.name, self.look, self.rule, self.interval = name, look, rule, interval
         self.bound, self.empty_bound = bound, empty_bound or bound
 
 
 class _Timeline:
-    """What the API said of one service and family, and since when."""
+    """What the API said of one service and family, and since when: not before the one time, at the other for sure."""
 
     def __init__(self):
         self.changes = []
 
-    def add(self, now, value):
+    def add(self, since, now, value):
         if not self.changes or self.now() != value:
-            self.changes.append((now, value))
+            self.changes.append((since, now, value))
 
     def now(self):
-        return self.changes[-1][1]
+        return self.changes[-1][2]
 
-    def lag(self, when, value):
+    def lag(self, when, until, value):
         """For how long it was no longer true when it was seen, None: it never was; and whether the truth was "none"
-        since."""
-        found = [i for i, (begin, said) in enumerate(self.changes) if said == value and begin <= when + _AHEAD]
+        since. It was looked for from @when on and seen before @until."""
+        found = [i for i, (since, _, said) in enumerate(self.changes) if said == value and since <= until + _AHEAD]
         if not found:
             return None, False
-        later = [(begin, said) for begin, said in self.changes[found[-1] + 1:] if begin <= when]
+        later = [(begin, said) for _, begin, said in self.changes[found[-1] + 1:] if begin <= when]
         return max(0, when - later[0][0]) if later else 0, any(not said for _, said in later)
 
 
@@ -53,9 +56,9 @@ class Comparison:
         """@services: {"NAME.NAMESPACE": (families)}"""
         self._pairs = [(s, f) for s, families in services.items() for f in families]
         self.views = views
-        self._rules = {view.rule for view in views}
+        self._rules = {truth.ready, *(view.rule for view in views)}
         self._timelines = {(rule, *pair): _Timeline() for rule in self._rules for pair in self._pairs}
-        self._seen = []  # (when, view, service, family, value), where it has changed or ends a check
+        self._seen = []  # (when, until, view, service, family, value)
         self._last = {}
         self._lock = threading.Lock()
         self._watch = Watch(client, "discovery.k8s.io/v1", "EndpointSlice", self._note)
@@ -67,18 +70,18 @@ class Comparison:
         self._stopped = True
         self._watch.stop()
 
-    def _note(self, now, objects):
+    def _note(self, since, now, objects):
         slices = list(objects.values())
         with self._lock:
             for (rule, service, family), timeline in self._timelines.items():
-                timeline.add(now, rule(service, slices, family))
+                timeline.add(since, now, rule(service, slices, family))
 
     def _sample(self, view):
         while not self._stopped:
             for service, family in self._pairs:
                 when, value = time.monotonic(), view.look(service, family)
                 with self._lock:
-                    self._seen.append((when, view, service, family, value))
+                    self._seen.append((when, time.monotonic(), view, service, family, value))
                     self._last[view, service, family] = value
             time.sleep(view.interval)
 
@@ -112,16 +115,22 @@ class Comparison:
             seen = self._last.get((view, service, family))
         return f"{view.name}: {service}, {family}: {_text(seen)}; the API says {_text(said)}"
 
+    def _lag(self, rule, when, until, service, family, value):
+        if isinstance(value, str):
+            return None, False
+        return self._timelines[rule, service, family].lag(when, until, value)
+
     def _judge(self, forgive, late):
         time.sleep(_AHEAD / 4)
         with self._lock:
             seen, self._seen = self._seen, []
             worst, wrong = {}, []
-            for when, view, service, family, value in seen:
+            for when, until, view, service, family, value in seen:
                 if isinstance(value, str) and view.name in forgive:
                     continue
-                timeline = self._timelines[view.rule, service, family]
-                lag, was_empty = (None, False) if isinstance(value, str) else timeline.lag(when, value)
+                lag, was_empty = self._lag(view.rule, when, until, service, family, value)
+                if lag is None and late:
+                    lag, was_empty = self._lag(truth.ready, when, until, service, family, value)
                 if lag is None or lag > (view.empty_bound if was_empty else view.bound) + late:
                     wrong.append((when - seen[0][0], view, service, family, value, lag))
                 else:

@@ -50,7 +50,7 @@ class Residents:
     def wait(self):
         sandbox.wait_until(lambda: self._wanted == self._served, 30, "the pods' programs are there")
 
-    def _note(self, _, pods):
+    def _note(self, _since, _now, pods):
         self._wanted = {ip["ip"] for pod in pods.values() if is_ready(pod) for ip in pod["status"].get("podIPs", [])}
         self._changed.set()
 

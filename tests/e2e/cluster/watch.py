@@ -12,10 +12,14 @@ from .client import BROKEN, Refused, collection
 
 class Watch:
     def __init__(self, client, version, kind, on_change, namespace=None):
-        """@on_change: called with (time, objects) by the thread after each change; objects: {(namespace, name): object}"""
+        """
+        @on_change: called with (since, time, objects) by the thread after each change, which came between the two:
+                    while the watch was broken nobody knows when; objects: {(namespace, name): object}
+        """
         self._client, self._url = client, collection(version, kind, namespace)
         self._on_change = on_change
         self._stopped = False
+        self._broken = None  # when it broke
         self.objects = {}
         self._listed = threading.Event()
         threading.Thread(target=self._run, daemon=True).start()
@@ -29,7 +33,9 @@ class Watch:
             try:
                 self._follow(self._list())
             except (*BROKEN, Refused, ValueError):
-                time.sleep(0.1)
+                pass
+            self._broken = self._broken or time.monotonic()
+            time.sleep(0.1)
 
     def _list(self):
         answer = self._client.get(self._url)
@@ -52,8 +58,10 @@ class Watch:
                 self._changed()
 
     def _changed(self):
+        now = time.monotonic()
         if not self._stopped:
-            self._on_change(time.monotonic(), self.objects)
+            self._on_change(self._broken or now, now, self.objects)
+        self._broken = None
 
     @staticmethod
     def _key(obj):

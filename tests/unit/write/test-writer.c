@@ -342,9 +342,20 @@ Test(table, refuses_rows_out_of_range)
         fixture_deinit(&f);
 }
 
+static void expect_text(const struct khs_view *view, size_t offset, const char *expected)
+{
+        uint32_t words[64]; /* its length comes first */
+        const char *text = (const char *)words;
+
+        khs_view_copy(view, offset / 4, words, sizeof(words) / 4);
+        cr_expect_eq((uint8_t)text[0], strlen(expected));
+        cr_expect_eq(memcmp(text + 1, expected, strlen(expected) + 1), 0, "%s", text + 1);
+}
+
 /* Another namespace is another static header: a new file, with all that was in the old one. */
 Test(table, renews_with_other_parameters)
 {
+        char long_name[257] = { 0 };
         struct khs_table_params params = fixture_params();
         struct khs_table_file old, new;
         struct khs_row row;
@@ -357,8 +368,14 @@ Test(table, renews_with_other_parameters)
         fixture_open(&f, &old);
         params.namespace = "prod";
         params.orphan_max_ds = 110;
+        params.node_zone = "eu-west-1a";
+        params.node_name = memset(long_name, 'n', 256);
+        cr_expect_eq(khs_writer_renew(f.writer, &params, fixture_now()), -EINVAL);
+        params.node_name = "worker-1";
         cr_assert_eq(khs_writer_renew(f.writer, &params, fixture_now()), 0);
         fixture_open(&f, &new);
+        expect_text(&new.view, offsetof(struct khs_table_static, node_zone_len), "eu-west-1a");
+        expect_text(&new.view, offsetof(struct khs_table_static, node_name_len), "worker-1");
         cr_expect_eq(new.view.n_namespace, 4);
         cr_expect_str_eq(new.view.namespace, "prod");
         cr_expect_eq(khs_view_load(&new.view, offsetof(struct khs_table_static, orphan_max_ds) / 4), 110);
