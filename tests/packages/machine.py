@@ -55,7 +55,8 @@ def older(files, version):
             text = control.read()
         this = re.search(r"^Version: (.*)$", text, re.M).group(1)
         with open(f"{tree}/DEBIAN/control", "w") as control:
-            control.write(text.replace(this, version))
+            text = text.replace(this, version)
+            control.write(text.replace(f"(>= {this.split('-')[0]})", f"(>= {version.split('-')[0]})"))
         call("dpkg-deb", "--root-owner-group", "-b", tree, f"{directory}/{os.path.basename(file)}")
         shutil.rmtree(tree)
     return sorted(glob.glob(f"{directory}/*.deb"))

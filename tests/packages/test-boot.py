@@ -6,8 +6,8 @@ import subprocess
 import machine
 from harness import tap
 
-PACKAGES = ["systemd", "systemd-sysv", "dbus", "python3-minimal", "libc-ares2", "libcurl4", "libjansson4", "libmicrohttpd12",
-            "libyaml-0-2"]
+PACKAGES = ["systemd", "systemd-sysv", "dbus", "python3-minimal", "libc-ares2", "libcurl4", "libjansson4", "libyaml-0-2",
+            "libmicrohttpd12"]
 WATCHDOG_S = 20
 STATIC = "[service web.shop]\nsource = static\nendpoints = 192.0.2.11 192.0.2.12\n"
 # As many as one core makes, each a process of its own, for as long as the file is there.
@@ -15,7 +15,8 @@ LOOP = "while [ -e /looping ]; do getent hosts web.shop >/dev/null && echo ok ||
 
 suite = tap.Suite()
 machine.enter()
-debs = machine.built("*.deb")
+# The machine has no network, and no python3 to install the Python package with.
+debs = [deb for deb in machine.built("*.deb") if "/python3-" not in deb]
 if not debs:
     tap.skip_all("the packages are not built: packaging/build deb build/packages/deb")
 

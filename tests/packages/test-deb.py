@@ -12,7 +12,7 @@ RELEASES = {"bookworm": ("nscd",), "trixie": ("nsncd",)}
 LOOKUPS = "packaging/debian/tests/lookup"
 DEFAULT = "hosts:          files dns"
 WITH = "hosts:          files k8shsvc dns"
-NAMES = ["k8shsvc", "libnss-k8shsvc", "libk8shsvc0", "libk8shsvc-dev"]
+NAMES = ["k8shsvc", "libnss-k8shsvc", "libk8shsvc0", "libk8shsvc-dev", "python3-k8shsvc"]
 STATIC = "[service web.shop]\nsource = static\nendpoints = 192.0.2.11 192.0.2.12\n"
 
 # Says what has failed; ends when it can write no more.
@@ -68,6 +68,7 @@ for release in RELEASES:
         root = root_of(release)
         script, = root.put(f"{machine.SOURCE}/{LOOKUPS}")
         root.run("sh", script)
+        root.run("python3", "-c", "import k8shsvc")
 
     @suite.each("{0}: an upgrade under a lookup loop: no lookup fails", [(release,)])
     def upgrades(release):
