@@ -109,7 +109,7 @@ static void metrics_table(struct metric_writer *w, const struct snapshot *s)
 
 /* ---- services ---- */
 
-/* A state has a source, except for PENDING: nothing has come from anywhere. */
+/* Only a service of which nothing was heard yet has no source. */
 static void metrics_states(struct metric_writer *w, const struct snapshot *s)
 {
         size_t counts[KHS_SOURCE_STATIC + 1][KHS_SERVICE_EXPIRED + 1] = { 0 };
@@ -127,7 +127,7 @@ static void metrics_states(struct metric_writer *w, const struct snapshot *s)
                         const struct metric_label labels[] = { { "state", view_state_word(state) },
                                                                { "source", word ? word : "none" } };
 
-                        if (counts[source][state] > 0 || (source == 0) == (state == KHS_SERVICE_PENDING))
+                        if (source > 0 || state == KHS_SERVICE_PENDING || counts[source][state] > 0)
                                 metric_count(w, "", labels, N_LABELS(labels), counts[source][state]);
                 }
 }

@@ -49,6 +49,8 @@ static void page_age(FILE *to, uint32_t age_ds)
 
 static void page_verdict(FILE *to, const struct snapshot *s)
 {
+        char why[SNAPSHOT_WHY_MAX];
+
         if (s->error < 0) {
                 (void)fputs("<strong class=\"expired\">No table</strong>: ", to);
                 page_text(to, view_table_error(s->error));
@@ -56,11 +58,9 @@ static void page_verdict(FILE *to, const struct snapshot *s)
                 (void)fputs("<strong class=\"expired\">Dead</strong>: the last heartbeat was ", to);
                 page_age(to, s->header.beat_age_ds);
                 (void)fputs(" ago", to);
-        } else if (!snapshot_is_ready(s)) {
-                (void)fprintf(to, "<strong class=\"pending\">Not ready</strong>: %zu wait for their first answer, ",
-                              s->states[KHS_SERVICE_PENDING]);
-                page_text(to, s->pending);
-                (void)fputs(" for one", to);
+        } else if (!snapshot_is_ready(s, why, sizeof(why))) {
+                (void)fputs("<strong class=\"pending\">Not ready</strong>: ", to);
+                page_text(to, why);
         } else {
                 (void)fputs("<strong class=\"fresh\">Ready</strong>", to);
         }

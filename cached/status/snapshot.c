@@ -4,6 +4,8 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -71,7 +73,13 @@ bool snapshot_is_well(const struct snapshot *s)
         return s->error == 0 && s->table.alive != KHS_DEAD;
 }
 
-bool snapshot_is_ready(const struct snapshot *s)
+bool snapshot_is_ready(const struct snapshot *s, char *why, size_t n_why)
 {
-        return snapshot_is_well(s) && !s->pending;
+        if (s->pending)
+                (void)snprintf(why, n_why, "%zu services wait for their first answer, %s for one",
+                               s->states[KHS_SERVICE_PENDING], s->pending);
+        else if (s->header.n_refused > 0)
+                (void)snprintf(why, n_why, "the table has no room for %" PRIu32 " of the registered services",
+                               s->header.n_refused);
+        return snapshot_is_well(s) && !s->pending && s->header.n_refused == 0;
 }

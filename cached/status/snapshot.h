@@ -26,6 +26,12 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot);
 /* Takes NULL. Returns NULL. */
 struct snapshot *snapshot_unref(struct snapshot *snapshot);
 
-/* Whether lookups are answered; and whether no service waits for its first answer: as `k8shsvcctl status --ready`. */
+#define SNAPSHOT_WHY_MAX 512U
+
+/* Whether lookups are answered. */
 bool snapshot_is_well(const struct snapshot *snapshot);
-bool snapshot_is_ready(const struct snapshot *snapshot);
+/*
+ * And whether no service waits for its first answer or for room in the table: as `k8shsvcctl status --ready`. @why gets
+ * what is missing where it is well and not ready.
+ */
+bool snapshot_is_ready(const struct snapshot *snapshot, char *why, size_t n_why);

@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ struct status {
         struct http *http;
         struct snapshot *snapshot;             /* NULL: none was needed yet */
         struct MHD_Response *bodies[N_BODIES]; /* of it; NULL: not asked for yet */
-        unsigned int n_streams;
+        unsigned int n_streams, n_begun;       /* those there are, and those that began with this snapshot */
 };
 
 /* ---- bodies ---- */
@@ -47,6 +48,7 @@ static void status_drop_snapshot(struct status *s)
                 s->bodies[i] = NULL;
         }
         s->snapshot = snapshot_unref(s->snapshot);
+        s->n_begun = 0;
 }
 
 /* NULL for want of memory. */
@@ -140,15 +142,22 @@ static enum MHD_Result status_healthz(struct status *s, struct MHD_Connection *c
 static enum MHD_Result status_readyz(struct status *s, struct MHD_Connection *connection)
 {
         const struct snapshot *snapshot = status_snapshot(s);
-        char text[512];
+        char why[SNAPSHOT_WHY_MAX], text[SNAPSHOT_WHY_MAX + 16];
 
         if (!snapshot || !snapshot_is_well(snapshot))
                 return status_healthz(s, connection);
-        if (snapshot_is_ready(snapshot))
+        if (snapshot_is_ready(snapshot, why, sizeof(why)))
                 return http_answer(connection, MHD_HTTP_OK, "ready\n");
-        (void)snprintf(text, sizeof(text), "not ready: %zu services wait for their first answer, %s for one\n",
-                       snapshot->states[KHS_SERVICE_PENDING], snapshot->pending);
+        (void)snprintf(text, sizeof(text), "not ready: %s\n", why);
         return http_answer(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text);
+}
+
+/* Each is written for one client alone: few at a time, and few in the time that a snapshot is good for. */
+static bool status_has_room(const struct status *s)
+{
+        unsigned int max = s->snapshot->catalog.n_services > STREAMS_LARGE ? 1 : STREAMS_MAX;
+
+        return s->n_streams < max && s->n_begun < max;
 }
 
 static enum MHD_Result status_services(struct status *s, struct MHD_Connection *connection)
@@ -159,11 +168,12 @@ static enum MHD_Result status_services(struct status *s, struct MHD_Connection *
 
         if (!snapshot || snapshot->error < 0)
                 return status_healthz(s, connection);
-        if (s->n_streams >= (snapshot->catalog.n_services > STREAMS_LARGE ? 1 : STREAMS_MAX))
+        if (!status_has_room(s))
                 return http_answer(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "others are being answered\n");
         response = stream_new(snapshot, &s->n_streams);
         if (!response)
                 return http_answer(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
+        s->n_begun++;
         http_dress(response, "application/json");
         r = MHD_queue_response(connection, MHD_HTTP_OK, response);
         MHD_destroy_response(response);

@@ -65,6 +65,12 @@ Test(page, says_why_it_is_not_well)
         free(text);
         snapshot = (struct snapshot){ .pending = "a.<b>", .states = { 3 } };
         text = written(&snapshot);
-        cr_expect(strstr(text, "Not ready</strong>: 3 wait for their first answer, a.&#60;b&#62; for one"), "%s", text);
+        cr_expect(strstr(text, "Not ready</strong>: 3 services wait for their first answer, a.&#60;b&#62; for one"),
+                  "%s", text);
+        free(text);
+        snapshot = (struct snapshot){ .header.n_refused = 7 };
+        text = written(&snapshot);
+        cr_expect(strstr(text, "Not ready</strong>: the table has no room for 7 of the registered services"), "%s",
+                  text);
         free(text);
 }

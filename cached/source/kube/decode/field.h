@@ -7,8 +7,8 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The field, or NULL where it is missing, null or of another type; the last sets *ret_bad. */
 json_t *kube_field(const json_t *object, const char *name, json_type type, bool *ret_bad);
