@@ -362,14 +362,12 @@ static void watch_complete(struct kube_watch *w)
         }
         if (w->state == WATCH_STREAMING) {
                 watch_fail(w, KHS_REASON_API, 200, "the watch ended before all was listed", watch_backoff(w));
-                return;
-        }
-        if (usec_now() - w->started_usec < SHORT_USEC) {
+        } else if (usec_now() - w->started_usec < SHORT_USEC) {
                 watch_fail(w, KHS_REASON_API, 200, "the watch ended as soon as it was opened", watch_backoff(w));
-                return;
+        } else {
+                counters.restarts[COUNTED_ENDED]++;
+                watch_begin(w);
         }
-        counters.restarts[COUNTED_ENDED]++;
-        watch_begin(w);
 }
 
 static void watch_refused(struct kube_watch *w, unsigned int status, const struct kube_end *end)
