@@ -13,6 +13,7 @@ from harness.daemon import Daemon, Ended
 
 suite = tap.Suite()
 
+SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 POD, POD2 = lab.pods(10, 2)
 NAME, NAME2 = "user-svc.default.svc.cluster.local", "shop-svc.shop.svc.cluster.local"
 ONE_SERVICE = "[service user-svc.default]\n"
@@ -179,6 +180,41 @@ def check_config(text):
 def clean(_, text):
     ended = check_config(text)
     assert ended.status == 0 and not ended.errors(), ended
+
+
+def examples(path, begins, ends):
+    """The texts of a page between lines that begin a literal block and one that ends it."""
+    with open(f"{SOURCES}/{path}") as file:
+        return re.findall(rf"^{begins}\n(.*?)^{ends}$", file.read(), re.MULTILINE | re.DOTALL)
+
+
+@suite.test("--check-config is content with every example of k8shsvc.conf(5) and the README, and with the one that is installed")
+def clean_examples():
+    blocks = examples("packaging/man/k8shsvc.conf.5", r"\.Bd -literal[^\n]*", r"\.Ed") + examples("README.md", "```ini", "```")
+    blocks = [b for b in blocks if b.startswith("[")]
+    assert len(blocks) == 5, blocks
+    with open(f"{SOURCES}/packaging/k8shsvc.conf") as file:
+        blocks.append(file.read())
+    for block in blocks:
+        ended = check_config(block)
+        assert ended.status == 0 and not ended.errors(), (block, ended)
+
+
+@suite.test("every target that k8shsvcd(8) shows is one, and its commands' services and environment are accepted")
+def shown_targets():
+    fresh()
+    blocks = examples("packaging/man/k8shsvcd.8", r"\.Bd -literal[^\n]*", r"\.Ed")
+    targets = next(b for b in blocks if "kubernetes://" in b).split()
+    assert len(targets) == 8, targets
+    for target in targets:
+        ended = Ended("--check-config", "--service", target)
+        assert ended.status == 0 and not ended.errors(), (target, ended)
+    commands = [b.strip() for b in blocks if "--service" in b or "K8SHSVC_SERVICES" in b]
+    assert len(commands) == 2, commands
+    for command in commands:
+        environment, arguments = re.fullmatch(r'(?:K8SHSVC_SERVICES="(.*)" )?k8shsvcd(.*)', command).groups()
+        ended = Ended("--check-config", *arguments.split(), env={"K8SHSVC_SERVICES": environment or ""})
+        assert ended.status == 0 and not ended.errors(), (command, ended)
 
 
 @suite.test("--check-config without any file is content")
