@@ -4,13 +4,14 @@ them the directory that a pod of a DaemonSet has from its node. And add-to-image
 import ctypes
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
 import tempfile
 
 import machine
-from harness import tap
+from harness import readme, tap
 
 STATIC = "[service web.shop]\nsource = static\nendpoints = 192.0.2.11 192.0.2.12\n"
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
@@ -170,24 +171,55 @@ def adds(release, package):
     assert "libnss_k8shsvc" in root.run("sh", "-c", "LD_DEBUG=libs getent hosts web.shop 2>&1 | grep calling.init").stdout
 
 
-@suite.each("{0}: its steps lead to an image with the module", [("Containerfile",), ("Containerfile.distroless",)])
-def container_file(name):
-    """The base is our own image, since none is fetched from a registry; what it has of k8shsvc is taken out first."""
-    files = module_files()
-    directory = os.path.dirname(files[0])
-    archive, = machine.built("k8shsvc-base.oci.tar")
-    buildah = ["buildah", "--storage-driver", "vfs", "--root", f"{directory}/store", "--runroot", f"{directory}/run"]
-    base = machine.call(*buildah, "from", f"oci-archive:{archive}").stdout.strip()
-    root = machine.call(*buildah, "mount", base).stdout.strip()
-    machine.call("sh", files[1], "remove", root)
-    machine.call("find", root, "-xdev", "-name", "libnss_k8shsvc*", "-delete")
-    machine.call(*buildah, "commit", "--quiet", base, "base")
-    machine.call(*buildah, "build", "--isolation", "chroot", "--build-arg", "BASE=localhost/base", "--build-arg",
-                 "TOOLS=localhost/base", "-f", f"{directory}/{name}", "-t", "made", directory)
-    made = machine.call(*buildah, "mount", machine.call(*buildah, "from", "localhost/made").stdout.strip()).stdout.strip()
-    assert machine.glob.glob(f"{made}/usr/lib/*/libnss_k8shsvc.so.2")
-    with open(f"{made}/etc/nsswitch.conf") as file:
-        assert "files k8shsvc dns" in file.read()
+class Buildah:
+    """With images of its own. localhost/base is our base image without what it has of k8shsvc: none is fetched."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.command = ["buildah", "--storage-driver", "vfs", "--root", f"{directory}/store", "--runroot", f"{directory}/run"]
+        archive, = machine.built("k8shsvc-base.oci.tar")
+        root = self.root(f"oci-archive:{archive}")
+        machine.call("sh", module_files()[1], "remove", root)
+        machine.call("find", root, "-xdev", "-name", "libnss_k8shsvc*", "-delete")
+        self("commit", "--quiet", self.container, "base")
+
+    def __call__(self, *arguments):
+        return machine.call(*self.command, *arguments, cwd=self.directory).stdout.strip()
+
+    def root(self, image):
+        self.container = self("from", image)
+        return self("mount", self.container)
+
+    def build(self, *arguments):
+        """The last BASE counts."""
+        return self("build", "--isolation", "chroot", *arguments[:-1], "--build-arg", "BASE=localhost/base", arguments[-1])
+
+    def has_module(self, image):
+        made = self.root(f"localhost/{image}")
+        assert machine.glob.glob(f"{made}/usr/lib/*/libnss_k8shsvc.so.2")
+        with open(f"{made}/etc/nsswitch.conf") as file:
+            assert "files k8shsvc dns" in file.read()
+
+
+@suite.test("Containerfile.distroless: its steps lead to an image with the module")
+def distroless():
+    buildah = Buildah(os.path.dirname(module_files()[0]))
+    buildah.build("--build-arg", "TOOLS=localhost/base", "-f", "Containerfile.distroless", "-t", "made", ".")
+    buildah.has_module("made")
+
+
+@suite.test("README.md's commands lead to an image with the module; buildah stands for podman, our base for its base")
+def readme_commands():
+    buildah = Buildah(tempfile.mkdtemp(dir=os.environ[machine.INSIDE]))
+    os.mkdir(f"{buildah.directory}/out")
+    shutil.copy(machine.built("k8shsvc-module.tar.gz")[0], f"{buildah.directory}/out/")
+    build, unpack, podman = readme.block("Install", "podman").splitlines()
+    assert build == "packaging/build image out", build
+    machine.call(*shlex.split(unpack), cwd=buildah.directory)
+    words = shlex.split(podman)
+    assert words[:2] == ["podman", "build"], podman
+    buildah.build(*words[2:])
+    buildah.has_module("my-base")
 
 
 def foreign_root(libc_path, content):

@@ -1,13 +1,12 @@
 """The commands of README.md, run as they stand there, against the control plane."""
 
 import os
-import re
 
-from harness import sandbox
+from harness import readme, sandbox
+from harness.readme import SOURCE
 
 from . import plane
 
-SOURCE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.."))
 # A source tree that may be written to: what a command makes does not land in ours.
 TREE = f"{sandbox.HOME}/source"
 _TOOLS = f"{sandbox.HOME}/tools"
@@ -15,13 +14,7 @@ _TOOLS = f"{sandbox.HOME}/tools"
 
 def commands(heading):
     """All of a section's commands."""
-    with open(f"{SOURCE}/README.md") as file:
-        section = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", file.read(), re.MULTILINE | re.DOTALL)
-    assert section, f"README.md has no section {heading}"
-    # A comment of a shell begins like a heading.
-    blocks = re.findall(r"^```sh\n(.*?)^```$", section.group(1), re.MULTILINE | re.DOTALL)
-    assert blocks, f"README.md has no commands in {heading}"
-    return "".join(blocks)
+    return "".join(readme.blocks(heading))
 
 
 class Shell:
