@@ -60,6 +60,8 @@ void view_table_look(struct view_table *table)
 
         table->superseded = khs_view_load_acquire(view, HEADER_WORD(state)) != KHS_STATE_LIVE;
         table->alive = khs_table_alive(view, &table->now_ds);
+        if (khs_table_of_another_boot(view)) /* as programs judge it when they open it */
+                table->alive = KHS_DEAD;
 }
 
 /* A text of the static part; hostile lengths end at its room. */

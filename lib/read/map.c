@@ -83,12 +83,7 @@ enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds
         return map_age_ok(age_real, orphan_max) || map_age_ok(age_boot, orphan_max) ? KHS_SILENT : KHS_DEAD;
 }
 
-/*
- * A table that outlived its boot (on a disk, or the clock has no chip and starts where it stopped) looks alive as soon
- * as either clock comes by its last beat. So where they contradict each other as it is opened, the boot id decides. If
- * that is hidden, nothing is known of its age.
- */
-static bool map_is_of_another_boot(const struct khs_view *view)
+bool khs_table_of_another_boot(const struct khs_view *view)
 {
         uint32_t real = khs_clock_ds(CLOCK_REALTIME) - khs_view_load(view, HEADER_WORD(beat_real_ds));
         uint32_t boot = khs_clock_ds(CLOCK_BOOTTIME) - khs_view_load(view, HEADER_WORD(beat_boot_ds));
@@ -178,7 +173,7 @@ static void map_renew_locked(void)
         __atomic_store_n(&cannot_map, r == -ENOMEM, __ATOMIC_RELAXED);
         if (r < 0)
                 return;
-        if (map_is_of_another_boot(&map->file.view)) {
+        if (khs_table_of_another_boot(&map->file.view)) {
                 khs_table_close(&map->file);
                 return;
         }
@@ -272,7 +267,7 @@ static int map_enter_own(struct khs_pin *pin)
 {
         pin->saved_errno = errno;
         if (khs_table_open(K8SHSVC_RUNDIR, KHS_OPEN_PREAD, NULL, &pin->own) == 0) {
-                bool other_boot = map_is_of_another_boot(&pin->own.view);
+                bool other_boot = khs_table_of_another_boot(&pin->own.view);
 
                 pin->count = NULL;
                 pin->view = &pin->own.view;

@@ -32,6 +32,13 @@ enum khs_alive {
  */
 enum khs_alive khs_table_alive(const struct khs_view *view, uint32_t *ret_now_ds);
 
+/*
+ * A table that outlived its boot (on a disk, or the clock has no chip and starts where it stopped) looks alive as soon
+ * as either clock comes by its last beat. So where they contradict each other as it is opened, the boot id decides. If
+ * that is hidden, nothing is known of its age.
+ */
+bool khs_table_of_another_boot(const struct khs_view *view);
+
 /* One lookup's hold on a table. */
 struct khs_pin {
         const struct khs_view *view;

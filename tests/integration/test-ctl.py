@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 
-from harness import ctl, daemon, lab, lookup, pods, sandbox, tap
+from harness import ctl, daemon, lab, lookup, pods, sandbox, table, tap
 from harness.ctl import on_terminal, refused, rows, run, value
 
 suite = tap.Suite()
@@ -667,6 +667,17 @@ def damaged():
     for arguments in ("status",), ("explain", USER), ("resolve", USER):
         sandbox.write(sandbox.TABLE, b"\xff" * len(good))
         assert re.search("damaged|format", refused(*arguments, status=1))
+    sandbox.write(sandbox.TABLE, good)
+
+
+@suite.test("a table of an earlier boot has no living daemon, though this boot's clock comes by its last heartbeat")
+def earlier_boot():
+    with open(sandbox.TABLE, "rb") as file:
+        good = file.read()
+    assert value_of_status()["daemon"] != "dead"
+    sandbox.write(sandbox.TABLE, table.of_another_boot(good))
+    assert value_of_status()["daemon"] == "dead"
+    assert "no living daemon" in run("status").err
     sandbox.write(sandbox.TABLE, good)
 
 

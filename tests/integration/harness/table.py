@@ -2,7 +2,7 @@
 
 import struct
 
-CHECKSUM_AT, STATIC_SIZE, CHANGES_AT = 356, 1024, 1152
+BOOT_ID_AT, CHECKSUM_AT, STATIC_SIZE, BEAT_REAL_AT, CHANGES_AT = 80, 356, 1024, 1096, 1152
 
 
 def crc32c(data):
@@ -25,6 +25,13 @@ def with_field(table, at, form, value):
     struct.pack_into(form, table, at, value)
     struct.pack_into("<I", table, CHECKSUM_AT, checksum(bytes(table[:STATIC_SIZE])))
     return bytes(table)
+
+
+def of_another_boot(table):
+    """The table as if it had been written 100 days ago, before the machine started anew."""
+    other = bytearray(with_field(table, BOOT_ID_AT, "<I", struct.unpack_from("<I", table, BOOT_ID_AT)[0] ^ 1))
+    struct.pack_into("<I", other, BEAT_REAL_AT, (struct.unpack_from("<I", table, BEAT_REAL_AT)[0] - 86400000) % 2 ** 32)
+    return bytes(other)
 
 
 def changes(path):
