@@ -147,6 +147,17 @@ def c_static():
     return c_program(build_c("connect-static", "gcc", "-static"))
 
 
+@suite.test("a bare name in a static program, which shares no search list with the module, is DNS's; `S.N` is ours")
+def c_static_bare():
+    need("gcc")
+    program = build_c("connect-static", "gcc", "-static")
+    for name, expected in ("user-svc", DECOYS), ("user-svc.default", EIGHT):
+        before = len(pods.accepted())
+        sandbox.run(program, "-n", "4", name, PORT)
+        arrived = sandbox.wait_until(lambda: len(pods.accepted()) - before >= 4 and pods.accepted()[before:], 20, name)
+        assert set(arrived) <= set(expected), f"{name}: {arrived}"
+
+
 @connects(SETUID, "another user's program", "gcc")
 def c_setuid():
     program = build_c("connect-setuid", "gcc")
