@@ -122,21 +122,25 @@ class CoreDNSHosts(Process):
 
 
 class CoreDNSCache(_InFrontOfKnot):
-    """CoreDNS as a cache on the node, in front of the cluster's server."""
+    """CoreDNS as a cache on the node, in front of the cluster's server: NodeLocal DNSCache's Corefile for the cluster."""
 
     name = "coredns-cache"
 
     def __init__(self, program, knot, address=COREDNS):
         super().__init__(address, [program, "-conf", f"{sandbox.HOME}/{self.name}/Corefile", "-quiet"], knot)
         sandbox.write(f"{self.home}/Corefile", f"""\
-.:53 {{
-    bind {address}
-    cache 30 {{
-        success 9984 30 1
-        denial 9984 5 1
-    }}
-    forward . {knot.address}
+{dns.ZONE}:53 {{
     errors
+    cache {{
+        success 9984 30
+        denial 9984 5
+    }}
+    reload
+    loop
+    bind {address}
+    forward . {knot.address} {{
+        force_tcp
+    }}
 }}
 """)
 
