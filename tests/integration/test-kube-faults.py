@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import resource
 import sys
 import time
 
@@ -310,6 +311,22 @@ def kubeconfig():
                port=6443, tls=(f"{PKI}/good.crt", f"{PKI}/good.key"), token="token-9") as scene:
         scene.wait("web", ["10.1.0.1"])
         assert scene.server.requests[0].headers["Host"] == "api-server.test:6443", scene.server.requests[0].headers["Host"]
+
+
+@suite.test("out of descriptors: the line says so, the answer stays, and what changed comes when there are some")
+def no_descriptors():
+    with Scene(WEB, HERE) as scene:
+        scene.wait("web", ["10.1.0.1"])
+        pid = scene.daemon.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        scene.server.close()
+        scene.server.listen()
+        scene.daemon.wait_log("Too many open files|descriptors", 20)
+        stays(scene)
+        scene.server.put(THERE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        scene.wait("web", ["10.1.0.2"], 40)
 
 
 @suite.test("no credentials: one line says why, and they are found when they come")
