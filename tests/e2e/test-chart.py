@@ -108,6 +108,16 @@ def as_the_rest():
     assert len(chart) == len(rendered(template())) + 7
 
 
+@suite.test("with spc_t in seLinuxOptions it is the base with the component selinux")
+def as_with_selinux():
+    sandbox.write(f"{TREE}/overlay/kustomization.yaml", "resources: [../packaging/kubernetes/base]\n"
+                  "components: [../packaging/kubernetes/components/selinux]\n")
+    daemons = [rendered(command)["DaemonSet", "k8shsvc", "k8shsvc"]["spec"]["template"]["spec"]["containers"][0]
+               for command in (template("--set seLinuxOptions.type=spc_t"), "kubectl kustomize overlay")]
+    assert daemons[0]["securityContext"] == daemons[1]["securityContext"], daemons
+    assert daemons[0]["securityContext"]["seLinuxOptions"] == {"type": "spc_t"}
+
+
 @suite.test("every value is in the schema, and the other way round")
 def schema():
     values = json.loads(scene.shell.run("helm get values k8shsvc --all --namespace k8shsvc -o json").stdout)
@@ -123,7 +133,7 @@ def schema():
 @suite.each("refused: {0}", [
     ("image.repository=",), ("image.pullPolicy=Sometimes",), ("images.tag=1",), ("config.services=x",),
     ("namespaces={Shop}",), ("namespaces={shop,shop}",), ("rights.pods=maybe",), ("rights.secrets=true",),
-    ("metricsPort=0",), ("maxUnavailable=0",), ("maxUnavailable=0%",), ("inject=true",),
+    ("metricsPort=0",), ("seLinuxOptions=spc_t",), ("maxUnavailable=0",), ("maxUnavailable=0%",), ("inject=true",),
 ])
 def refused(value):
     result = scene.shell.run(template(f"--set '{value}'"), check=False)

@@ -74,11 +74,11 @@ def by_hand():
 
     root.run("apt-get", "install", "rpm")
     root.write("/root/.rpmmacros", RPM_MACROS)
-    # What it needs has been installed by apt, which rpm knows nothing of.
-    root.sh(readme.block("Install", "rpmbuild").rstrip() + " --nodeps\n")
-    made = sorted(os.listdir(f"{root.path}/root/rpmbuild/RPMS/{os.uname().machine}"))
-    assert [name.rsplit("-", 2)[0] for name in made if "debug" not in name] == [
-        "k8shsvc", "libk8shsvc-devel", "libk8shsvc0", "libnss-k8shsvc"], made
+    # What it needs has been installed by apt, which rpm knows nothing of. Nor is there a dnf.
+    block = readme.block("Install", "rpmbuild").replace("rpmbuild", "rpmbuild --nodeps")
+    root.sh(block.replace("dnf install", "rpm --root / --dbpath /var/lib/rpm -i --nodeps"))
+    installed = root.run("rpm", "--root", "/", "--dbpath", "/var/lib/rpm", "-qa", "--qf", "%{name}\\n").stdout.split()
+    assert sorted(installed) == ["k8shsvc", "k8shsvc-selinux", "libnss-k8shsvc"], installed
 
 
 raise SystemExit(suite.run())

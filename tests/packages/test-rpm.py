@@ -8,10 +8,15 @@ from harness import tap
 
 FEDORA = "hosts:      files myhostname resolve [!UNAVAIL=return] dns"
 FEDORA_WITH = "hosts:      files k8shsvc myhostname resolve [!UNAVAIL=return] dns"
-NAMES = ["k8shsvc", "libnss-k8shsvc", "libk8shsvc0", "libk8shsvc-devel"]
+NAMES = ["k8shsvc", "libnss-k8shsvc", "libk8shsvc0", "libk8shsvc-devel", "k8shsvc-selinux"]
 # Makes nsswitch.conf of user-nsswitch.conf, as authselect does with what its profile leaves open.
 AUTHSELECT = """#!/bin/sh
 [ "$1" != apply-changes ] || cp /etc/authselect/user-nsswitch.conf /etc/authselect/nsswitch.conf
+"""
+# Records its call, and fails as semodule does where there is no policy.
+RECORDER = """#!/bin/sh
+echo "${0##*/} $*" >>/calls
+exit 1
 """
 
 suite = tap.Suite()
@@ -23,8 +28,10 @@ if not rpms:
 
 class Root(machine.Root):
     def rpm(self, *arguments):
-        """Not --nodeps for what it is to be: this root has no rpm that could provide a libc."""
-        return machine.call("rpm", "--root", self.path, "--dbpath", "/var/lib/rpm", *arguments)
+        """No scriptlet of it may fail. It needs --nodeps: this root has no rpm that could provide a libc."""
+        result = machine.call("rpm", "--root", self.path, "--dbpath", "/var/lib/rpm", *arguments)
+        assert "scriptlet failed" not in result.stderr, result.stderr
+        return result
 
     def put_authselect(self):
         os.mkdir(f"{self.path}/etc/authselect")
@@ -83,6 +90,21 @@ def obeys_authselect():
     root.rpm("-e", "libnss-k8shsvc")
     assert root.hosts("authselect/user-nsswitch.conf") == FEDORA
     assert root.hosts() == FEDORA, root.hosts()
+
+
+@suite.test("the policy module goes into the policy and the directory gets its label; a removal takes both back")
+def loads_the_policy():
+    for name in "semodule", "restorecon":
+        root.write(f"/usr/sbin/{name}", RECORDER)
+        os.chmod(f"{root.path}/usr/sbin/{name}", 0o755)
+    module = [file for file in rpms if "/k8shsvc-selinux" in file]
+    added = "semodule -X 200 -i /usr/share/selinux/packages/k8shsvc.cil\nrestorecon -R -i /run/k8shsvc\n"
+    removed = "semodule -X 200 -r k8shsvc\nrestorecon -R -i /run/k8shsvc\n"
+    for command, calls in [(["-i", "--nodeps", *module], added), (["-U", "--nodeps", "--replacepkgs", *module], added),
+                           (["-e", "k8shsvc-selinux"], removed)]:
+        root.write("/calls", "")
+        root.rpm(*command)
+        assert root.read("/calls") == calls, f"{command}: {root.read('/calls')}"
 
 
 raise SystemExit(suite.run())
