@@ -75,7 +75,7 @@ def by_hand():
     root.run("apt-get", "install", "rpm")
     root.write("/root/.rpmmacros", RPM_MACROS)
     # What it needs has been installed by apt, which rpm knows nothing of. Nor is there a dnf.
-    block = readme.block("Install", "rpmbuild").replace("rpmbuild", "rpmbuild --nodeps")
+    block = readme.block("Install", "rpmbuild").replace("rpmbuild --rebuild", "rpmbuild --nodeps --rebuild")
     root.sh(block.replace("dnf install", "rpm --root / --dbpath /var/lib/rpm -i --nodeps"))
     installed = root.run("rpm", "--root", "/", "--dbpath", "/var/lib/rpm", "-qa", "--qf", "%{name}\\n").stdout.split()
     assert sorted(installed) == ["k8shsvc", "k8shsvc-selinux", "libnss-k8shsvc"], installed
