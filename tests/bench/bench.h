@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__x86_64__) || defined(__i386__)
+#ifdef __SSE2__
 #include <x86intrin.h>
 #endif
 
@@ -51,7 +51,7 @@ static inline uint64_t bench_now_ns(void)
 /* The cheapest clock there is; what was begun before is over by then. */
 static inline uint64_t bench_ticks(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
+#ifdef __SSE2__
         uint64_t ticks;
 
         _mm_lfence();

@@ -18,6 +18,7 @@ BUILT = os.environ.get("K8SHSVC_TEST_PACKAGES", f"{SOURCE}/build/packages")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive"}
 INSIDE = "K8SHSVC_TEST_INSIDE"
+ARCHITECTURE = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
 
 
 def enter():
@@ -40,9 +41,11 @@ def call(*command, check=True, **options):
     return result
 
 
-def built(pattern):
-    """What packaging/build has made; tests/run --packages calls it."""
-    return sorted(file for file in glob.glob(f"{BUILT}/*/{pattern}") if "-dbgsym" not in file)
+def built(pattern, architecture=None):
+    """What packaging/build has made; tests/run --packages calls it. Packages are those of this machine, or of another."""
+    suffixes = f"_{architecture}.deb" if architecture else (f"_{ARCHITECTURE}.deb", "_all.deb")
+    files = [file for file in glob.glob(f"{BUILT}/*/{pattern}") if "-dbgsym" not in file]
+    return sorted(file for file in files if not file.endswith(".deb") or file.endswith(suffixes))
 
 
 def older(files, version):

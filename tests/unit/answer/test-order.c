@@ -8,6 +8,7 @@
 
 #include "answer/order.h"
 #include "read/process.h"
+#include "wipe-fixture.h"
 
 #define ROTATE_SINGLE khs_policy(1, KHS_ORDER_ROTATE, KHS_FAMILY_ANY)
 
@@ -107,6 +108,7 @@ Test(order, begins_anew_in_forked_children)
         unsigned int counts[N_PODS] = { 0 };
         double chi2 = 0;
 
+        wipe_or_skip();
         khs_process_prepare();
         (void)khs_process_turn(5);
         cr_assert(khs_process_wiped_on_fork());
@@ -131,6 +133,7 @@ Test(order, forgets_pins_and_locks_in_forked_children)
         pid_t pid;
         int status;
 
+        wipe_or_skip();
         khs_process_prepare();
         khs_process.pins[0].of_map[3] = 7;
         khs_process.remap_owner = 1;

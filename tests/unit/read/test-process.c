@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "read/process.h"
+#include "wipe-fixture.h"
 
 #define N_CHILDREN 24
 #define TAG        4711U
@@ -82,6 +83,7 @@ static void check(bool wiped)
 
 Test(process, is_wiped_on_fork)
 {
+        wipe_or_skip();
         check(true);
 }
 

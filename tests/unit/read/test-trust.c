@@ -99,6 +99,18 @@ static int open_as(enum khs_open_mode mode)
         return r;
 }
 
+/* Only a process of one thread can make a user namespace, so that an emulator can't, and none in a chroot. */
+static bool can_make_user_namespaces(void)
+{
+        int status = -1;
+        pid_t pid = fork();
+
+        if (pid == 0)
+                _exit(unshare(CLONE_NEWUSER) < 0 && (errno == EINVAL || errno == EPERM));
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        return status == 0;
+}
+
 /* What a process in a user namespace of its own gets, to which every owner is a stranger. */
 static int open_in_user_namespace(void)
 {
@@ -142,6 +154,7 @@ Test(trust, asks_who_can_have_written_it)
         static const uid_t dir_owners[] = { 0, OWNER }, owners[] = { 0, OWNER, STRANGER };
         static const mode_t dir_modes[] = { 0755, 0711, 0775, 0757, 0777, 01777, 02777 },
                             modes[] = { 0644, 0664, 0646 };
+        bool namespaces = can_make_user_namespaces();
         unsigned int n = 0;
 
         init();
@@ -152,7 +165,8 @@ Test(trust, asks_who_can_have_written_it)
                 for (unsigned int how = 0; how < 8; how++, n++) {
                         if (how & 1)
                                 bind_read_only();
-                        check(&p, how & 1, how & 2, how & 4);
+                        if (namespaces || !(how & 2))
+                                check(&p, how & 1, how & 2, how & 4);
                         if (how & 1)
                                 cr_assert_eq(umount(f.dir), 0);
                 }
@@ -160,6 +174,8 @@ Test(trust, asks_who_can_have_written_it)
         cr_expect_eq(n, 1008);
         play.secure = false;
         fixture_deinit(&f);
+        if (!namespaces)
+                cr_skip_test("all but what programs in a user namespace believe: none can be made here");
 }
 
 /* A daemon reads back what it wrote. */
