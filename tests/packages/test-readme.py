@@ -1,4 +1,4 @@
-"""README.md's ways to install without a container, for this architecture: the commands as they stand there, in fresh Debian 12 roots.
+"""README.md's ways to install without a container: the commands as they stand there, in fresh Debian 12 roots.
 
 What packaging/build makes in them is what tests/run --packages has made. Where a root is not the system that README.md
 speaks of, the test changes a word of a command, and says why.
