@@ -42,6 +42,21 @@ def joined():
         scene.wait("web", addresses)
 
 
+@suite.test("a busy watch: 100 changes a second wake the daemon less often, and all arrive")
+def busy():
+    with Scene(WEB, slice_of("web-a", "web", ["10.1.0.1"])) as scene:
+        scene.wait("web", ["10.1.0.1"])
+        begin, sleeps = time.monotonic(), scene.daemon.n_sleeps()
+        for i in range(300):
+            time.sleep(max(0, begin + i / 100 - time.monotonic()))
+            scene.server.put(slice_of("web-a", "web", [f"10.1.1.{i % 200}"]))
+        seconds = time.monotonic() - begin
+        sleeps = scene.daemon.n_sleeps() - sleeps
+        tap.comment(f"{sleeps} in {seconds:.1f} s")
+        assert sleeps < 100 * seconds, f"{sleeps} in {seconds:.1f} s"
+        scene.wait("web", ["10.1.1.99"])
+
+
 @suite.test("max-stale = 2s and no change: an open watch confirms its services, one that is lost does not")
 def confirmed():
     with Scene(WEB, slice_of("web-a", "web", ["10.1.0.1"]), head=HEAD + "max-stale = 2s\n") as scene:

@@ -65,6 +65,11 @@ class Daemon:
         with open(f"/proc/{self.process.pid}/status") as file:
             return int(re.search(rf"^{key}:\s+(\d+) kB", file.read(), re.MULTILINE).group(1))
 
+    def n_sleeps(self):
+        """How often it has waited for something."""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.MULTILINE).group(1))
+
     def n_descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 

@@ -55,6 +55,7 @@ static size_t call_on_data(char *bytes, size_t size, size_t n, void *userdata)
 
         if (call->state != CALL_RUNNING || n == 0)
                 return 0;
+        *call->n_read += size * n;
         r = call->reply.data(call->reply.userdata, bytes, size * n);
         if (r < 0)
                 call->error = r;

@@ -18,6 +18,7 @@ struct kube_call {
         struct kube_reply reply;
         CURL *easy;
         struct curl_slist *headers, *resolve, *connect_to;
+        size_t *n_read; /* the transport's, where it runs */
         unsigned int status;
         int error; /* why we have ended it ourselves */
         char text[CURL_ERROR_SIZE];
