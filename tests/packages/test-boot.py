@@ -34,7 +34,7 @@ class Booted(machine.Root):
             self.leader = machine.call("pgrep", "-P", str(nspawn.pid), check=False).stdout.split()[:1]
             return self.leader
         machine.wait_until(leader, 10, "nspawn has started it")
-        machine.wait_until(self.is_up, 60, "it has booted")
+        machine.wait_until(self.is_up, 180, "it has booted")
         return self
 
     def is_up(self):

@@ -61,7 +61,7 @@ class Checkout(machine.Root):
 @suite.test("Debian packages")
 def debian():
     root = Checkout("deb")
-    root.sh(readme.block("Install", "packaging/build deb"))
+    root.sh(readme.block("Install", "install ./out/k8shsvc_"))
     root.serves()
 
 
