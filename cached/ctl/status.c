@@ -158,8 +158,8 @@ static int status_verdict(const struct ctl *ctl, const struct status *status)
                 return ctl_no(ctl, "no living daemon: the last heartbeat was %s ago",
                               output_age(status->header.beat_age_ds).text);
         if (ctl->flags[CTL_READY] && status->pending)
-                return ctl_no(ctl, "not ready: %zu services wait for their first answer, %s for one",
-                              status->states[KHS_SERVICE_PENDING], status->pending);
+                return ctl_no(ctl, "not ready: no first answer yet for %zu of %zu services, as for %s",
+                              status->states[KHS_SERVICE_PENDING], ctl->catalog.n_services, status->pending);
         if (ctl->flags[CTL_READY] && status->header.n_refused > 0)
                 return ctl_no(ctl, "not ready: the table has no room for %u of the registered services",
                               status->header.n_refused);

@@ -76,8 +76,8 @@ bool snapshot_is_well(const struct snapshot *s)
 bool snapshot_is_ready(const struct snapshot *s, char *why, size_t n_why)
 {
         if (s->pending)
-                (void)snprintf(why, n_why, "%zu services wait for their first answer, %s for one",
-                               s->states[KHS_SERVICE_PENDING], s->pending);
+                (void)snprintf(why, n_why, "no first answer yet for %zu of %zu services, as for %s",
+                               s->states[KHS_SERVICE_PENDING], s->catalog.n_services, s->pending);
         else if (s->header.n_refused > 0)
                 (void)snprintf(why, n_why, "the table has no room for %" PRIu32 " of the registered services",
                                s->header.n_refused);

@@ -147,7 +147,7 @@ def dns():
         with start("[service web.default]\n[service mute.default]\n", LISTEN + "refresh-min = 200ms\nrefresh-max = 200ms\n"):
             sandbox.wait_until(lambda: lookup.addresses("web.default.svc.cluster.local") == {"10.1.0.1"}, 10, "web")
             ready = get("/readyz")
-            assert ready.status == 503 and "1 services wait" in ready.text and "mute.default" in ready.text, ready.text
+            assert ready.status == 503 and "no first answer yet for 1 of " in ready.text and "mute.default" in ready.text, ready.text
             assert get("/healthz").status == 200
             assert "Not ready" in get("/").text
             before = metrics()

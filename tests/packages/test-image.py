@@ -215,7 +215,7 @@ def readme_commands():
     shutil.copy(machine.built("k8shsvc-module.tar.gz")[0], f"{buildah.directory}/out/")
     build, unpack, podman = readme.block("Install", "podman").splitlines()
     assert build == "packaging/build image out", build
-    machine.call(*shlex.split(unpack), cwd=buildah.directory)
+    machine.call("bash", "-euc", unpack, cwd=buildah.directory)
     words = shlex.split(podman)
     assert words[:2] == ["podman", "build"], podman
     buildah.build(*words[2:])

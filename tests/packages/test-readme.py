@@ -71,11 +71,16 @@ def by_hand():
     root.sh(readme.block("Install", "meson install"))
     os.mkdir(f"{root.path}/etc/k8shsvc")
     root.serves()
+    root.sh("/usr/share/k8shsvc/nsswitch remove && ninja -C build uninstall")
+    assert root.hosts_line() == "hosts:          files dns", root.hosts_line()
+    found = root.run("find", "/usr", "/etc", "-iname", "*k8shsvc*", "!", "-path", "/etc/k8shsvc*").stdout
+    assert found.split() == ["/etc/systemd/system/multi-user.target.wants/k8shsvcd.service"], found
 
     root.run("apt-get", "install", "rpm")
     root.write("/root/.rpmmacros", RPM_MACROS)
     # What it needs has been installed by apt, which rpm knows nothing of. Nor is there a dnf.
     block = readme.block("Install", "rpmbuild").replace("rpmbuild --rebuild", "rpmbuild --nodeps --rebuild")
+    block = block.replace("dnf builddep", "rpm -qp --requires")
     root.sh(block.replace("dnf install", "rpm --root / --dbpath /var/lib/rpm -i --nodeps"))
     installed = root.run("rpm", "--root", "/", "--dbpath", "/var/lib/rpm", "-qa", "--qf", "%{name}\\n").stdout.split()
     assert sorted(installed) == ["k8shsvc", "k8shsvc-selinux", "libnss-k8shsvc"], installed

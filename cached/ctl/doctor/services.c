@@ -54,7 +54,7 @@ void doctor_check_services(struct doctor *d)
                      "look at the sources above; addresses are served until max-stale");
         services_say(d, &expired, "older than max-stale", "look at the sources above; programs ask the next source");
         if (pending.n + stale.n + expired.n == 0)
-                doctor_sayf(d, "services", VERDICT_OK, NULL, "%zu, none waits for an answer", catalog->n_services);
+                doctor_sayf(d, "services", VERDICT_OK, NULL, "%zu, none waits for long", catalog->n_services);
 }
 
 /* ---- a real lookup ---- */

@@ -51,12 +51,10 @@ static void table_check_directory(struct doctor *d)
                             K8SHSVC_RUNDIR, st.st_uid);
 }
 
-/* Of another boot: on a disk, it outlives what it says. */
-static void table_check_boot(struct doctor *d, const struct view_header *header)
+/* On a disk, it outlives what it says. A container may have a boot id of its own: that alone means nothing. */
+static void table_check_boot(struct doctor *d)
 {
-        uint8_t boot_id[16];
-
-        if (khs_boot_id(boot_id) && memcmp(boot_id, header->boot_id, sizeof(boot_id)) != 0)
+        if (khs_table_of_another_boot(&d->ctl->table.file.view))
                 doctor_say(d, TABLE_CHECK, VERDICT_BAD, PATH " is of another boot, or another machine",
                            "let k8shsvcd run here, and keep " K8SHSVC_RUNDIR " on a tmpfs");
 }
@@ -104,5 +102,5 @@ void doctor_check_table(struct doctor *d)
                         "raise max-table-size and the unit's MemoryMax=, or enlarge the file system of " K8SHSVC_RUNDIR,
                         "%u registrations have no room in it", header.n_refused);
         table_check_mount(d);
-        table_check_boot(d, &header);
+        table_check_boot(d);
 }

@@ -63,9 +63,9 @@ Test(page, says_why_it_is_not_well)
         text = written(&snapshot);
         cr_expect(strstr(text, "Dead</strong>: the last heartbeat was 40.0 s ago"));
         free(text);
-        snapshot = (struct snapshot){ .pending = "a.<b>", .states = { 3 } };
+        snapshot = (struct snapshot){ .pending = "a.<b>", .states = { 3 }, .catalog.n_services = 5 };
         text = written(&snapshot);
-        cr_expect(strstr(text, "Not ready</strong>: 3 services wait for their first answer, a.&#60;b&#62; for one"),
+        cr_expect(strstr(text, "Not ready</strong>: no first answer yet for 3 of 5 services, as for a.&#60;b&#62;"),
                   "%s", text);
         free(text);
         snapshot = (struct snapshot){ .header.n_refused = 7 };
