@@ -53,6 +53,8 @@ hosts: k8shsvc files k8shsvc dns # k8shsvc|hosts: files dns # k8shsvc
 hosts: k8shsvc k8shsvc dns|hosts: dns
 hosts: files dns|hosts: files dns
 hosts: files k8shsvc2 dns|hosts: files k8shsvc2 dns
+hosts: files k8shsvc [NOTFOUND=return]dns|hosts: files dns
+hosts: files [NOTFOUND=continue]dns|hosts: files [NOTFOUND=continue]dns
 ROWS
 }
 
@@ -178,6 +180,18 @@ keeps_the_rest() {
         [ "$(ls "$root/etc")" = $'nsswitch.conf\nsite.conf' ] || ls "$root/etc"
 }
 
+# Links of a root are to be read in it; those of directories, which the shell follows, must not lead out of it.
+stays_inside() {
+        local outside=$root.outside link
+        for link in "$outside" ../"${outside##*/}"; do
+                empty_root && mkdir -p "$outside" && printf 'hosts: files dns\n' >"$outside/nsswitch.conf"
+                rmdir "$root"/etc && ln -s "$link" "$root/etc"
+                [[ $(sh "$script" add "$root" 2>&1) == *"leads out of"* ]] || echo "not a word"
+                grep -qx "hosts: files dns" "$outside/nsswitch.conf" || echo "it was changed"
+        done
+        rm -r "$outside"
+}
+
 # ---- authselect: a stand-in that makes nsswitch.conf of a profile and of user-nsswitch.conf ----
 
 # authselect_is PROFILE: `user` takes the hosts line from user-nsswitch.conf, `own` has its own
@@ -249,6 +263,8 @@ done < <(added)
 while IFS='|' read -r before after; do
         check "remove: $before" turns remove "$before" "$after"
 done < <(removed)
+check "add: where no blank follows an action" turns add "hosts: files [NOTFOUND=continue]dns" \
+        "hosts: files [NOTFOUND=continue] k8shsvc dns"
 while read -r line; do
         check "no rule fits, nothing changes: $line" leaves_unknown "$line"
 done < <(unknown)
@@ -256,6 +272,7 @@ check "two hosts lines: nothing changes" leaves_two_lines
 check "no nsswitch.conf: none is made" leaves_missing
 check "a link that leads to itself: nothing changes" leaves_circle
 check "a link, an owner and a mode stay as they are" keeps_the_rest
+check "a link that leads out of the root: nothing changes" stays_inside
 check "misuse: status 2" refuses_misuse
 have dpkg-divert "a diverted file: nothing changes" && check "a diverted file: nothing changes" leaves_diverted
 if in_namespace; then

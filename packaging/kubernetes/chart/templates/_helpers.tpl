@@ -1,7 +1,7 @@
 {{/* One daemon a node: one release a cluster, and fixed names. */}}
 {{- define "k8shsvc.labels" -}}
 app.kubernetes.io/name: k8shsvc
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -15,7 +15,7 @@ kind: {{ $kind }}
 metadata:
   name: {{ .name }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "k8shsvc.labels" .root | nindent 4 }}
@@ -29,7 +29,7 @@ kind: {{ $kind }}Binding
 metadata:
   name: {{ .name }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "k8shsvc.labels" .root | nindent 4 }}
@@ -40,5 +40,5 @@ roleRef:
 subjects:
   - kind: ServiceAccount
     name: k8shsvc
-    namespace: {{ .root.Release.Namespace }}
+    namespace: {{ .root.Release.Namespace | quote }}
 {{- end }}
