@@ -126,7 +126,8 @@ def schema():
 
     def names(of):
         return {key: set(value) if key in ("image", "rights", "inject") else None for key, value in of.items()}
-    described = {key: value.get("properties", {}) for key, value in known.items() if key != "global"}
+    described = {key: value.get("properties", {}) for key, value in known.items()
+                 if key not in ("global", "enabled")}  # a parent chart's
     assert names(values) == names(described)
 
 
@@ -134,6 +135,7 @@ def schema():
     ("image.repository=",), ("image.pullPolicy=Sometimes",), ("images.tag=1",), ("config.services=x",),
     ("namespaces={Shop}",), ("namespaces={shop,shop}",), ("rights.pods=maybe",), ("rights.secrets=true",),
     ("metricsPort=0",), ("seLinuxOptions=spc_t",), ("maxUnavailable=0",), ("maxUnavailable=0%",), ("inject=true",),
+    ("image.tag=a b",), ("image=null",), ("seLinuxOptions.foo=bar",), ("podLabels.app\\.kubernetes\\.io/name=x",),
 ])
 def refused(value):
     result = scene.shell.run(template(f"--set '{value}'"), check=False)
