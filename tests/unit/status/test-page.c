@@ -53,6 +53,7 @@ Test(page, says_how_long)
 
 Test(page, says_why_it_is_not_well)
 {
+        struct view_service service = { .key = "a.<b>" };
         struct snapshot snapshot = { .error = -ENOENT };
         char *text = written(&snapshot);
 
@@ -63,9 +64,11 @@ Test(page, says_why_it_is_not_well)
         text = written(&snapshot);
         cr_expect(strstr(text, "Dead</strong>: the last heartbeat was 40.0 s ago"));
         free(text);
-        snapshot = (struct snapshot){ .pending = "a.<b>", .states = { 3 }, .catalog.n_services = 5 };
+        snapshot = (struct snapshot){ .pending = service.key,
+                                      .states = { 1 },
+                                      .catalog = { .services = &service, .n_services = 1 } };
         text = written(&snapshot);
-        cr_expect(strstr(text, "Not ready</strong>: no first answer yet for 3 of 5 services, as for a.&#60;b&#62;"),
+        cr_expect(strstr(text, "Not ready</strong>: no first answer yet for 1 of 1 services, as for a.&#60;b&#62;"),
                   "%s", text);
         free(text);
         snapshot = (struct snapshot){ .header.n_refused = 7 };

@@ -31,9 +31,9 @@
 #endif
 
 /*
- * A tree lives until its object has been handed over. Its hundreds of pieces lie side by side, always in the same place,
- * and not in the holes between what the daemon keeps: a sixth of what a change costs. What has no room here, and what
- * jansson allocates at other times, is malloc()'s.
+ * A tree lives until its object has been handed over. Its hundreds of pieces lie side by side, always in the same
+ * place, and not in the holes between what the daemon keeps: a sixth of what a change costs. What has no room here, and
+ * what jansson allocates at other times, is malloc()'s.
  */
 static struct {
         _Alignas(16) char bytes[TREE_SIZE];
