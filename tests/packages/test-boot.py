@@ -30,15 +30,15 @@ class Booted(machine.Root):
         nspawn = subprocess.Popen(["systemd-nspawn", "-D", self.path, "--private-network", "--register=no", "--keep-unit",
                                    "--system-call-filter=@memlock", "-b"], stdin=subprocess.DEVNULL, stdout=self.log,
                                   stderr=subprocess.STDOUT)
-        def leader():
-            self.leader = machine.call("pgrep", "-P", str(nspawn.pid), check=False).stdout.split()[:1]
-            return self.leader
-        machine.wait_until(leader, 10, "nspawn has started it")
-        machine.wait_until(self.is_up, 180, "it has booted")
+        self.nspawn = nspawn.pid
+        machine.wait_until(self.is_up, 60, "it has booted")
         return self
 
     def is_up(self):
-        return self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
+        """nspawn's first child is not its last one: looked for anew each time."""
+        self.leader = machine.call("pgrep", "-P", str(self.nspawn), check=False).stdout.split()[:1]
+        return bool(self.leader) and self.run("systemctl", "is-system-running", check=False).stdout.strip() in (
+            "running", "degraded")
 
     def _enter(self, command):
         return ["nsenter", "-t", *self.leader, "-m", "-u", "-i", "-n", "-p", "--", *command]
