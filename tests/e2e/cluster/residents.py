@@ -1,5 +1,6 @@
 """Servers in kwok's pods: each pod's addresses are this machine's as long as it runs, with the program `pods` on them."""
 
+import socket
 import subprocess
 import threading
 
@@ -37,6 +38,15 @@ class Conversation:
         self.process.wait()
 
 
+def is_here(address):
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
 class Residents:
     """Follows all pods; those whose addresses are not served yet are not ready for a test: wait()."""
 
@@ -63,6 +73,7 @@ class Residents:
                 sandbox.ip("address", "del", self._prefix(address), "dev", "eth0")
             for address in wanted - self._served:
                 sandbox.add_pod_addresses([address])
+                sandbox.wait_until(lambda: is_here(address), 10, f"{address} can be listened on")
                 self._servers.ask(f"up {address}")
             self._served = wanted
 
