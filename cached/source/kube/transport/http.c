@@ -26,11 +26,11 @@
 #define ADDRESSES_USEC (60 * USEC_PER_SEC) /* then the server's name is looked up again */
 
 /*
- * What wakes a process costs it several times the work itself, so a busy watch is read about 33 times a second: three
- * of 100 changes a second at a time, for half of the CPU. The first change after a silence is read at once. What comes
- * in larger pieces is a list.
+ * What wakes a process costs it several times the work itself, so a busy watch is read 28 times a second: three or
+ * four of 100 changes a second at a time, for half of the CPU. The first change after a silence is read at once. What
+ * comes in larger pieces is a list.
  */
-#define REST_USEC (30 * USEC_PER_MSEC)
+#define REST_USEC (35 * USEC_PER_MSEC)
 #define REST_MAX  4096 /* bytes */
 
 TAILQ_HEAD(call_list, kube_call);
