@@ -87,7 +87,6 @@ void view_table_header(const struct view_table *table, struct view_header *ret)
         const struct khs_view *view = &table->file.view;
         uint64_t free_bytes = (uint64_t)khs_view_load(view, HEADER_WORD(free_units)) * KHS_UNIT;
         uint64_t size = (uint64_t)view->n_words * 4;
-        uint32_t boot_id[4];
 
         *ret = (struct view_header){
                 .size_bytes = size,
@@ -106,8 +105,6 @@ void view_table_header(const struct view_table *table, struct view_header *ret)
         ret->beat_age_ds = table->now_ds - ret->boot_ds;
         if ((int32_t)ret->beat_age_ds < 0)
                 ret->beat_age_ds = 0;
-        khs_view_copy(view, HEADER_WORD(fixed.boot_id), boot_id, sizeof(boot_id) / 4);
-        memcpy(ret->boot_id, boot_id, sizeof(ret->boot_id));
         header_text(view, offsetof(struct khs_table_static, zone), khs_view_load(view, HEADER_WORD(fixed.zone_len)),
                     KHS_KEY_MAX, ret->zone);
         header_text(view, offsetof(struct khs_table_static, namespace), HEADER_BYTE(namespace_len),

@@ -25,7 +25,6 @@ struct view_header {
         uint32_t orphan_max_ds, beat_age_ds, writer_pid;
         uint32_t boot_ds, real_ds; /* of the last beat, by the daemon's clocks */
         bool reverse;
-        uint8_t boot_id[16];
         char zone[256], namespace[64], node_zone[64], node_name[256];
 };
 

@@ -135,6 +135,29 @@ for release in RELEASES:
                                                                                         "gshadow")], found
         assert root.run("grep", "^k8shsvc:", "/etc/shadow").stdout.split(":")[1].startswith("!")
 
+    @suite.each("{0}: a purge leaves the table of another daemon, and does not fail on what is mounted", [(release,)])
+    def leaves_others(release):
+        root = root_of(release)
+        root.install(machine.built("k8shsvc_*.deb"))
+        conf, table = f"{root.path}/etc/k8shsvc/conf.d", f"{root.path}/run/k8shsvc/table.v1"
+        machine.call("mount", "-t", "tmpfs", "tmpfs", conf)
+        root.write("/run/k8shsvc/table.v1", "a DaemonSet's, which runs as root\n")
+        try:
+            root.run("apt-get", "purge", "-q", "-y", "k8shsvc")
+        finally:
+            machine.call("umount", conf)
+        assert os.path.exists(table) and not os.path.exists(f"{root.path}/etc/k8shsvc/k8shsvc.conf")
+        os.remove(table)
+
+    @suite.each("{0}: a script that is missing fails neither the installation nor the removal, which say what to do", [(release,)])
+    def misses_script(release):
+        root = root_of(release)
+        module = machine.built("libnss-k8shsvc_*.deb")
+        said = root.install(module, "-o", "Dpkg::Options::=--path-exclude=/usr/share/k8shsvc/*")
+        assert "Add k8shsvc to the hosts line" in said.stderr + said.stdout and root.hosts_line() == DEFAULT, said
+        said = root.run("apt-get", "remove", "-q", "-y", "libnss-k8shsvc")
+        assert "Take k8shsvc out of the hosts line" in said.stderr + said.stdout, said
+
 
 @suite.test("the SBOM has every package with its checksum, and the libraries with their versions")
 def has_sbom():

@@ -258,4 +258,31 @@ def refuses(_, path, word):
     assert not machine.glob.glob(f"{root}/**/libnss_*", recursive=True)
 
 
+@suite.test("add-to-image follows no link out of the root, and puts nothing into a directory in the module's place")
+def stays_inside():
+    script, _, module = module_files()
+    with open(module, "rb") as file:
+        root, outside = (foreign_root("/usr/lib64/libc.so.6", file.read()) for _ in range(2))
+        os.remove(f"{root}/usr/lib64/libc.so.6")
+        os.rmdir(f"{root}/usr/lib64")
+        os.symlink(f"{outside}/usr/lib64", f"{root}/usr/lib64")
+    result = machine.call("sh", script, module, root, check=False)
+    assert result.returncode == 1 and os.listdir(f"{outside}/usr/lib64") == ["libc.so.6"], result
+    os.mkdir(f"{outside}/usr/lib64/libnss_k8shsvc.so.2")
+    result = machine.call("sh", script, module, outside, check=False)
+    assert result.returncode == 1 and "is a directory" in result.stderr, result
+
+
+@suite.test("add-to-image without od says so: no libc is taken for one that can load the module")
+def needs_od():
+    script, _, module = module_files()
+    tools = tempfile.mkdtemp(dir=os.environ[machine.INSIDE])
+    for name in "sh", "cat", "cp", "mv", "rm", "readlink", "chmod", "dirname":
+        os.symlink(shutil.which(name), f"{tools}/{name}")
+    root = foreign_root("/lib64/libc.so.6", b"\x7fELF\x01\x01\x01" + bytes(11) + b"\x28\x00")
+    result = machine.call(f"{tools}/sh", script, module, root, check=False, env={"PATH": tools})
+    assert result.returncode == 1 and "od is needed" in result.stderr, result
+    assert not machine.glob.glob(f"{root}/**/libnss_*", recursive=True)
+
+
 raise SystemExit(suite.run())

@@ -192,6 +192,21 @@ stays_inside() {
         rm -r "$outside"
 }
 
+# Nobody writes to it, so that who reads it waits.
+leaves_fifo() {
+        empty_root && mkfifo "$conf"
+        complains add
+        timeout 10 sh "$script" remove "$root" || echo "it waits"
+}
+
+leaves_the_links_target() {
+        nsswitch_is "hosts: files dns"
+        echo mine >"$root/etc/mine" && ln -s mine "$conf.k8shsvc-new"
+        sh "$script" add "$root" >/dev/null
+        is_line "hosts: files k8shsvc dns"
+        [ ! -L "$conf" ] && grep -qx mine "$root/etc/mine" || echo "it was overwritten"
+}
+
 # ---- authselect: a stand-in that makes nsswitch.conf of a profile and of user-nsswitch.conf ----
 
 # authselect_is PROFILE: `user` takes the hosts line from user-nsswitch.conf, `own` has its own
@@ -273,6 +288,8 @@ check "no nsswitch.conf: none is made" leaves_missing
 check "a link that leads to itself: nothing changes" leaves_circle
 check "a link, an owner and a mode stay as they are" keeps_the_rest
 check "a link that leads out of the root: nothing changes" stays_inside
+check "a FIFO: nobody waits for it" leaves_fifo
+check "a link under the name of the new file: what it leads to stays" leaves_the_links_target
 check "misuse: status 2" refuses_misuse
 have dpkg-divert "a diverted file: nothing changes" && check "a diverted file: nothing changes" leaves_diverted
 if in_namespace; then

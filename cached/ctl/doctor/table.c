@@ -4,14 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "ctl/doctor/check.h"
 #include "ctl/doctor/eyes.h"
-#include "table/boot-id.h"
 
 #define TABLE_CHECK "table"
 #define PATH        K8SHSVC_RUNDIR "/" KHS_TABLE_NAME

@@ -47,7 +47,7 @@ struct kube_http {
         char *addresses;
         uint64_t addresses_usec;
         struct call_list lists[3]; /* by state */
-        sd_event_source *resting;  /* the connection that is not read at the moment */
+        sd_event_source *resting;  /* the connection that is not read at the moment; one at a time, as HTTP/2 has one */
         struct timer rest;
         uint64_t read_usec; /* when a small piece was last read */
         size_t n_read;      /* bytes of answers, in this round */
