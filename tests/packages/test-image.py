@@ -262,10 +262,10 @@ def refuses(_, path, word):
 def stays_inside():
     script, _, module = module_files()
     with open(module, "rb") as file:
-        root, outside = (foreign_root("/usr/lib64/libc.so.6", file.read()) for _ in range(2))
-        os.remove(f"{root}/usr/lib64/libc.so.6")
-        os.rmdir(f"{root}/usr/lib64")
-        os.symlink(f"{outside}/usr/lib64", f"{root}/usr/lib64")
+        libc = file.read()
+    root, outside = (foreign_root("/usr/lib64/libc.so.6", libc) for _ in range(2))
+    shutil.rmtree(f"{root}/usr/lib64")
+    os.symlink(f"{outside}/usr/lib64", f"{root}/usr/lib64")
     result = machine.call("sh", script, module, root, check=False)
     assert result.returncode == 1 and os.listdir(f"{outside}/usr/lib64") == ["libc.so.6"], result
     os.mkdir(f"{outside}/usr/lib64/libnss_k8shsvc.so.2")
