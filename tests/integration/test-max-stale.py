@@ -69,6 +69,19 @@ def stopped(_, stale):
         assert LATE not in scene.daemon.log(), scene.daemon.log()
 
 
+@suite.test("stopped with questions in flight: they are asked again, the server is not given up")
+def stopped_in_flight():
+    server = Server()
+    with Scene(services(20), server, options="max-stale = 2s\n") as scene:
+        scene.wait()
+        server.script = scripted.silent
+        # What TCP left open goes by UDP, and the second time-out of that is the server's end.
+        sandbox.wait_until(lambda: server.asked(transport="udp"), 30, "UDP is tried")
+        stop(scene, 14, lambda: setattr(server, "script", None))
+        assert_served(scene, 5)
+        assert "no answer" not in scene.daemon.log(), scene.daemon.log()
+
+
 @suite.test("stopped for much longer than max-stale, and nobody answers: one round of questions, then the time counts")
 def stopped_for_good():
     server = Server()

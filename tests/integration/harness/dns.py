@@ -151,16 +151,27 @@ def zone_file(zone, records, serial=1):
     return "".join(line + "\n" for line in lines)
 
 
-def answers(address, zone, with_soa=True):
-    """Whether the server answers for the zone: one SOA query by hand, no resolver involved."""
-    name = b"".join(bytes([len(label)]) + label.encode() for label in zone.split(".")) + b"\0"
-    query = struct.pack("!6H", 0x4b38, 0x0100, 1, 0, 0, 0) + name + struct.pack("!2H", 6, 1)
+def ask(address, name, kind=1):
+    """The server's reply to one question by UDP: by hand, no resolver involved. None: there is none."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+    query = struct.pack("!6H", 0x4b38, 0x0100, 1, 0, 0, 0) + labels + struct.pack("!2H", kind, 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.settimeout(0.2)
         try:
             channel.connect((address, 53))
             channel.send(query)
-            answer = channel.recv(512)
+            answer = channel.recv(4096)
         except OSError:
-            return False
-    return len(answer) > 12 and answer[3] & 15 == 0 and (answer[7] > 0 or not with_soa)
+            return None
+    return answer if len(answer) > 12 else None
+
+
+def answers(address, zone, with_soa=True):
+    """Whether the server answers for the zone."""
+    answer = ask(address, zone, 6)
+    return answer is not None and answer[3] & 15 == 0 and (answer[7] > 0 or not with_soa)
+
+
+def says(address, name, text):
+    """Whether the server gives the name this IPv4 address."""
+    return socket.inet_aton(text) in (ask(address, name) or b"")

@@ -20,6 +20,8 @@
  * A server may close a connection after one answer, or after a hundred; what else was in flight is then sent
  * again by c-ares, a few times. When that ends in a refusal although some were answered, the server is not
  * dead: it gets no more at a time than it can answer in those few connections, for a minute.
+ *
+ * A time-out that comes much too late says that this process was stopped, and nothing of the server.
  */
 
 #include <errno.h>
@@ -35,6 +37,7 @@
 #define RENEW_USEC  (60 * USEC_PER_SEC)
 #define CACHE_USEC  (USEC_PER_SEC / 2)
 #define WINDOW_USEC (60 * USEC_PER_SEC)
+#define LATE_USEC   (2ULL * DNS_TIMEOUT_USEC)
 
 void dns_path_init(struct dns_path *path, sd_event *event, const struct address *address, enum dns_transport transport)
 {
@@ -142,6 +145,7 @@ static void path_flight_done(void *userdata, int error, const struct dns_questio
         struct dns_query *query = userdata;
         struct dns_path *path = query->path;
         bool closed = path->transport == DNS_TCP && (error == -ECONNREFUSED || error == -EIO);
+        bool late = error == -ETIMEDOUT && usec_now() - query->sent_usec >= LATE_USEC;
         bool same_case, matches = error == 0 && dns_question_matches(question, packet, n_packet, &same_case);
 
         if (closed && path->n_answered > 0) {
@@ -150,6 +154,8 @@ static void path_flight_done(void *userdata, int error, const struct dns_questio
                 dns_path_drop(path, -ECANCELED);
         } else if (error == 0 && path_lacks_edns(question, packet)) {
                 path->plain = true;
+                dns_path_drop(path, -ECANCELED);
+        } else if (late) {
                 dns_path_drop(path, -ECANCELED);
         } else {
                 if (matches)
