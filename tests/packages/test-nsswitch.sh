@@ -130,6 +130,20 @@ leaves_unknown() {
         is_line "$1"
 }
 
+leaves_what_would_be_empty() {
+        nsswitch_is "$1"
+        complains remove
+        is_line "$1"
+}
+
+keeps_the_end() {
+        empty_root && printf 'hosts: files dns' >"$conf"
+        sh "$script" add "$root" >/dev/null
+        [ "$(cat "$conf" && echo .)" = "hosts: files k8shsvc dns." ] || cat -A "$conf"
+        sh "$script" remove "$root" >/dev/null
+        [ "$(cat "$conf" && echo .)" = "hosts: files dns." ] || cat -A "$conf"
+}
+
 leaves_two_lines() {
         nsswitch_is $'hosts: files dns\nhosts: files'
         complains add
@@ -280,6 +294,12 @@ while IFS='|' read -r before after; do
 done < <(removed)
 check "add: where no blank follows an action" turns add "hosts: files [NOTFOUND=continue]dns" \
         "hosts: files [NOTFOUND=continue] k8shsvc dns"
+check "add: a line that ends in CR LF" turns add $'hosts: files dns\r' $'hosts: files k8shsvc dns\r'
+check "remove: a line that ends in CR LF" turns remove $'hosts: files k8shsvc\r' $'hosts: files\r'
+check "add and remove: the last line has no end" keeps_the_end
+for line in "hosts: k8shsvc" "hosts:k8shsvc [NOTFOUND=return] # all" $'hosts: k8shsvc\r'; do
+        check "remove: nothing else would be asked, nothing changes: ${line%$'\r'}" leaves_what_would_be_empty "$line"
+done
 while read -r line; do
         check "no rule fits, nothing changes: $line" leaves_unknown "$line"
 done < <(unknown)
