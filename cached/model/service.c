@@ -436,8 +436,8 @@ enum service_change service_tick(struct service *s, uint64_t now)
 static int state_rank(const struct service_family *f)
 {
         static const int ranks[] = {
-                [KHS_SERVICE_PENDING] = 0, [KHS_SERVICE_EXPIRED] = 1, [KHS_SERVICE_EMPTY] = 2,
-                [KHS_SERVICE_STALE] = 3,   [KHS_SERVICE_FRESH] = 4,
+                [KHS_SERVICE_EMPTY] = 0, [KHS_SERVICE_PENDING] = 1, [KHS_SERVICE_EXPIRED] = 2,
+                [KHS_SERVICE_STALE] = 3, [KHS_SERVICE_FRESH] = 4,
         };
 
         return ranks[f->state];

@@ -241,6 +241,22 @@ Test(service, families_run_by_themselves_and_the_better_one_is_told)
         service_free(s);
 }
 
+Test(service, is_empty_only_when_both_families_are)
+{
+        struct service *s = make(KHS_FAMILY_ANY);
+
+        (void)no(s, AF_INET6, KHS_SOURCE_KUBERNETES, T0);
+        cr_expect_eq(service_state(s), KHS_SERVICE_PENDING, "IPv4 was never resolved");
+        (void)answer(s, AF_INET, two, 2, T0 + SEC);
+        cr_expect_eq(service_state(s), KHS_SERVICE_FRESH);
+        (void)failure(s, AF_INET, T0 + SEC);
+        cr_expect_eq(service_tick(s, T0 + SEC + MAX_STALE), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EXPIRED, "that there is no IPv6 says nothing of IPv4");
+        (void)no(s, AF_INET, KHS_SOURCE_KUBERNETES, T0 + 2 * SEC + MAX_STALE);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EMPTY);
+        service_free(s);
+}
+
 Test(service, unwanted_family_is_known_to_have_none)
 {
         struct service *s = make(KHS_FAMILY_IPV4);
