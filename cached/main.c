@@ -18,11 +18,23 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/util.h"
 #include "config/keys/key.h"
 #include "daemon.h"
 
 #define EXIT_USAGE 2
+
+enum { OPT_CONFIG = 1, OPT_SERVICE, OPT_CHECK, OPT_LIVE, OPT_LOG_FORMAT, OPT_VERSION, OPT_HELP };
+
+static const struct option long_options[] = {
+        { "config", required_argument, NULL, OPT_CONFIG },
+        { "service", required_argument, NULL, OPT_SERVICE },
+        { "check-config", no_argument, NULL, OPT_CHECK },
+        { "live", no_argument, NULL, OPT_LIVE },
+        { "log-format", required_argument, NULL, OPT_LOG_FORMAT },
+        { "version", no_argument, NULL, OPT_VERSION },
+        { "help", no_argument, NULL, OPT_HELP },
+        { NULL, 0, NULL, 0 },
+};
 
 static void usage(FILE *to)
 {
@@ -85,76 +97,82 @@ static bool parse_log_format(const char *text, enum log_format *ret)
         return word;
 }
 
-int main(int argc, char **argv)
-{
-        enum { OPT_CONFIG = 1, OPT_SERVICE, OPT_CHECK, OPT_LIVE, OPT_LOG_FORMAT, OPT_VERSION, OPT_HELP };
-        static const struct option long_options[] = {
-                { "config", required_argument, NULL, OPT_CONFIG },
-                { "service", required_argument, NULL, OPT_SERVICE },
-                { "check-config", no_argument, NULL, OPT_CHECK },
-                { "live", no_argument, NULL, OPT_LIVE },
-                { "log-format", required_argument, NULL, OPT_LOG_FORMAT },
-                { "version", no_argument, NULL, OPT_VERSION },
-                { "help", no_argument, NULL, OPT_HELP },
-                { NULL, 0, NULL, 0 },
-        };
-        struct daemon_options options = { .env_services = getenv("K8SHSVC_SERVICES") };
-        _cleanup_(cleanup_free) const char **services = calloc((size_t)argc, sizeof(*services));
-        bool check = false, live = false;
-        int option, status;
+struct arguments {
+        struct daemon_options options;
+        const char **services; /* room for as many as there can be; owned */
+        bool check, live;
+};
 
-        ignore_signals();
-        if (!open_standard_streams())
-                return EXIT_FAILURE;
-        if (!services) {
-                log_message(LOG_ERR, "out of memory");
-                return EXIT_FAILURE;
+enum { STATUS_NONE = -1 }; /* of no exit: there is work to do */
+
+/* Return: the status to exit with; STATUS_NONE. */
+static int arguments_take(struct arguments *a, int option, char *value)
+{
+        switch (option) {
+        case OPT_CONFIG:
+                a->options.config_file = value;
+                return STATUS_NONE;
+        case OPT_SERVICE:
+                a->services[a->options.n_services++] = value;
+                return STATUS_NONE;
+        case OPT_CHECK:
+                a->check = true;
+                return STATUS_NONE;
+        case OPT_LIVE:
+                a->live = true;
+                return STATUS_NONE;
+        case OPT_LOG_FORMAT:
+                return parse_log_format(value, &a->options.log_format) ? STATUS_NONE : EXIT_USAGE;
+        case OPT_VERSION:
+                puts("k8shsvcd " K8SHSVC_VERSION);
+                return EXIT_SUCCESS;
+        case OPT_HELP:
+                usage(stdout);
+                return EXIT_SUCCESS;
+        default:
+                return EXIT_USAGE;
         }
-        while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-                switch (option) {
-                case OPT_CONFIG:
-                        options.config_file = optarg;
-                        break;
-                case OPT_SERVICE:
-                        services[options.n_services++] = optarg;
-                        break;
-                case OPT_CHECK:
-                        check = true;
-                        break;
-                case OPT_LIVE:
-                        live = true;
-                        break;
-                case OPT_LOG_FORMAT:
-                        if (!parse_log_format(optarg, &options.log_format)) {
-                                usage(stderr);
-                                return EXIT_USAGE;
-                        }
-                        break;
-                case OPT_VERSION:
-                        puts("k8shsvcd " K8SHSVC_VERSION);
-                        return EXIT_SUCCESS;
-                case OPT_HELP:
-                        usage(stdout);
-                        return EXIT_SUCCESS;
-                default:
-                        usage(stderr);
-                        return EXIT_USAGE;
-                }
-        }
-        if (live && !check) {
+}
+
+/* The same. */
+static int arguments_parse(struct arguments *a, int argc, char **argv)
+{
+        int option, status = STATUS_NONE;
+
+        while (status == STATUS_NONE && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+                status = arguments_take(a, option, optarg);
+        if (status != STATUS_NONE)
+                return status;
+        if (a->live && !a->check) {
                 fputs("k8shsvcd: --live goes with --check-config\n", stderr);
-                usage(stderr);
                 return EXIT_USAGE;
         }
         if (optind < argc) {
                 fprintf(stderr, "k8shsvcd: unexpected argument '%s'\n", argv[optind]);
-                usage(stderr);
                 return EXIT_USAGE;
         }
+        a->options.services = a->services;
+        return STATUS_NONE;
+}
 
-        options.services = services;
-        status = check ? daemon_check_config(&options, live) : daemon_run(&options);
+int main(int argc, char **argv)
+{
+        struct arguments a = { .options.env_services = getenv("K8SHSVC_SERVICES") };
+        int status;
+
+        ignore_signals();
+        if (!open_standard_streams())
+                return EXIT_FAILURE;
+        a.services = calloc((size_t)argc, sizeof(*a.services));
+        if (!a.services) {
+                log_message(LOG_ERR, "out of memory");
+                return EXIT_FAILURE;
+        }
+        status = arguments_parse(&a, argc, argv);
+        if (status == STATUS_NONE)
+                status = a.check ? daemon_check_config(&a.options, a.live) : daemon_run(&a.options);
         if (status == EXIT_USAGE)
                 usage(stderr);
+        free(a.services);
         return status;
 }
