@@ -191,6 +191,11 @@ HAS_IT = {"containers": [container("a", ("mine", "/elsewhere")), container("b")]
           "volumes": [host_path("mine", RUNDIR + "/")]}
 HAS_SIDECAR = {"containers": [container("a", ("mine", RUNDIR)), container("b")],
                "volumes": [{"name": "mine", "emptyDir": {}}]}
+HAS_MOUNT = {"containers": [container("a", ("mine", "/var//run/k8shsvc"))],
+             "volumes": [{"name": "mine", "emptyDir": {}}]}
+WINDOWS = {"os": {"name": "windows"}, **PLAIN}
+ON_WINDOWS = {"nodeSelector": {"kubernetes.io/os": "windows"}, **PLAIN}
+ON_LINUX = {"nodeSelector": {"kubernetes.io/os": "linux"}, "os": {"name": "linux"}, **PLAIN}
 HAS_NAME = {"containers": [container("a", ("k8shsvc-table", "/elsewhere"))],
             "volumes": [{"name": "k8shsvc-table", "emptyDir": {}}]}
 
@@ -224,7 +229,7 @@ def is_given(asked, made):
 
 
 PODS = [("one container and nothing else", PLAIN), ("volumes, mounts, init containers, a sidecar", FULL),
-        ("no volumes and no mounts", BARE), ("empty lists", EMPTY)]
+        ("no volumes and no mounts", BARE), ("empty lists", EMPTY), ("Linux as its system", ON_LINUX)]
 
 
 @suite.test("before there is a policy, nothing happens; README's commands give the table to what runs already")
@@ -259,6 +264,9 @@ def labelled_namespace(_, spec):
     ("a pod that is exempted from its namespace's label", FULL, {LABEL: "disabled"}, "shop"),
     ("a pod that mounts the directory already", HAS_IT, {LABEL: "enabled"}, "free"),
     ("a pod with a sidecar of its own", HAS_SIDECAR, {LABEL: "enabled"}, "shop"),
+    ("a pod that spells the directory in another way", HAS_MOUNT, {LABEL: "enabled"}, "free"),
+    ("a pod of Windows", WINDOWS, {LABEL: "enabled"}, "free"),
+    ("a pod for nodes with Windows", ON_WINDOWS, {LABEL: "enabled"}, "shop"),
     ("a pod that has our volume's name", HAS_NAME, {LABEL: "enabled"}, "free"),
 ])
 def stays(_, spec, labels, namespace):
