@@ -135,7 +135,7 @@ def schema():
     ("image.repository=",), ("image.pullPolicy=Sometimes",), ("images.tag=1",), ("config.services=x",),
     ("namespaces={Shop}",), ("namespaces={shop,shop}",), ("rights.pods=maybe",), ("rights.secrets=true",),
     ("metricsPort=0",), ("seLinuxOptions=spc_t",), ("maxUnavailable=0",), ("maxUnavailable=0%",), ("inject=true",),
-    ("image.tag=a b",), ("image=null",), ("seLinuxOptions.foo=bar",), ("podLabels.app\\.kubernetes\\.io/name=x",),
+    ("image.tag=a b",), ("image.digest=sha256:1",), ("image=null",), ("seLinuxOptions.foo=bar",), ("podLabels.app\\.kubernetes\\.io/name=x",),
 ])
 def refused(value):
     result = scene.shell.run(template(f"--set '{value}'"), check=False)
@@ -158,6 +158,24 @@ def settings():
     assert metadata["annotations"] == {"note": "b"}
     assert container["ports"] == [{"name": "metrics", "containerPort": 1234}]
     assert spec["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == 2
+
+
+@suite.test("an image by its digest")
+def digest():
+    value = "sha256:" + "0123456789abcdef" * 4
+    chart = rendered(template(f"--set image.repository=mine/k8shsvcd,image.digest={value}"))
+    [container] = chart["DaemonSet", "k8shsvc", "k8shsvc"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"mine/k8shsvcd:{version()}@{value}", container["image"]
+
+
+@suite.test("names that look like numbers stay names")
+def numbers():
+    chart = rendered(template("--set-string 'namespaces={10,1e3},imagePullSecrets={7},priorityClassName=8'")
+                     .replace("--namespace k8shsvc", "--namespace 123"))
+    pod = chart["DaemonSet", "123", "k8shsvc"]["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "7"}] and pod["priorityClassName"] == "8", pod
+    for name in "10", "1e3":
+        assert chart["RoleBinding", name, "k8shsvc"]["subjects"][0]["namespace"] == "123"
 
 
 @suite.test("uninstalled, it leaves nothing")
