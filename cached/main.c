@@ -103,26 +103,26 @@ struct arguments {
         bool check, live;
 };
 
-enum { STATUS_NONE = -1 }; /* of no exit: there is work to do */
+#define STATUS_RUN (-1) /* no reason to exit */
 
-/* Return: the status to exit with; STATUS_NONE. */
+/* Return: STATUS_RUN, or the status to exit with. */
 static int arguments_take(struct arguments *a, int option, char *value)
 {
         switch (option) {
         case OPT_CONFIG:
                 a->options.config_file = value;
-                return STATUS_NONE;
+                return STATUS_RUN;
         case OPT_SERVICE:
                 a->services[a->options.n_services++] = value;
-                return STATUS_NONE;
+                return STATUS_RUN;
         case OPT_CHECK:
                 a->check = true;
-                return STATUS_NONE;
+                return STATUS_RUN;
         case OPT_LIVE:
                 a->live = true;
-                return STATUS_NONE;
+                return STATUS_RUN;
         case OPT_LOG_FORMAT:
-                return parse_log_format(value, &a->options.log_format) ? STATUS_NONE : EXIT_USAGE;
+                return parse_log_format(value, &a->options.log_format) ? STATUS_RUN : EXIT_USAGE;
         case OPT_VERSION:
                 puts("k8shsvcd " K8SHSVC_VERSION);
                 return EXIT_SUCCESS;
@@ -134,14 +134,14 @@ static int arguments_take(struct arguments *a, int option, char *value)
         }
 }
 
-/* The same. */
+/* Return: as arguments_take(). */
 static int arguments_parse(struct arguments *a, int argc, char **argv)
 {
-        int option, status = STATUS_NONE;
+        int option, status = STATUS_RUN;
 
-        while (status == STATUS_NONE && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        while (status == STATUS_RUN && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
                 status = arguments_take(a, option, optarg);
-        if (status != STATUS_NONE)
+        if (status != STATUS_RUN)
                 return status;
         if (a->live && !a->check) {
                 fputs("k8shsvcd: --live goes with --check-config\n", stderr);
@@ -152,7 +152,7 @@ static int arguments_parse(struct arguments *a, int argc, char **argv)
                 return EXIT_USAGE;
         }
         a->options.services = a->services;
-        return STATUS_NONE;
+        return STATUS_RUN;
 }
 
 int main(int argc, char **argv)
@@ -169,7 +169,7 @@ int main(int argc, char **argv)
                 return EXIT_FAILURE;
         }
         status = arguments_parse(&a, argc, argv);
-        if (status == STATUS_NONE)
+        if (status == STATUS_RUN)
                 status = a.check ? daemon_check_config(&a.options, a.live) : daemon_run(&a.options);
         if (status == EXIT_USAGE)
                 usage(stderr);

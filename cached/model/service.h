@@ -89,6 +89,6 @@ void service_resume(struct service *s, uint64_t heard);
 enum service_change service_tick(struct service *s, uint64_t now);
 
 bool service_wants(const struct service *s, int family);
-/* The family whose state is the service's: that with addresses, else the one of which less is known. */
+/* The family whose state is the service's. One with addresses goes first; the service is empty only if both are. */
 const struct service_family *service_best(const struct service *s);
 enum khs_service_state service_state(const struct service *s);

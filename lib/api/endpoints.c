@@ -11,7 +11,6 @@
  * No turn is taken, and the order is that of the table.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,11 +22,11 @@
 #define N_SETS            256U  /* a row's port_set is a byte, as is its zone */
 #define STRING_MAX        256U
 
-static_assert(sizeof(struct k8shsvc_endpoint) == 44, "ABI");
-static_assert(sizeof(struct k8shsvc_port) == 8 && offsetof(struct k8shsvc_port, name) == 4, "ABI");
-static_assert(K8SHSVC_READY == KHS_ATTR_READY && K8SHSVC_SERVING == KHS_ATTR_SERVING &&
-                      K8SHSVC_TERMINATING == KHS_ATTR_TERMINATING,
-              "ABI");
+_Static_assert(sizeof(struct k8shsvc_endpoint) == 44, "ABI");
+_Static_assert(sizeof(struct k8shsvc_port) == 8 && offsetof(struct k8shsvc_port, name) == 4, "ABI");
+_Static_assert(K8SHSVC_READY == KHS_ATTR_READY && K8SHSVC_SERVING == KHS_ATTR_SERVING &&
+                       K8SHSVC_TERMINATING == KHS_ATTR_TERMINATING,
+               "ABI");
 
 struct rows {
         const struct khs_lookup *l;

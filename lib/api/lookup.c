@@ -2,7 +2,6 @@
  * Addresses of a name, and the name of an address: answer/ behind public types.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include "api/handle.h"
 #include "api/ports.h"
 
-static_assert(sizeof(struct k8shsvc_addr) == 20, "ABI");
+_Static_assert(sizeof(struct k8shsvc_addr) == 20, "ABI");
 
 /* What one k8shsvc_lookup() wants, and where its answer goes. */
 struct answer {

@@ -9,7 +9,6 @@
  */
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,7 +16,7 @@
 #include "api/handle.h"
 #include "api/ports.h"
 
-static_assert(K8SHSVC_HOSTPORT_MAX >= sizeof("[]:65535") + INET6_ADDRSTRLEN - 1, "room for any");
+_Static_assert(K8SHSVC_HOSTPORT_MAX >= sizeof("[]:65535") + INET6_ADDRSTRLEN - 1, "room for any");
 
 struct ordinals {
         const struct khs_port *base;

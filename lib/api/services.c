@@ -5,7 +5,6 @@
  * is read again, so that none is missing only because it is busy.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,11 +15,11 @@
 #define MAX_TRIES     16
 #define MAX_INFO_SIZE 1024U /* of the information, in a later version */
 
-static_assert(sizeof(struct k8shsvc_info) == 304 && offsetof(struct k8shsvc_info, age_ms) == 256, "ABI");
-static_assert((int)K8SHSVC_STATE_EXPIRED == KHS_SERVICE_EXPIRED && (int)K8SHSVC_SOURCE_STATIC == KHS_SOURCE_STATIC &&
-                      (int)K8SHSVC_REASON_NONE_READY == KHS_REASON_NONE_READY &&
-                      (int)K8SHSVC_ORDER_NODE == KHS_ORDER_NODE && K8SHSVC_ANSWERS_ALL == KHS_ANSWERS_ALL,
-              "the table's numbers");
+_Static_assert(sizeof(struct k8shsvc_info) == 304 && offsetof(struct k8shsvc_info, age_ms) == 256, "ABI");
+_Static_assert((int)K8SHSVC_STATE_EXPIRED == KHS_SERVICE_EXPIRED && (int)K8SHSVC_SOURCE_STATIC == KHS_SOURCE_STATIC &&
+                       (int)K8SHSVC_REASON_NONE_READY == KHS_REASON_NONE_READY &&
+                       (int)K8SHSVC_ORDER_NODE == KHS_ORDER_NODE && K8SHSVC_ANSWERS_ALL == KHS_ANSWERS_ALL,
+               "the table's numbers");
 
 static uint8_t services_flags(const struct khs_record *record)
 {

@@ -27,7 +27,7 @@
 #endif
 #define NO_ADVICE (-1)
 
-static_assert(sizeof(struct khs_process) == KHS_PAGE_ALIGN, "one page, nothing else in it");
+_Static_assert(sizeof(struct khs_process) == KHS_PAGE_ALIGN, "one page, nothing else in it");
 
 struct khs_process khs_process;
 

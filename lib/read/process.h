@@ -9,7 +9,6 @@
  * per lookup. Where it is refused, or granted as everything is (qemu-user), each turn looks at the pid.
  */
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 

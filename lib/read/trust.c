@@ -16,7 +16,6 @@
  * granted.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -51,7 +50,7 @@ struct kernel_statx {
         uint64_t later[14];
 };
 
-static_assert(sizeof(struct kernel_statx) == 256, "the kernel's");
+_Static_assert(sizeof(struct kernel_statx) == 256, "the kernel's");
 
 #define KERNEL_STATX_BASIC 0x7ffU /* STATX_BASIC_STATS */
 

@@ -30,7 +30,6 @@
  * Times are deciseconds (0.1 s) modulo 2^32, compared by signed difference (13.6 years).
  */
 
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -101,19 +100,19 @@ struct khs_table_static {
         uint8_t reserved[272]; /* zero */
 };
 
-static_assert(offsetof(struct khs_table_static, file_pages) == 24, "format");
-static_assert(offsetof(struct khs_table_static, arena_units) == 48, "format");
-static_assert(offsetof(struct khs_table_static, generation) == 60, "format");
-static_assert(offsetof(struct khs_table_static, hash_key) == 64, "format");
-static_assert(offsetof(struct khs_table_static, boot_id) == 80, "format");
-static_assert(offsetof(struct khs_table_static, zone_len) == 96, "format");
-static_assert(offsetof(struct khs_table_static, checksum) == 356, "format");
-static_assert(offsetof(struct khs_table_static, orphan_max_ds) == 360, "format");
-static_assert(offsetof(struct khs_table_static, namespace_len) == 368, "format");
-static_assert(offsetof(struct khs_table_static, node_zone_len) == 432, "format");
-static_assert(offsetof(struct khs_table_static, node_name_len) == 496, "format");
-static_assert(offsetof(struct khs_table_static, reserved) == 752, "format");
-static_assert(sizeof(struct khs_table_static) == KHS_STATIC_SIZE, "format");
+_Static_assert(offsetof(struct khs_table_static, file_pages) == 24, "format");
+_Static_assert(offsetof(struct khs_table_static, arena_units) == 48, "format");
+_Static_assert(offsetof(struct khs_table_static, generation) == 60, "format");
+_Static_assert(offsetof(struct khs_table_static, hash_key) == 64, "format");
+_Static_assert(offsetof(struct khs_table_static, boot_id) == 80, "format");
+_Static_assert(offsetof(struct khs_table_static, zone_len) == 96, "format");
+_Static_assert(offsetof(struct khs_table_static, checksum) == 356, "format");
+_Static_assert(offsetof(struct khs_table_static, orphan_max_ds) == 360, "format");
+_Static_assert(offsetof(struct khs_table_static, namespace_len) == 368, "format");
+_Static_assert(offsetof(struct khs_table_static, node_zone_len) == 432, "format");
+_Static_assert(offsetof(struct khs_table_static, node_name_len) == 496, "format");
+_Static_assert(offsetof(struct khs_table_static, reserved) == 752, "format");
+_Static_assert(sizeof(struct khs_table_static) == KHS_STATIC_SIZE, "format");
 
 /* header.state */
 enum khs_state {
@@ -148,11 +147,11 @@ struct khs_table_header {
         uint8_t reserved[2816];
 };
 
-static_assert(offsetof(struct khs_table_header, state) == 1024, "format");
-static_assert(offsetof(struct khs_table_header, beat_count) == 1088, "format");
-static_assert(offsetof(struct khs_table_header, changes) == 1152, "format");
-static_assert(offsetof(struct khs_table_header, n_services) == 1216, "format");
-static_assert(sizeof(struct khs_table_header) == KHS_HEADER_SIZE, "format");
+_Static_assert(offsetof(struct khs_table_header, state) == 1024, "format");
+_Static_assert(offsetof(struct khs_table_header, beat_count) == 1088, "format");
+_Static_assert(offsetof(struct khs_table_header, changes) == 1152, "format");
+_Static_assert(offsetof(struct khs_table_header, n_services) == 1216, "format");
+_Static_assert(sizeof(struct khs_table_header) == KHS_HEADER_SIZE, "format");
 
 /*
  * An index entry. tag = high 32 bits of the key's hash | 1; 0 = never used, which ends a search.
@@ -164,7 +163,7 @@ struct khs_entry {
         uint32_t ref;
 };
 
-static_assert(sizeof(struct khs_entry) == 8, "format");
+_Static_assert(sizeof(struct khs_entry) == 8, "format");
 
 /* record.key: length of the key in the low 8 bits, flags above */
 #define KHS_KEY_LEN_MASK       0xffU
@@ -244,13 +243,13 @@ struct khs_record {
         uint32_t port; /* default port in the low 16 bits; 0: none, or it differs by endpoint */
 };
 
-static_assert(offsetof(struct khs_record, n4) == 12, "format");
-static_assert(offsetof(struct khs_record, policy) == 20, "format");
-static_assert(offsetof(struct khs_record, version) == 32, "format");
-static_assert(offsetof(struct khs_record, attrs) == 44, "format");
-static_assert(offsetof(struct khs_record, status) == 48, "format");
-static_assert(offsetof(struct khs_record, port) == 60, "format");
-static_assert(sizeof(struct khs_record) == KHS_UNIT, "format");
+_Static_assert(offsetof(struct khs_record, n4) == 12, "format");
+_Static_assert(offsetof(struct khs_record, policy) == 20, "format");
+_Static_assert(offsetof(struct khs_record, version) == 32, "format");
+_Static_assert(offsetof(struct khs_record, attrs) == 44, "format");
+_Static_assert(offsetof(struct khs_record, status) == 48, "format");
+_Static_assert(offsetof(struct khs_record, port) == 60, "format");
+_Static_assert(sizeof(struct khs_record) == KHS_UNIT, "format");
 
 /*
  * Attributes: this head, its parts in this order, each starting on a word. Offsets are in words
@@ -318,9 +317,9 @@ struct khs_attr_port {
         uint32_t name; /* string offset; 0: unnamed */
 };
 
-static_assert(offsetof(struct khs_attrs, n_shared) == 34, "format");
-static_assert(offsetof(struct khs_attrs, n_near4) == 36, "format");
-static_assert(offsetof(struct khs_attrs, row_ports) == 40, "format");
-static_assert(sizeof(struct khs_attrs) == 44, "format");
-static_assert(sizeof(struct khs_attr_row) == 12, "format");
-static_assert(sizeof(struct khs_attr_port) == 8, "format");
+_Static_assert(offsetof(struct khs_attrs, n_shared) == 34, "format");
+_Static_assert(offsetof(struct khs_attrs, n_near4) == 36, "format");
+_Static_assert(offsetof(struct khs_attrs, row_ports) == 40, "format");
+_Static_assert(sizeof(struct khs_attrs) == 44, "format");
+_Static_assert(sizeof(struct khs_attr_row) == 12, "format");
+_Static_assert(sizeof(struct khs_attr_port) == 8, "format");

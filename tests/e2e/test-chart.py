@@ -135,7 +135,8 @@ def schema():
     ("image.repository=",), ("image.pullPolicy=Sometimes",), ("images.tag=1",), ("config.services=x",),
     ("namespaces={Shop}",), ("namespaces={shop,shop}",), ("rights.pods=maybe",), ("rights.secrets=true",),
     ("metricsPort=0",), ("seLinuxOptions=spc_t",), ("maxUnavailable=0",), ("maxUnavailable=0%",), ("inject=true",),
-    ("image.tag=a b",), ("image.digest=sha256:1",), ("image=null",), ("seLinuxOptions.foo=bar",), ("podLabels.app\\.kubernetes\\.io/name=x",),
+    ("image.tag=a b",), ("image.digest=sha256:1",), ("image=null",), ("seLinuxOptions.foo=bar",),
+    ("podLabels.app\\.kubernetes\\.io/name=x",),
 ])
 def refused(value):
     result = scene.shell.run(template(f"--set '{value}'"), check=False)
@@ -160,12 +161,16 @@ def settings():
     assert spec["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == 2
 
 
-@suite.test("an image by its digest")
-def digest():
-    value = "sha256:" + "0123456789abcdef" * 4
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@suite.each("an image by its digest: {0}", [
+    (DIGEST, "@" + DIGEST), ("", ""), ("null", ""),  # as with --reuse-values of a release that had no such value
+])
+def digest(value, suffix):
     chart = rendered(template(f"--set image.repository=mine/k8shsvcd,image.digest={value}"))
     [container] = chart["DaemonSet", "k8shsvc", "k8shsvc"]["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == f"mine/k8shsvcd:{version()}@{value}", container["image"]
+    assert container["image"] == f"mine/k8shsvcd:{version()}{suffix}", container["image"]
 
 
 @suite.test("names that look like numbers stay names")

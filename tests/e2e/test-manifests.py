@@ -229,7 +229,7 @@ def is_given(asked, made):
 
 
 PODS = [("one container and nothing else", PLAIN), ("volumes, mounts, init containers, a sidecar", FULL),
-        ("no volumes and no mounts", BARE), ("empty lists", EMPTY), ("Linux as its system", ON_LINUX)]
+        ("no volumes and no mounts", BARE), ("empty lists", EMPTY), ("Linux as its operating system", ON_LINUX)]
 
 
 @suite.test("before there is a policy, nothing happens; README's commands give the table to what runs already")
@@ -265,7 +265,7 @@ def labelled_namespace(_, spec):
     ("a pod that mounts the directory already", HAS_IT, {LABEL: "enabled"}, "free"),
     ("a pod with a sidecar of its own", HAS_SIDECAR, {LABEL: "enabled"}, "shop"),
     ("a pod that spells the directory in another way", HAS_MOUNT, {LABEL: "enabled"}, "free"),
-    ("a pod of Windows", WINDOWS, {LABEL: "enabled"}, "free"),
+    ("a pod for Windows", WINDOWS, {LABEL: "enabled"}, "free"),
     ("a pod for nodes with Windows", ON_WINDOWS, {LABEL: "enabled"}, "shop"),
     ("a pod that has our volume's name", HAS_NAME, {LABEL: "enabled"}, "free"),
 ])
