@@ -1,7 +1,8 @@
 # bash completion of k8shsvcctl
 
+# What whoever writes the table calls a service must not be run by this shell: `compgen -W` expands its words.
 _k8shsvcctl_services() {
-        k8shsvcctl list 2>/dev/null | cut -f1
+        k8shsvcctl list 2>/dev/null | cut -f1 | grep -x '[a-z0-9._-]*'
 }
 
 _k8shsvcctl() {

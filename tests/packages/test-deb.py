@@ -135,13 +135,16 @@ for release in RELEASES:
                                                                                         "gshadow")], found
         assert root.run("grep", "^k8shsvc:", "/etc/shadow").stdout.split(":")[1].startswith("!")
 
-    @suite.each("{0}: a purge leaves the table of another daemon, and does not fail on what is mounted", [(release,)])
-    def leaves_others(release):
+    @suite.each("{0}: a purge leaves the table of another daemon, and does not fail on what is mounted{1}",
+                [(release, ""), (release, ", also where the system user is gone")])
+    def leaves_others(release, gone):
         root = root_of(release)
         root.install(machine.built("k8shsvc_*.deb"))
         conf, table = f"{root.path}/etc/k8shsvc/conf.d", f"{root.path}/run/k8shsvc/table.v1"
         machine.call("mount", "-t", "tmpfs", "tmpfs", conf)
         root.write("/run/k8shsvc/table.v1", "a DaemonSet's, which runs as root\n")
+        if gone:
+            root.run("userdel", "k8shsvc")
         try:
             root.run("apt-get", "purge", "-q", "-y", "k8shsvc")
         finally:
