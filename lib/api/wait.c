@@ -1,7 +1,8 @@
 /*
  * Sleeping until a service changes.
  *
- *     token     0: nothing seen yet     1: looked, and not registered     else: the version that was seen, + 2
+ *     token     0: nothing seen yet     1: looked, and not registered
+ *               else: a hash of what the name meant, and the version that was seen of it
  *
  * The counter on which read/wait.h sleeps is read before the record, so that a change in between ends the sleep before
  * it begins.
@@ -13,8 +14,10 @@
 
 #include "api/handle.h"
 #include "read/wait.h"
+#include "table/siphash.h"
 
-#define TOKEN_ABSENT 1ULL /* looked, and not registered */
+#define TOKEN_ABSENT 1ULL         /* looked, and not registered */
+#define TOKEN_SEEN   (1ULL << 63) /* something else */
 
 static uint64_t wait_now_usec(void)
 {
@@ -30,6 +33,17 @@ static uint64_t wait_token_of_table(const struct khs_view *view)
         return ((uint64_t)khs_view_generation(view) << 32 | khs_wait_counter(view)) + 2;
 }
 
+/* Of a service or pod. An alias may come to lead to another service, which may have the same version. */
+static uint64_t wait_token_of_found(const struct khs_lookup *l)
+{
+        static const uint8_t key[16] = "k8shsvc tokens";
+        const char *canonical;
+        size_t n;
+
+        canonical = khs_lookup_canonical(l, &n);
+        return TOKEN_SEEN | khs_siphash13(key, canonical, n) << 32 | l->found.record.version;
+}
+
 /* What it says of a name. Return: 0; -EBUSY it is not known at this moment; -ENOENT not a name of a service. */
 static int wait_token_of_name(const struct khs_query *query, const struct khs_pin *pin, uint64_t *ret)
 {
@@ -42,7 +56,7 @@ static int wait_token_of_name(const struct khs_query *query, const struct khs_pi
         r = khs_lookup_find(&l);
         if (r < 0 && r != -ENOENT && r != -ENODATA) /* the latter: a pod that is not there */
                 return -EBUSY;
-        *ret = r == 0 ? (uint64_t)l.found.record.version + 2 : TOKEN_ABSENT;
+        *ret = r == 0 ? wait_token_of_found(&l) : TOKEN_ABSENT;
         return 0;
 }
 

@@ -170,6 +170,23 @@ def watch_async():
     assert asyncio.run(asyncio.wait_for(follow(), 20)) == [["10.244.0.1"], "nothing", ["10.244.0.2"], ["10.244.0.3"]]
 
 
+@suite.test("watch(): asynchronous, in a forked child")
+def watch_forked():
+    async def follow(changes):
+        return await asyncio.wait_for(changes.__anext__(), 10)
+
+    changes = k8shsvc.watch("web.default")
+    asyncio.run(follow(changes))
+    changes._token = 0
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if asyncio.run(follow(changes)) else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 @suite.test("its version is that of the library")
 def version():
     with open(f"{PACKAGE}/pyproject.toml") as file:

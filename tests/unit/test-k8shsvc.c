@@ -690,6 +690,31 @@ Test(k8shsvc, waits_for_a_pod_to_come_and_to_go)
 }
 
 /* The file that it sleeps on is replaced, and the change is in the new one. */
+/* Two services that were registered together have the same version. */
+Test(k8shsvc, waits_for_an_alias_that_moves)
+{
+        struct khs_row alias = { .key = "users.internal", .n_key = 14, .target = "a.b", .n_target = 3 };
+        struct fixture f;
+        uint64_t token = 0;
+        k8shsvc *h;
+
+        rundir_init(&f);
+        put(&f, "a.b", 3, 0, 0);
+        put(&f, "c.d", 3, 0, 0);
+        cr_assert_eq(khs_writer_put(f.writer, &alias, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        h = handle();
+        cr_expect_eq(k8shsvc_wait(h, "users.internal", &token, 0), 0);
+        cr_expect_eq(k8shsvc_wait(h, "users.internal", &token, 0), -ETIMEDOUT);
+        cr_expect_eq(k8shsvc_wait(h, "a.b", &token, 0), -ETIMEDOUT, "the same service by its name");
+        alias.target = "c.d";
+        cr_assert_eq(khs_writer_put(f.writer, &alias, fixture_now()), 0);
+        khs_writer_commit(f.writer);
+        cr_expect_eq(k8shsvc_wait(h, "users.internal", &token, 0), 0, "it leads elsewhere");
+        cr_expect_eq(k8shsvc_wait(h, "users.internal", &token, 0), -ETIMEDOUT);
+        k8shsvc_close(h);
+}
+
 Test(k8shsvc, waits_over_a_replaced_file)
 {
         struct sleeper s = { .name = "a.b", .timeout_ms = 20000 };

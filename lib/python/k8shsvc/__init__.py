@@ -22,6 +22,7 @@ import ctypes
 import errno
 import functools
 import ipaddress
+import os
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -247,6 +248,7 @@ class Watch:
         self._family = family
         self._token = 0
         self._executor: Optional[ThreadPoolExecutor] = None
+        self._executor_pid = 0
 
     def _wait(self) -> int:
         """A while at most. Returns the new token, or the one that is known."""
@@ -283,9 +285,10 @@ class Watch:
         return self
 
     async def __anext__(self) -> List[Endpoint]:
-        # A thread of its own: those of the loop are few, and may be waited for elsewhere.
-        if self._executor is None:
+        # A thread of its own: those of the loop are few, and may be waited for elsewhere. A forked child lacks it.
+        if self._executor_pid != os.getpid():
             self._executor = ThreadPoolExecutor(1, "k8shsvc")
+            self._executor_pid = os.getpid()
         loop = asyncio.get_running_loop()
         while True:
             # Cancelled here, the token stays what it was: the next call reports the change.
@@ -295,7 +298,7 @@ class Watch:
 
     def __del__(self) -> None:
         executor = getattr(self, "_executor", None)
-        if executor is not None:
+        if executor is not None and self._executor_pid == os.getpid():
             executor.shutdown(wait=False)
 
 
