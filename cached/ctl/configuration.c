@@ -2,6 +2,8 @@
  * Loading the daemon's configuration files.
  */
 
+#include <stdlib.h>
+
 #include "ctl/configuration.h"
 
 #define ACCOUNT_NAMESPACE "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -15,10 +17,11 @@ static void configuration_ignore(void *userdata, int priority, const char *messa
 
 int ctl_load_configuration(struct config **ret, config_report_fn report, void *userdata)
 {
-        static const struct config_origin origin = {
+        const struct config_origin origin = {
                 .main_file = K8SHSVC_CONFDIR "/k8shsvc.conf",
                 .conf_dir = K8SHSVC_CONFDIR "/conf.d",
                 .run_dir = K8SHSVC_RUNDIR "/conf.d",
+                .env_services = getenv("K8SHSVC_SERVICES"), /* the daemon's, too, in its container */
                 .resolv_conf = "/etc/resolv.conf",
                 .service_account_namespace = ACCOUNT_NAMESPACE,
         };

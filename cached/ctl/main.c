@@ -7,6 +7,7 @@
  * What is not in the table is answered in one line with what was expected, and the nearest known word.
  */
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
         struct ctl ctl = { .json.to = stdout };
         int r;
 
+        (void)signal(SIGCHLD, SIG_DFL); /* where it is ignored, nobody learns how a child ended */
         output_init(&ctl.out, stdout);
         for (int i = 1; i < argc && i <= 2; i++) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {

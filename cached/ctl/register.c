@@ -85,14 +85,22 @@ static int register_write_all(int fd, const char *text)
         return 0;
 }
 
+/* The daemon, which is another user, reads it whatever our umask is. */
+static int register_make_directory(const char *dir)
+{
+        if (mkdir(dir, 0755) < 0)
+                return errno == EEXIST ? 0 : -errno;
+        return chmod(dir, 0755) < 0 ? -errno : 0;
+}
+
 /* A hidden file is no configuration until it gets its name. */
 static int register_replace_file(const char *dir, const char *path, const char *text)
 {
         char temporary[512];
-        int fd, r;
+        int fd, r = register_make_directory(dir);
 
-        if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-                return -errno;
+        if (r < 0)
+                return r;
         (void)snprintf(temporary, sizeof(temporary), "%s/.ctl-XXXXXX", dir);
         fd = mkostemp(temporary, O_CLOEXEC);
         if (fd < 0)
@@ -116,7 +124,7 @@ static int register_write(struct ctl *ctl, const struct registering *r, const ch
         (void)snprintf(text, sizeof(text), "# k8shsvcctl add\n[service %s]\n%s%s%s", r->name.key, port ? "port = " : "",
                        port ? port : "", port ? "\n" : "");
         if (ctl->flags[CTL_PERSIST])
-                (void)mkdir(K8SHSVC_CONFDIR, 0755);
+                (void)register_make_directory(K8SHSVC_CONFDIR);
         error = register_replace_file(r->dir, r->path, text);
         if (error == -ENOENT && !ctl->flags[CTL_PERSIST])
                 return ctl_no(ctl, "add: there is no " K8SHSVC_RUNDIR ": start k8shsvcd first, or add --persist");

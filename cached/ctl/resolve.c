@@ -81,18 +81,22 @@ static void resolve_select(struct ctl_found *found)
         s->n_endpoints = n;
 }
 
-static int resolve_print(struct ctl *ctl, const struct view_service *s)
+/* An endpoint without the port that was asked for would be a line that looks right. */
+static const char *resolve_format(const struct ctl *ctl, const struct ctl_found *found, const struct view_endpoint *e)
 {
-        const char *format = ctl->flags[CTL_FORMAT];
+        if (ctl->flags[CTL_FORMAT])
+                return ctl->flags[CTL_FORMAT];
+        return e->port > 0 || found->target.port.kind != KHS_PORT_NONE ? "{addr}:{port}" : "{addr}";
+}
+
+static int resolve_print(struct ctl *ctl, const struct ctl_found *found)
+{
+        const struct view_service *s = &found->service;
         struct format_error error;
 
         for (uint32_t i = 0; i < s->n_endpoints; i++) {
                 const struct view_endpoint *e = &s->endpoints[i];
-                int r = format_write(ctl->out.to,
-                                     format        ? format
-                                     : e->port > 0 ? "{addr}:{port}"
-                                                   : "{addr}",
-                                     s, e, &error);
+                int r = format_write(ctl->out.to, resolve_format(ctl, found, e), s, e, &error);
 
                 if (r < 0)
                         return ctl_no(ctl, "%s: nothing is known of {%s} of %s", s->key, error.field, error.address);
@@ -120,7 +124,7 @@ int ctl_resolve(struct ctl *ctl)
                         view_service_json(&ctl->json, NULL, &found.service);
                         json_put_end(&ctl->json);
                 } else {
-                        r = resolve_print(ctl, &found.service);
+                        r = resolve_print(ctl, &found);
                 }
                 if (r == 0 && found.service.n_endpoints == 0)
                         r = ctl_no(ctl, "%s: it has no endpoint", found.service.key);

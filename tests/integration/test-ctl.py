@@ -194,6 +194,12 @@ def resolve():
     assert addresses(value("resolve", DUAL)) == OTHERS + PODS6
 
 
+@suite.test("resolve: a port that no endpoint has is a no, not lines without one")
+def resolve_no_port():
+    for port in "grpc", "3000+":
+        assert "{port}" in refused("resolve", f"{FIXED}:{port}", status=1)
+
+
 @suite.test("resolve --format: lines for configuration files")
 def resolve_format():
     lines = run("resolve", USER, "--format", "server {addr}:{port};").out.splitlines()
@@ -231,6 +237,14 @@ def add():
         assert value("remove", "added.shop", *flag) == {"service": "added.shop", "file": path}
         sandbox.wait_until(lambda: run("show", "added.shop").status == 1, 10, "added.shop is gone")
     assert os.listdir(RUN_D) == [] and os.listdir(ETC_D) == []
+
+
+@suite.test("add: whatever the umask, the daemon can read what is made")
+def add_umask():
+    os.rmdir(RUN_D)
+    run("add", "masked.shop", command=("sh", "-c", 'umask 077; exec "$@"', "sh"))
+    assert oct(os.stat(RUN_D).st_mode & 0o777) == "0o755"
+    assert run("remove", "masked.shop").status == 0
 
 
 @suite.test("add completes the name as the daemon does, and may be said twice")
@@ -293,6 +307,35 @@ def explain_not_asked(line):
         assert not said["asked"] and said["answered"], said
     finally:
         sandbox.nsswitch("files k8shsvc dns")
+
+
+@suite.each("explain with the hosts line '{0}': {1}", [
+    ("files [NOTFOUND=return] k8shsvc dns", "the lookup ends before the table", False, True),
+    ("files k8shsvc [SUCCESS=continue] dns", "programs ask on after the answer", True, False)])
+def explain_actions(line, _, asked, answered):
+    sandbox.nsswitch(line)
+    try:
+        said = value("explain", USER, status=1)
+        assert (said["asked"], said["answered"]) == (asked, answered), said
+        assert sandbox.run("getent", "ahosts", USER, check=False).stdout == ""  # DNS does not know the short name
+    finally:
+        sandbox.nsswitch("files k8shsvc dns")
+
+
+@suite.each("explain: a service without endpoints, with the hosts line '{0}'", [
+    ("files k8shsvc dns", "the next source is asked"), ("files k8shsvc [NOTFOUND=return] dns", "the lookup ends there")])
+def explain_ends(line, then):
+    daemon.configure(BASE + "[service hollow.shop]\nsource = static\nendpoints =\n")
+    running.reload()
+    sandbox.wait_until(lambda: any(s["service"] == "hollow.shop" and s["state"] == "empty" for s in value("list")), 20, "it is empty")
+    sandbox.nsswitch(line)
+    try:
+        said = value("explain", "hollow.shop", status=1)
+        assert said["status"].startswith("NOTFOUND") and said["status"].endswith(then), said
+    finally:
+        sandbox.nsswitch("files k8shsvc dns")
+        daemon.configure(BASE)
+        running.reload()
 
 
 @suite.test("explain foresees what programs get: the answer of each turn is one that getaddrinfo() gives")
@@ -383,14 +426,16 @@ def watch():
     change(USER, PODS)
 
 
-@suite.test("watch ends when nobody reads it any more, though nothing changes")
-def watch_unread():
+@suite.each("watch ends when nobody reads it any more, though nothing changes ({0})", [
+    ("SIGPIPE as usual", (), -signal.SIGPIPE),
+    ("SIGPIPE ignored, as in a unit", ("sh", "-c", "trap '' PIPE; exec \"$@\"", "sh"), 1)])
+def watch_unread(_, command, status):
     as_before()
     for arguments in ("watch",), ("watch", "--json", USER):
-        with ctl.Watch(*arguments) as watching:
+        with ctl.Watch(*arguments, command=command) as watching:
             watching.line()
             watching.process.stdout.close()
-            assert watching.process.wait(timeout=10) == -signal.SIGPIPE
+            assert watching.process.wait(timeout=10) == status
             watching.process.stdout = open(os.devnull)
 
 
@@ -421,6 +466,17 @@ def watch_exec():
     assert len(runs) <= 4, runs  # joined
     assert addresses(runs[0]) == sorted(PODS) and addresses(runs[-1]) == OTHERS[3:4], runs
     assert list(runs[0]) == SERVICE_KEYS, runs
+
+
+@suite.test("watch --exec: goes on where whoever started it ignores SIGCHLD")
+def watch_exec_no_sigchld():
+    log = f"{sandbox.HOME}/exec-chld.log"
+    as_before()
+    with ctl.Watch("watch", USER, "--exec", f"cat >>{log}", command=("sh", "-c", "trap '' CHLD; exec \"$@\"", "sh")):
+        sandbox.wait_until(lambda: os.path.exists(log) and open(log).read().count("\n") == 1, 10, "the first run")
+        change(USER, OTHERS[:1])
+        sandbox.wait_until(lambda: open(log).read().count("\n") >= 2, 20, "the second run")
+    change(USER, PODS)
 
 
 @suite.test("watch --exec without NAME gets an array: all services at the start, then those that changed")
@@ -553,6 +609,15 @@ def completion_bash():
             flags = {"--json", *re.findall(r"\[(--[a-z]+)", line)}
             assert set(complete(match[1], "-")) == flags, line
     assert str(os.getpid()) in complete("doctor", "--pid", "")
+
+
+@suite.test("bash runs nothing that somebody has written into the table")
+def completion_hostile():
+    mark = f"{sandbox.HOME}/completed"
+    script = (f". {SOURCES}/packaging/completion/k8shsvcctl.bash; k8shsvcctl() {{ printf '%s\\tx\\n' '$(touch {mark})' good.shop; }}; "
+              "COMP_WORDS=(k8shsvcctl show ''); COMP_CWORD=2; _k8shsvcctl; printf '%s\\n' \"${COMPREPLY[@]}\"")
+    assert sandbox.run("bash", "-c", script).stdout.split() == ["good.shop"]
+    assert not os.path.exists(mark)
 
 
 @suite.each("{0} completes all commands and options", [("_k8shsvcctl",), ("k8shsvcctl.fish",)])

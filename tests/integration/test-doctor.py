@@ -6,11 +6,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
 
-from harness import ctl, daemon, lab, sandbox, tap
+from harness import ctl, daemon, lab, sandbox, scripted, tap
 from harness.apiserver import ApiServer, endpoint, slice_of
 from harness.ctl import refused, rows, run, value
 
@@ -100,6 +101,8 @@ def well():
     ("files dns k8shsvc", "at the end", "dns stands in front", "files k8shsvc dns"),
     ("files dns k8shsvc [NOTFOUND=return]", "with an action", "dns stands in front", "files k8shsvc dns"),
     ("files", "without dns", "missing", "files k8shsvc"),
+    ("files [NOTFOUND=return] k8shsvc dns", "never asked", "files stands in front", "k8shsvc files [NOTFOUND=return] dns"),
+    ("files k8shsvc [SUCCESS=continue] dns", "not the last word", "ask on after its answer", "files k8shsvc dns"),
 ])
 def nsswitch(line, _, cause, mended):
     sandbox.nsswitch(line)
@@ -356,6 +359,30 @@ def dns():
         sandbox.resolv_conf()
 
 
+@suite.test("a DNS server that answers by TCP alone is reachable, as it is for the daemon")
+def dns_tcp():
+    scripted.Server("127.0.0.79", udp=False)
+    servers = "[daemon]\ndns-servers = 127.0.0.79\n"
+    with configured(BASE.replace("[daemon]\n", servers)):
+        assert [f["ok"] for f in findings(check="dns")] == [True]
+    with configured(BASE.replace("[daemon]\n", servers + "dns-transport = udp\n")):
+        bad("dns", "127.0.0.79, port 53, is unreachable: Connection refused")
+
+
+@suite.test("a service that no file registers: its servers are asked, and K8SHSVC_SERVICES is read")
+def unfiled():
+    sandbox.run("cp", sandbox.CONFIG, f"{sandbox.CONFIG}.away")
+    daemon.configure("[daemon]\ndns-servers = 127.0.0.77\n")
+    try:
+        bad("dns", "127.0.0.77, port 53, is unreachable")
+        said = refused("remove", "env.shop", status=1, env={"K8SHSVC_SERVICES": "env.shop:80"})
+        assert "K8SHSVC_SERVICES" in said, said
+        bad("configuration", "K8SHSVC_SERVICES", env={"K8SHSVC_SERVICES": "env.shop:0"})
+    finally:
+        os.rename(f"{sandbox.CONFIG}.away", sandbox.CONFIG)
+        running.reload()
+
+
 @suite.test("the configuration has errors")
 def configuration():
     with configured(BASE + "orders = rotate\n"):
@@ -397,6 +424,22 @@ def lookup():
     finally:
         sandbox.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
     not_bad("lookup")
+
+
+@suite.test("a lookup that takes too long is not called a crash")
+def lookup_slow():
+    sandbox.nsswitch("files dns")
+    sandbox.resolv_conf(servers=("127.0.0.66", "127.0.0.67", "127.0.0.68"), options="timeout:10 attempts:2")
+    silent = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+    try:
+        for i, one in enumerate(silent):
+            one.bind((f"127.0.0.{66 + i}", 53))
+        bad("lookup", "takes more than 30 s")
+    finally:
+        for one in silent:
+            one.close()
+        sandbox.nsswitch(GOOD)
+        sandbox.resolv_conf(search="")
 
 
 # ---- other processes ----
@@ -442,6 +485,21 @@ def pid_libc(kind, compiler, flags, cause):
     with process(path) as other:
         sandbox.wait_until(lambda: os.readlink(f"/proc/{other.pid}/exe") == path, 10, "it runs")
         bad("libc", cause, "--pid", str(other.pid))
+
+
+@suite.test("--pid: a program whose glibc was upgraded meanwhile")
+def pid_upgraded():
+    libc = next(line.split()[-1] for line in open("/proc/self/maps") if line.rstrip().endswith("/libc.so.6"))
+    home = f"{sandbox.HOME}/upgraded"
+    os.makedirs(home)
+    shutil.copy(libc, f"{home}/libc.so.6")
+    with process("sleep", "600", env={**os.environ, "LD_LIBRARY_PATH": home}) as other:
+        sandbox.wait_until(lambda: home in open(f"/proc/{other.pid}/maps").read(), 10, "it runs")
+        shutil.copy(libc, f"{home}/new")
+        os.rename(f"{home}/new", f"{home}/libc.so.6")
+        assert "libc.so.6 (deleted)" in open(f"/proc/{other.pid}/maps").read()
+        said = findings("--pid", str(other.pid), check="libc")
+        assert [f["ok"] for f in said] == [True] and said[0]["found"].endswith(f"{home}/libc.so.6"), said
 
 
 @suite.test("--pid: nobody, somebody who may not look, and no number")
@@ -491,6 +549,22 @@ def diff_unknown():
     finally:
         server.start()
     settled()
+
+
+@suite.test("diff: of a static service that no file has, nothing else is known")
+def diff_unfiled():
+    with configured(BASE + "[service fixed.shop]\nsource = static\nendpoints = 10.1.0.1\n"):
+        running.reload()
+        sandbox.wait_until(lambda: run("diff", "fixed.shop").status == 0, 20, "it is served, and there is no difference")
+        sandbox.run("cp", sandbox.CONFIG, f"{sandbox.HOME}/elsewhere.conf")
+        running.process.send_signal(signal.SIGSTOP)
+        try:
+            daemon.configure(BASE)
+            said = value("diff", "fixed.shop", status=1)
+            assert said == [{"service": "fixed.shop", "source": "static", "equal": None, "error": "no file has its section",
+                             "only_table": [], "only_source": []}], said
+        finally:
+            running.process.send_signal(signal.SIGCONT)
 
 
 @suite.test("diff: services of the API are compared with the API")

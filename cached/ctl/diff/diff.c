@@ -91,6 +91,8 @@ static const char *diff_error(const struct live_service *live)
 
         if (f->state == LIVE_KNOWN)
                 return NULL;
+        if (f->state == LIVE_UNASKED)
+                return "no file has its section";
         reason = f->state == LIVE_FAILED ? view_reason_word(f->reason) : NULL;
         return reason ? reason : view_reason_word(KHS_REASON_TIMEOUT);
 }

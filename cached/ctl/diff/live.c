@@ -161,7 +161,7 @@ static struct source_service live_wanted(const struct config *config, const stru
         const char *namespace = dot ? dot + 1 : "";
         const struct config_service *section = live_section(config, key, namespace);
         struct source_service ret = {
-                .source = s->source == KHS_SOURCE_KUBERNETES ? KHS_SOURCE_KUBERNETES : KHS_SOURCE_DNS,
+                .source = s->source ? s->source : KHS_SOURCE_DNS,
                 .family = (uint8_t)khs_policy_family(s->policy),
                 .refresh_min_usec = USEC_PER_SEC,
                 .refresh_max_usec = 5 * USEC_PER_SEC,
@@ -187,6 +187,8 @@ static int live_prepare(struct live *l, const struct config *config, const struc
                 strcpy(s->key, services[i].key);
                 l->wanted[i] = live_wanted(config, &services[i], s->key);
                 s->source = l->wanted[i].source;
+                if (s->source == KHS_SOURCE_STATIC && !config_find(config, s->key))
+                        s->v4.state = s->v6.state = LIVE_UNASKED;
                 if (l->wanted[i].family == KHS_FAMILY_IPV6)
                         s->v4.state = LIVE_KNOWN;
                 if (l->wanted[i].family == KHS_FAMILY_IPV4)
@@ -238,7 +240,9 @@ static int live_start(struct live *l, bool fixed)
         if (!some)
                 return -ENOMEM;
         for (size_t i = 0; i < l->n_services; i++) {
-                if ((l->wanted[i].source == KHS_SOURCE_STATIC) == fixed)
+                bool asked = l->services[i].v4.state != LIVE_UNASKED && l->services[i].v6.state != LIVE_UNASKED;
+
+                if (asked && (l->wanted[i].source == KHS_SOURCE_STATIC) == fixed)
                         some[set.n_services++] = l->wanted[i];
         }
         r = source_start(fixed ? l->fixed : cluster_source(l->cluster), &reports, &set);

@@ -7,7 +7,12 @@
 #include "config/config.h"
 #include "view/service.h"
 
-enum live_state { LIVE_WAITING, LIVE_KNOWN, LIVE_FAILED };
+enum live_state {
+        LIVE_WAITING,
+        LIVE_KNOWN,
+        LIVE_FAILED,
+        LIVE_UNASKED, /* static, of a section that we can't read: nobody else has its addresses */
+};
 
 struct live_family {
         uint8_t state;  /* enum live_state */

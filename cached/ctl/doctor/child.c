@@ -14,6 +14,7 @@
 #include "ctl/doctor/child.h"
 
 #define CHILD_USEC (30 * USEC_PER_SEC)
+#define POLL_USEC  (2 * USEC_PER_MSEC)
 
 static _Noreturn void child_main(child_fn fn, void *user, int fd)
 {
@@ -27,9 +28,9 @@ static _Noreturn void child_main(child_fn fn, void *user, int fd)
 }
 
 /* Reads to the end, which is the child's, or until time is up. */
-static void child_read(int fd, char *ret, size_t size)
+static void child_read(int fd, uint64_t end, char *ret, size_t size)
 {
-        uint64_t end = usec_now() + CHILD_USEC, now;
+        uint64_t now;
         struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
         char rest[256];
         size_t n = 0;
@@ -45,9 +46,26 @@ static void child_read(int fd, char *ret, size_t size)
         ret[n] = '\0';
 }
 
+/* Return: as child_run(). */
+static int child_wait(pid_t pid, uint64_t end)
+{
+        int status = 0;
+
+        while (waitpid(pid, &status, WNOHANG) == 0) {
+                if (usec_now() >= end) {
+                        (void)kill(pid, SIGKILL);
+                        (void)waitpid(pid, &status, 0);
+                        return -ETIMEDOUT;
+                }
+                (void)usleep(POLL_USEC);
+        }
+        return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
 int child_run(child_fn fn, void *user, char *ret, size_t size)
 {
-        int ends[2], status = 0;
+        uint64_t end = usec_now() + CHILD_USEC;
+        int ends[2];
         pid_t pid;
 
         if (pipe(ends) < 0)
@@ -64,14 +82,7 @@ int child_run(child_fn fn, void *user, char *ret, size_t size)
                 (void)close(ends[0]);
                 return r;
         }
-        child_read(ends[0], ret, size);
+        child_read(ends[0], end, ret, size);
         (void)close(ends[0]);
-        if (waitpid(pid, &status, WNOHANG) == 0) {
-                (void)usleep(100000);
-                if (waitpid(pid, &status, WNOHANG) == 0) {
-                        (void)kill(pid, SIGKILL);
-                        (void)waitpid(pid, &status, 0);
-                }
-        }
-        return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        return child_wait(pid, end);
 }

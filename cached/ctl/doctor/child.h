@@ -14,6 +14,7 @@ typedef void (*child_fn)(FILE *to, void *user);
  * child_run() - run a function in a child
  * @ret: what it has written, NUL-terminated, cut where it is longer
  *
- * Return: 0; the number of the signal that has killed the child, or SIGKILL after 30 s; a negative errno.
+ * Return: 0; the number of the signal that has killed the child; -ETIMEDOUT: it took more than 30 s; another negative
+ * errno.
  */
 int child_run(child_fn fn, void *user, char *ret, size_t size);

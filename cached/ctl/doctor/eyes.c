@@ -46,10 +46,14 @@ static void eyes_read_program(struct eyes *e)
         }
 }
 
-/* The file that a line of /proc/PID/maps ends with. */
-static const char *eyes_maps_path(const char *line)
+/* The file that a line of /proc/PID/maps ends with, also where an upgrade has replaced it since. */
+static const char *eyes_maps_path(char *line)
 {
-        return strchr(line, '/');
+        char *path = strchr(line, '/'), *deleted = path ? strstr(path, " (deleted)") : NULL;
+
+        if (deleted)
+                *deleted = '\0';
+        return path;
 }
 
 /* musl is "ld-musl-ARCH.so.1", or "libc.so" in a directory of its own. */

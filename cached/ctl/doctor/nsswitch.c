@@ -10,15 +10,23 @@
 
 #define NSSWITCH_CHECK "nsswitch"
 
-/* Whether a word of the line is one before which k8shsvc must stand. */
-static bool nsswitch_is_before(const char *word, size_t n)
+static bool nsswitch_is_word(const char *word, size_t n, const char *wanted)
 {
-        return (n == 3 && memcmp(word, "dns", 3) == 0) || (n == 7 && memcmp(word, "resolve", 7) == 0) ||
-               (n >= 4 && memcmp(word, "mdns", 4) == 0);
+        return wanted && n == strlen(wanted) && memcmp(word, wanted, n) == 0;
 }
 
-/* The line without k8shsvc and its action, and with it before the first such word, else at the end. */
-static void nsswitch_suggest(const struct nsswitch *nsswitch, char *ret, size_t size)
+/* Whether a word of the line is one before which k8shsvc must stand. */
+static bool nsswitch_is_before(const char *word, size_t n, const char *front)
+{
+        return nsswitch_is_word(word, n, "dns") || nsswitch_is_word(word, n, "resolve") ||
+               nsswitch_is_word(word, n, front) || (n >= 4 && memcmp(word, "mdns", 4) == 0);
+}
+
+/*
+ * The line without k8shsvc and its action, and with it before the first such word, else at the end.
+ * @front: the service that is in its way, or NULL
+ */
+static void nsswitch_suggest(const struct nsswitch *nsswitch, const char *front, char *ret, size_t size)
 {
         const char *at = nsswitch->line;
         bool placed = false, dropping = false;
@@ -27,8 +35,8 @@ static void nsswitch_suggest(const struct nsswitch *nsswitch, char *ret, size_t 
         while (*(at += strspn(at, " \t")) && n < size) {
                 size_t n_word = *at == '[' ? strcspn(at, "]") + (strchr(at, ']') != NULL) : strcspn(at, " \t[");
 
-                dropping = (n_word == 7 && memcmp(at, "k8shsvc", 7) == 0) || (dropping && *at == '[');
-                if (!placed && nsswitch_is_before(at, n_word)) {
+                dropping = nsswitch_is_word(at, n_word, "k8shsvc") || (dropping && *at == '[');
+                if (!placed && nsswitch_is_before(at, n_word, front)) {
                         n += (size_t)snprintf(ret + n, size - n, " k8shsvc");
                         placed = true;
                 }
@@ -56,12 +64,17 @@ void doctor_check_nsswitch(struct doctor *d)
                             r < 0 ? NSSWITCH_CONF " can't be read" : NSSWITCH_CONF " has no hosts line");
                 return;
         }
-        nsswitch_suggest(&nsswitch, mend, sizeof(mend));
+        nsswitch_suggest(&nsswitch, front, mend, sizeof(mend));
         if (at == nsswitch.n_services)
                 doctor_sayf(d, NSSWITCH_CHECK, VERDICT_BAD, mend, "k8shsvc is missing: hosts: %s", nsswitch.line);
         else if (front)
                 doctor_sayf(d, NSSWITCH_CHECK, VERDICT_BAD, mend,
-                            "%s stands in front of k8shsvc, and answers: hosts: %s", front, nsswitch.line);
+                            "%s stands in front of k8shsvc, and answers or ends the lookup: hosts: %s", front,
+                            nsswitch.line);
+        else if (!nsswitch.services[at].returns[NSSWITCH_SUCCESS])
+                doctor_sayf(d, NSSWITCH_CHECK, VERDICT_BAD, mend,
+                            "the action behind k8shsvc lets programs ask on after its answer: hosts: %s",
+                            nsswitch.line);
         else
                 doctor_sayf(d, NSSWITCH_CHECK, VERDICT_OK, NULL, "hosts: %s", nsswitch.line);
 }

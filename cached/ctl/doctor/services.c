@@ -3,6 +3,7 @@
  * table.
  */
 
+#include <errno.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -120,6 +121,9 @@ void doctor_check_lookup(struct doctor *d)
         else if (r > 0)
                 doctor_sayf(d, "lookup", VERDICT_BAD, "mend what stands above",
                             "getaddrinfo(%s) ends the program by signal %d", whole.key, r);
+        else if (r == -ETIMEDOUT)
+                doctor_sayf(d, "lookup", VERDICT_BAD, "mend what stands above", "getaddrinfo(%s) takes more than 30 s",
+                            whole.key);
         else
                 doctor_sayf(d, "lookup", VERDICT_UNKNOWN, NULL, "it can't be tried: %s", strerror(-r));
         view_service_deinit(&whole);

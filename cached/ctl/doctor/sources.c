@@ -4,13 +4,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <syslog.h>
-#include <unistd.h>
+#include <systemd/sd-event.h>
 
 #include "base/log.h"
 #include "base/resolv-conf.h"
@@ -18,12 +17,12 @@
 #include "cluster.h"
 #include "ctl/configuration.h"
 #include "ctl/doctor/check.h"
+#include "source/dns/transport/channel.h"
 #include "wire/answer.h"
 #include "wire/name.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define DNS_TRIES   2
-#define DNS_MSEC    1000
 
 struct problems {
         size_t n_errors;
@@ -42,71 +41,68 @@ static void sources_take_problem(void *userdata, int priority, const char *messa
 
 /* ---- DNS ---- */
 
-static socklen_t sources_sockaddr(const struct address *server, struct sockaddr_storage *ret)
-{
-        struct sockaddr_in *four = (struct sockaddr_in *)(void *)ret;
-        struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)ret;
+struct asked {
+        struct dns_name domain;
+        struct dns_flight *flight;
+        int result; /* whether the server has shown the domain's SOA, or a negative errno: no answer */
+};
 
-        *ret = (struct sockaddr_storage){ .ss_family = server->family };
-        if (server->family == AF_INET) {
-                four->sin_port = htons(server->port);
-                memcpy(&four->sin_addr, server->bytes, 4);
-                return sizeof(*four);
-        }
-        six->sin6_port = htons(server->port);
-        six->sin6_scope_id = server->scope;
-        memcpy(&six->sin6_addr, server->bytes, 16);
-        return sizeof(*six);
-}
-
-/* Return: whether it has shown the domain's SOA; -ETIMEDOUT; -ECONNREFUSED and others: no answer. */
-static int sources_ask_once(int fd, const struct dns_question *question, const struct dns_name *domain)
+static void sources_on_reply(void *userdata, int error, const struct dns_question *question, const uint8_t *packet,
+                             size_t n_packet)
 {
-        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-        uint8_t reply[4096];
-        ssize_t n;
+        struct asked *asked = userdata;
         bool same_case;
 
-        if (send(fd, question->packet, question->n, MSG_NOSIGNAL) < 0)
-                return -errno;
-        if (poll(&poll_fd, 1, DNS_MSEC) <= 0)
-                return -ETIMEDOUT;
-        n = recv(fd, reply, sizeof(reply), 0);
-        if (n < 0)
-                return -errno;
-        if (!dns_question_matches(question, reply, (size_t)n, &same_case))
-                return -EBADMSG;
-        return dns_answer_shows_domain(domain, question, reply, (size_t)n);
+        if (error < 0)
+                asked->result = error;
+        else if (!dns_question_matches(question, packet, n_packet, &same_case))
+                asked->result = -EBADMSG;
+        else
+                asked->result = dns_answer_shows_domain(&asked->domain, question, packet, n_packet);
 }
 
-static int sources_ask(const struct address *server, const char *domain)
+/* One question. Return: as in struct asked. */
+static int sources_ask_by(sd_event *event, const struct address *server, bool tcp, const char *domain)
 {
-        struct sockaddr_storage address;
-        socklen_t n_address = sources_sockaddr(server, &address);
+        struct asked asked = { .result = -ETIMEDOUT };
+        uint8_t random[DNS_RANDOM_SIZE] = { 0 };
+        struct dns_channel *channel = NULL;
         struct dns_question question;
-        struct dns_name name;
-        uint8_t random[DNS_RANDOM_SIZE];
-        int fd, r = -ETIMEDOUT;
+        int r = dns_name_parse(&asked.domain, domain);
 
-        if (dns_name_parse(&name, domain) < 0)
-                return -EINVAL;
-        memset(random, 0, sizeof(random));
         (void)random_fill(random, sizeof(random));
-        dns_question_build(&question, &name, DNS_TYPE_SOA, DNS_EDNS, random);
-        fd = socket(server->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-                return -errno;
-        if (connect(fd, (const struct sockaddr *)&address, n_address) < 0)
-                r = -errno;
-        for (int i = 0; i < DNS_TRIES && r == -ETIMEDOUT; i++)
-                r = sources_ask_once(fd, &question, &name);
-        (void)close(fd);
+        if (r >= 0) {
+                dns_question_build(&question, &asked.domain, DNS_TYPE_SOA, tcp ? DNS_PLAIN : DNS_EDNS, random);
+                r = dns_channel_new(&channel, event, server, tcp);
+        }
+        if (r >= 0)
+                r = dns_channel_send(channel, &question, &asked.flight, sources_on_reply, &asked);
+        while (r >= 0 && asked.flight)
+                r = sd_event_run(event, UINT64_MAX);
+        (void)dns_channel_free(channel);
+        return r < 0 ? r : asked.result;
+}
+
+/* As the daemon does: by TCP first, unless it is told otherwise, and by UDP, of which datagrams are lost. */
+static int sources_ask(const struct address *server, const struct config *config)
+{
+        bool tcp = config->dns_transport == CONFIG_TRANSPORT_TCP;
+        sd_event *event;
+        int r = sd_event_new(&event);
+
+        if (r < 0)
+                return r;
+        r = tcp ? sources_ask_by(event, server, true, config->cluster_domain) : -ETIMEDOUT;
+        for (int i = tcp ? 1 : 0; i < DNS_TRIES && r < 0; i++)
+                r = sources_ask_by(event, server, false, config->cluster_domain);
+        (void)sd_event_unref(event);
         return r;
 }
 
-static void sources_check_server(struct doctor *d, const struct address *server, const char *domain)
+static void sources_check_server(struct doctor *d, const struct address *server, const struct config *config)
 {
-        int r = sources_ask(server, domain);
+        const char *domain = config->cluster_domain;
+        int r = sources_ask(server, config);
         char text[INET6_ADDRSTRLEN];
 
         if (!inet_ntop(server->family, server->bytes, text, sizeof(text)))
@@ -124,8 +120,13 @@ static void sources_check_server(struct doctor *d, const struct address *server,
                             server->port, domain);
 }
 
-static bool sources_are_asked(const struct config *config, enum khs_source source)
+/* By the daemon: for a section of ours, or for a service that another file, or its command line, registers. */
+static bool sources_are_asked(const struct doctor *d, const struct config *config, enum khs_source source)
 {
+        for (size_t i = 0; d->ctl->has_table && i < d->ctl->catalog.n_services; i++) {
+                if (d->ctl->catalog.services[i].source == source)
+                        return true;
+        }
         if (source == KHS_SOURCE_KUBERNETES && (config->n_pods > 0 || config->n_namespaces > 0))
                 return true;
         for (size_t i = 0; i < config->n_services; i++) {
@@ -139,15 +140,15 @@ static void sources_check_dns(struct doctor *d, const struct config *config)
 {
         struct resolv_conf resolv = { 0 };
 
-        if (!sources_are_asked(config, KHS_SOURCE_DNS))
+        if (!sources_are_asked(d, config, KHS_SOURCE_DNS))
                 return;
         for (size_t i = 0; i < config->n_dns_servers; i++)
-                sources_check_server(d, &config->dns_servers[i], config->cluster_domain);
+                sources_check_server(d, &config->dns_servers[i], config);
         if (config->n_dns_servers > 0)
                 return;
         (void)resolv_conf_read(&resolv, RESOLV_CONF);
         for (size_t i = 0; i < resolv.n_servers; i++)
-                sources_check_server(d, &resolv.servers[i], config->cluster_domain);
+                sources_check_server(d, &resolv.servers[i], config);
         if (resolv.n_servers == 0)
                 doctor_say(d, "dns", VERDICT_BAD, RESOLV_CONF " names no server, and dns-servers is not set",
                            "set dns-servers in [daemon]");
@@ -173,7 +174,7 @@ static void sources_check_api(struct doctor *d, const struct config *config)
         char missing[256];
         int r;
 
-        if (!sources_are_asked(config, KHS_SOURCE_KUBERNETES))
+        if (!sources_are_asked(d, config, KHS_SOURCE_KUBERNETES))
                 return;
         to = open_memstream(&text, &n);
         if (!to)
@@ -199,7 +200,7 @@ void doctor_check_configuration(struct doctor *d)
         struct config *config = NULL;
         int r = ctl_load_configuration(&config, sources_take_problem, &problems);
 
-        if (r < 0)
+        if (r < 0 && problems.n_errors == 0)
                 doctor_sayf(d, "configuration", VERDICT_UNKNOWN, NULL, "it can't be read: %s", strerror(-r));
         else if (problems.n_errors > 0)
                 doctor_sayf(d, "configuration", VERDICT_BAD, "k8shsvcd --check-config lists them all",

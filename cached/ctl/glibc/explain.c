@@ -23,11 +23,11 @@ struct explanation {
         struct ctl_found found;
         struct nsswitch nsswitch;
         struct sorting sorting;
-        bool asked;        /* the module is */
-        bool answered;     /* from the table */
-        char asking[512];  /* who is asked */
-        const char *state; /* what the module answers */
-        char policy[512];  /* which of its addresses, and in which order */
+        bool asked;       /* the module is */
+        bool answered;    /* from the table */
+        char asking[512]; /* who is asked */
+        char state[256];  /* what the module answers */
+        char policy[512]; /* which of its addresses, and in which order */
 };
 
 /* ---- why ---- */
@@ -45,34 +45,45 @@ static void explain_asking(struct explanation *x)
                                NSSWITCH_CONF, n->found ? n->line : "there is none");
         else if (front)
                 (void)snprintf(x->asking, sizeof(x->asking),
-                               "programs ask %s first, which answers for k8shsvc: hosts: %s", front, n->line);
+                               "programs ask %s first, which answers or ends the lookup: hosts: %s", front, n->line);
         else
                 (void)snprintf(x->asking, sizeof(x->asking), "getaddrinfo() asks in this order: %s", n->line);
+}
+
+/* @status: of the module, with an action in nsswitch.conf. */
+static void explain_status(struct explanation *x, int status, const char *text)
+{
+        static const char *const statuses[] = { "SUCCESS", "NOTFOUND", "UNAVAIL" };
+        const struct nsswitch *n = &x->nsswitch;
+        size_t at = nsswitch_find(n, "k8shsvc");
+        bool returns = at < n->n_services ? n->services[at].returns[status] : status == NSSWITCH_SUCCESS;
+        const char *then = returns ? "; the lookup ends there" : "; the next source is asked";
+
+        x->answered = status == NSSWITCH_SUCCESS && returns;
+        (void)snprintf(x->state, sizeof(x->state), "%s: %s%s", statuses[status], text, x->answered ? "" : then);
 }
 
 static void explain_state(const struct ctl *ctl, struct explanation *x)
 {
         const struct view_service *s = &x->found.service;
 
-        x->answered = false;
         if (!ctl->table.believed)
-                x->state = "UNAVAIL: the module does not believe a table that others may have written";
+                explain_status(x, NSSWITCH_UNAVAIL, "the module does not believe a table that others may have written");
         else if (ctl->table.alive == KHS_DEAD)
-                x->state = "UNAVAIL: no living daemon looks after the table; the next source is asked";
+                explain_status(x, NSSWITCH_UNAVAIL, "no living daemon looks after the table");
         else if (s->state == KHS_SERVICE_PENDING)
-                x->state = "UNAVAIL: it has never been resolved; the next source is asked";
+                explain_status(x, NSSWITCH_UNAVAIL, "it has never been resolved");
         else if (!s->servable)
-                x->state = "UNAVAIL: its last good answer is older than max-stale; the next source is asked";
+                explain_status(x, NSSWITCH_UNAVAIL, "its last good answer is older than max-stale");
         else if (s->n4 + s->n6 == 0 && s->v4_known && s->v6_known)
-                x->state = "NOTFOUND: it is known to have no endpoint; the next source is asked";
+                explain_status(x, NSSWITCH_NOTFOUND, "it is known to have no endpoint");
         else if (s->n4 + s->n6 == 0)
-                x->state = "UNAVAIL: one family is not known, the other has no address; the next source is asked";
-        else {
-                x->state = s->state == KHS_SERVICE_STALE
-                                   ? "SUCCESS: the last good answer, though its source does not confirm it now"
-                                   : "SUCCESS: its addresses are known";
-                x->answered = true;
-        }
+                explain_status(x, NSSWITCH_UNAVAIL, "one family is not known, the other has no address");
+        else
+                explain_status(x, NSSWITCH_SUCCESS,
+                               s->state == KHS_SERVICE_STALE
+                                       ? "the last good answer, though its source does not confirm it now"
+                                       : "its addresses are known");
 }
 
 static const char *explain_order(uint32_t order)

@@ -110,18 +110,14 @@ size_t nsswitch_find(const struct nsswitch *nsswitch, const char *name)
         return nsswitch->n_services;
 }
 
-/*
- * `dns` and `resolve` know the same names. mdns*_minimal and the likes know only theirs, but with [NOTFOUND=return]
- * they end lookups of names in .local, which cluster.local is; so does `myhostname` not.
- */
+/* `dns` and `resolve` know the same names. Any other does not, and with [NOTFOUND=return] that ends the lookup. */
 const char *nsswitch_in_front(const struct nsswitch *nsswitch, size_t at)
 {
         for (size_t i = 0; i < at && i < nsswitch->n_services; i++) {
                 const struct nsswitch_service *service = &nsswitch->services[i];
 
-                if (strcmp(service->name, "dns") == 0 || strcmp(service->name, "resolve") == 0)
-                        return service->name;
-                if (strncmp(service->name, "mdns", 4) == 0 && service->returns[NSSWITCH_NOTFOUND])
+                if (strcmp(service->name, "dns") == 0 || strcmp(service->name, "resolve") == 0 ||
+                    service->returns[NSSWITCH_NOTFOUND])
                         return service->name;
         }
         return NULL;

@@ -32,5 +32,5 @@ int nsswitch_read(struct nsswitch *ret, const char *path);
 /* Where a service stands; n_services: nowhere. */
 size_t nsswitch_find(const struct nsswitch *nsswitch, const char *name);
 
-/* The service before @at that answers in its stead, whatever @at knows; NULL: none. */
+/* The service before @at that answers in its stead, or ends the lookup, whatever @at knows; NULL: none. */
 const char *nsswitch_in_front(const struct nsswitch *nsswitch, size_t at);

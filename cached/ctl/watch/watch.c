@@ -292,8 +292,10 @@ static int watch_loop(struct watch *w)
                 watch_step_hook(w);
                 if (fflush(w->ctl->out.to) != 0)
                         return ctl_no(w->ctl, "watch: the output can't be written");
-                if (!watch_is_read(w))
+                if (!watch_is_read(w)) {
                         (void)raise(SIGPIPE); /* as if something had been written */
+                        return ctl_no(w->ctl, "watch: the output can't be written");
+                }
                 if (r == 0) {
                         follower_wait(&w->follower, seen, watch_pause(w));
                         (void)usleep(JOIN_USEC);

@@ -72,8 +72,8 @@ def on_terminal(*arguments, env=None):
 class Watch:
     """A command that goes on; as a context manager it is ended."""
 
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([sandbox.CTL, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def __init__(self, *arguments, command=()):
+        self.process = subprocess.Popen([*command, sandbox.CTL, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
 
     def __enter__(self):

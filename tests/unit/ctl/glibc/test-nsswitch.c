@@ -21,6 +21,9 @@ Test(ctl_nsswitch, who_is_asked_and_who_stands_in_front)
                 { "hosts: files myhostname resolve [!UNAVAIL=return] k8shsvc dns", 5, 3, "resolve" },
                 { "hosts: k8shsvc [NOTFOUND=return] files dns", 3, 0, NULL },
                 { "hosts: dns [!UNAVAIL=return] files k8shsvc", 3, 2, "dns" },
+                { "hosts: files [NOTFOUND=return] k8shsvc dns", 3, 1, "files" },
+                { "hosts: files [!UNAVAIL=return] k8shsvc dns", 3, 1, "files" },
+                { "hosts: files [SUCCESS=continue UNAVAIL=return] k8shsvc dns", 3, 1, NULL },
                 { "hosts:k8shsvc[NOTFOUND=return]dns#k8shsvc\n", 2, 0, NULL },
                 { "  hosts \t:\tfiles\tk8shsvc\tdns\r\n", 3, 1, NULL },
                 { "hosts: dns\nhosts: files k8shsvc\n", 2, 1, NULL }, /* the last one counts */
