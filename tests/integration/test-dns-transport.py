@@ -67,6 +67,26 @@ def idle_close():
         assert min(gaps) > 0.3, f"asked twice: {gaps}"
 
 
+@suite.test("one answer a connection, and a probe that takes the place of the only question: asking goes on")
+def one_answer():
+    server = Server()
+
+    def answer_once(server, question):
+        if question.name == scripted.ZONE:  # that it does not show, and late
+            server.later(0.3, lambda: (question.reply(scripted.message(question)), question.hang_up()))
+        else:
+            question.reply(server.answer(question))
+            question.hang_up()
+
+    server.script = answer_once
+    with Scene(services(20), server, refresh_max="1s") as scene:
+        scene.wait()
+        for _ in range(5):  # a probe comes in the first seconds
+            since = time.monotonic()
+            sandbox.wait_until(lambda: len(server.asked(since=since)) >= 5, 10, "more questions")
+            time.sleep(1)
+
+
 @suite.test("a connection that is closed after 100 answers (dnsmasq) carries 1,000 names all the same")
 def close_after_100():
     server, answered = Server(), Counter()

@@ -108,13 +108,13 @@ void dns_path_renew(struct dns_path *path)
                 dns_path_drop(path, -ECANCELED);
 }
 
-bool dns_path_has_room(const struct dns_path *path)
+bool dns_path_has_room(const struct dns_path *path, size_t n_besides)
 {
         size_t window = path->transport == DNS_TCP ? TCP_WINDOW : UDP_WINDOW;
 
         if (usec_now() < path->window_usec && path->window < window)
                 window = path->window;
-        return path->n_queries < window;
+        return path->n_queries < window + n_besides;
 }
 
 /* By UDP: the server does not understand EDNS, so that all is to be asked again without. */

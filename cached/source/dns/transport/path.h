@@ -69,8 +69,8 @@ struct dns_path {
 
 void dns_path_init(struct dns_path *path, sd_event *event, const struct address *address, enum dns_transport transport);
 
-/* Can one more question be sent now? */
-bool dns_path_has_room(const struct dns_path *path);
+/* Can one more question be sent now? @n_besides: of those in flight, how many take no place */
+bool dns_path_has_room(const struct dns_path *path, size_t n_besides);
 
 /**
  * dns_path_send() - send one question

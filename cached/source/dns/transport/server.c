@@ -331,9 +331,16 @@ void dns_server_deny_cluster(struct dns_server *server)
 
 bool dns_server_has_room(const struct dns_server *server, enum dns_transport transport)
 {
+        const struct dns_path *path;
+        size_t n_probes = 0;
+
         if (transport == DNS_ANY)
                 transport = server_choose(server);
-        return dns_path_has_room(&server->ways[transport].path);
+        path = &server->ways[transport].path;
+        /* Probes take no place: whoever waits for one learns only of the ends of its own questions. */
+        for (size_t i = 0; i < 2; i++)
+                n_probes += server->ways[i].probe.path == path;
+        return dns_path_has_room(path, n_probes);
 }
 
 bool dns_server_tcp_works(const struct dns_server *server)
