@@ -203,6 +203,7 @@ struct source_service registration_for_source(const struct registration *item)
 
         ret.has_data = item->service->v4.n > 0 || item->service->v6.n > 0;
         ret.discovered = item->discovered && !item->section->name;
+        ret.not_headless = item->service->not_headless;
         return ret;
 }
 
@@ -276,10 +277,14 @@ int registration_new(struct registration **ret, struct registrar *r, const struc
 
 int registration_follow(struct registration *item)
 {
+        bool had_hosts = item->service->hosts;
         int change = registration_configure(item);
 
         if (change < 0)
                 return change;
+        /* Its source may have told what was not kept then, and sees nothing new. */
+        if (item->service->hosts && !had_hosts)
+                item->registrar->report_again = true;
         registration_count_awaited(item);
         if (change != SERVICE_UNCHANGED)
                 publisher_update(item->registrar->publisher, &item->publication);

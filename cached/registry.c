@@ -102,10 +102,9 @@ static void registry_update_source(struct registry *r, struct source *source, st
                         services[set.n_services++] = registration_for_source(r->items[i]);
         for (size_t i = 0; i < r->config->n_namespaces && source->ops->serves_sections; i++)
                 namespaces[set.n_namespaces++] = section_for_source(&r->config->namespaces[i], NULL);
-        if (r->started)
-                (void)source_update(source, &set);
-        else
-                (void)source_start(source, &reports, &set);
+        /* What memory was short for is tried again by the next tick. */
+        if ((r->started ? source_update(source, &set) : source_start(source, &reports, &set)) == -ENOMEM)
+                r->sets_changed = true;
 }
 
 static void registry_update_sources(struct registry *r)
@@ -372,7 +371,7 @@ static void registry_note_stop(struct registry *r, uint64_t now)
                     "the daemon was stopped for %llu s; max-stale counts that time only once a source fails",
                     (unsigned long long)((now - before) / USEC_PER_SEC));
         for (size_t i = 0; i < r->n_items; i++)
-                service_resume(r->items[i]->service, before);
+                registration_changed(r->items[i], (int)service_resume(r->items[i]->service, before, now));
 }
 
 void registry_tick(struct registry *r)

@@ -83,15 +83,16 @@ bool service_family_counts_negative(struct service_family *f, const struct findi
         return f->n_negatives >= SERVICE_NEGATIVES;
 }
 
-void service_family_resume(struct service_family *f, int64_t heard)
+bool service_family_resume(struct service_family *f, int64_t heard, uint64_t max_stale, uint64_t now)
 {
-        if (!service_family_is_known(f))
-                return;
-        if (!f->standing)
-                f->heard = f->confirmed;
-        else if (!f->heard)
+        int64_t last_round = (int64_t)now + ROUND_USEC - (int64_t)max_stale;
+
+        if (f->standing && !f->heard)
                 f->heard = heard;
-        f->standing = true;
+        if (f->standing || !service_family_is_known(f) || f->confirmed >= last_round)
+                return false;
+        f->confirmed = last_round;
+        return true;
 }
 
 bool service_family_stand(struct service_family *f, uint64_t max_stale, uint64_t now)

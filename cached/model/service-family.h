@@ -17,7 +17,8 @@
  *
  * A process that was stopped could not ask. What it knew before stands for one more question; where that goes
  * unanswered, too, the time of the stop counts, but for a last round of questions: the network may be slower to wake
- * up. The same holds for what an earlier daemon knew, and for a watch that was silent for long.
+ * up. The same holds for what an earlier daemon knew, and for a watch that was silent for long. Where a question had
+ * gone unanswered before the stop, there is but the last round: sources do not say again that they fail.
  *
  * Pure; times are microseconds of CLOCK_BOOTTIME.
  */
@@ -61,7 +62,7 @@ void service_family_fail(struct service_family *f, const struct finding *finding
 /* Counts a negative. Return: whether it is to be believed. */
 bool service_family_counts_negative(struct service_family *f, const struct finding *finding, uint64_t now);
 
-/* Nobody could ask since @heard. */
-void service_family_resume(struct service_family *f, int64_t heard);
+/* Nobody could ask since @heard. Return: whether the table must hear of it. */
+bool service_family_resume(struct service_family *f, int64_t heard, uint64_t max_stale, uint64_t now);
 /* Confirms what stands, as often as the table must hear of it. Return: whether it must. */
 bool service_family_stand(struct service_family *f, uint64_t max_stale, uint64_t now);

@@ -49,7 +49,7 @@ void service_row(const struct service *s, struct khs_row *ret)
         *ret = (struct khs_row){
                 .key = s->key,
                 .n_key = strlen(s->key),
-                .flags = s->truncated ? KHS_REC_TRUNCATED : 0,
+                .flags = (s->truncated ? KHS_REC_TRUNCATED : 0) | (s->not_headless ? KHS_REC_NOT_HEADLESS : 0),
                 .n4 = s->v4.n,
                 .n6 = s->v6.n,
                 .v4 = s->v4.addrs,
@@ -124,6 +124,7 @@ static int row_apply(struct service *s, const struct khs_row *row, uint64_t now)
                 .kind = FINDING_WHOLE,
                 .source = (uint8_t)(row->status >> 16),
                 .truncated = row->flags & KHS_REC_TRUNCATED,
+                .not_headless = row->flags & KHS_REC_NOT_HEADLESS,
                 .ttl_s = row->ttl_s,
                 .endpoints = endpoints,
         };
@@ -145,13 +146,13 @@ static int row_apply(struct service *s, const struct khs_row *row, uint64_t now)
 }
 
 /* Puts a family back to when the earlier daemon last had it confirmed. */
-static void row_set_back(struct service_family *f, bool unknown, int64_t confirmed, uint64_t now)
+static void row_set_back(struct service_family *f, bool unknown, int64_t confirmed, uint64_t max_stale, uint64_t now)
 {
         if (unknown)
                 *f = (struct service_family){ .since = now };
         if (!service_family_is_known(f))
                 return;
-        service_family_resume(f, confirmed);
+        (void)service_family_resume(f, confirmed, max_stale, now);
         service_family_enter(f, f->n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
 }
 
@@ -167,8 +168,8 @@ int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
                         return r;
                 if (confirmed > (int64_t)now) /* max-stale was longer then */
                         confirmed = (int64_t)now;
-                row_set_back(&s->v4, row->flags & KHS_REC_V4_UNKNOWN, confirmed, now);
-                row_set_back(&s->v6, row->flags & KHS_REC_V6_UNKNOWN, confirmed, now);
+                row_set_back(&s->v4, row->flags & KHS_REC_V4_UNKNOWN, confirmed, s->max_stale, now);
+                row_set_back(&s->v6, row->flags & KHS_REC_V6_UNKNOWN, confirmed, s->max_stale, now);
         }
         s->version = row->version;
         return 0;

@@ -322,10 +322,11 @@ static bool service_confirm(struct service_family *f, const struct finding *find
 /* Addresses of one family, or everything. */
 static int service_apply_addrs(struct service *s, const struct finding *finding, uint64_t now)
 {
-        bool whole = finding->kind == FINDING_WHOLE, changed = whole && s->truncated != finding->truncated;
+        bool whole = finding->kind == FINDING_WHOLE, changed;
         struct plan plan = { .differs = false };
         int r = plan_finding(&plan, s, finding);
 
+        changed = whole && (s->truncated != finding->truncated || s->not_headless != finding->not_headless);
         if (r == 0 && (whole || plan.differs))
                 r = plan_endpoints(&plan, s, whole ? finding : NULL);
         if (r < 0) {
@@ -335,6 +336,7 @@ static int service_apply_addrs(struct service *s, const struct finding *finding,
         if (whole || plan.differs) {
                 changed = changed || plan.differs || !endpoint_set_equal(&plan.set, &s->set);
                 s->truncated = whole && finding->truncated;
+                s->not_headless = whole && finding->not_headless;
                 plan_commit(&plan, s);
         }
         for (size_t i = 0; i < 2; i++) {
@@ -404,10 +406,12 @@ int service_apply(struct service *s, const struct finding *finding, uint64_t now
 
 /* ---- time ---- */
 
-void service_resume(struct service *s, uint64_t heard)
+enum service_change service_resume(struct service *s, uint64_t heard, uint64_t now)
 {
-        service_family_resume(&s->v4, (int64_t)heard);
-        service_family_resume(&s->v6, (int64_t)heard);
+        bool four = service_family_resume(&s->v4, (int64_t)heard, s->max_stale, now);
+        bool six = service_family_resume(&s->v6, (int64_t)heard, s->max_stale, now);
+
+        return four || six ? SERVICE_TIMES : SERVICE_UNCHANGED;
 }
 
 enum service_change service_tick(struct service *s, uint64_t now)

@@ -24,10 +24,11 @@ struct service {
         uint32_t policy;
         struct khs_port *ports; /* the default one first; owned */
         size_t n_ports;
-        bool hosts;     /* whether attributes are kept */
-        bool near;      /* whether its endpoints may be near ones */
-        bool truncated; /* the source has more addresses than fit */
-        uint8_t family; /* enum khs_family: which are wanted at all */
+        bool hosts;        /* whether attributes are kept */
+        bool near;         /* whether its endpoints may be near ones */
+        bool truncated;    /* the source has more addresses than fit */
+        bool not_headless; /* DNS would answer with a cluster IP */
+        uint8_t family;    /* enum khs_family: which are wanted at all */
         uint64_t max_stale;
         struct filter *filter; /* what findings must pass; borrowed; NULL: nothing */
         struct names *names;   /* of nodes and zones; borrowed */
@@ -84,7 +85,7 @@ int service_restrict(struct service *s, uint64_t now);
 int service_apply(struct service *s, const struct finding *finding, uint64_t now);
 
 /* The process was stopped since @heard: nobody could ask. */
-void service_resume(struct service *s, uint64_t heard);
+enum service_change service_resume(struct service *s, uint64_t heard, uint64_t now);
 /* Time has passed: confirms what stands, expires what is too old. */
 enum service_change service_tick(struct service *s, uint64_t now);
 

@@ -50,7 +50,8 @@ struct source_fallback {
         uint64_t due_usec;       /* of the timer; 0: it is off */
         struct member **members; /* sorted by key */
         size_t n_members;
-        size_t n_returned; /* to the first, since that was logged last */
+        size_t n_returned;  /* to the first, since that was logged last */
+        bool second_is_old; /* it does not follow what it should */
 };
 
 static struct source_fallback *fallback_of(struct source *source)
@@ -79,9 +80,10 @@ static void member_free(struct member *m)
         free(m);
 }
 
-/* Takes what the registration says now. */
+/* Takes what the registration says now. What was learned of a service is not true of another kind of it. */
 static int member_set(struct member *m, const struct source_service *service)
 {
+        bool pods = service->selector || service->go_micro;
         struct khs_port *ports = NULL;
 
         if (service->n_ports > 0) {
@@ -89,6 +91,11 @@ static int member_set(struct member *m, const struct source_service *service)
                 if (!ports)
                         return -ENOMEM;
                 memcpy(ports, service->ports, service->n_ports * sizeof(*ports));
+        }
+        if (m->service.source != service->source || m->pods != pods) {
+                m->fallen = m->not_headless = false;
+                m->lost_usec = usec_now();
+                m->reason = KHS_REASON_TIMEOUT;
         }
         free(m->ports);
         m->ports = ports;
@@ -99,7 +106,7 @@ static int member_set(struct member *m, const struct source_service *service)
         m->service.endpoints = NULL;
         m->service.n_endpoints = 0;
         m->service.selector = m->service.go_micro = NULL;
-        m->pods = service->selector || service->go_micro;
+        m->pods = pods;
         return 0;
 }
 
@@ -112,9 +119,8 @@ static int member_new(struct member **ret, const struct source_service *service)
         if (!m)
                 return -ENOMEM;
         memcpy(m->key, service->key, n_key);
-        m->lost_usec = usec_now();
-        m->reason = KHS_REASON_TIMEOUT;
         r = member_set(m, service);
+        m->not_headless = service->not_headless;
         if (r < 0)
                 member_free(m);
         else
@@ -194,12 +200,14 @@ static int fallback_update_second(struct source_fallback *f, bool report_again)
         struct source_set set = { .services = services, .report_again = report_again };
         int r;
 
+        f->second_is_old = true;
         if (!services)
                 return -ENOMEM;
         for (size_t i = 0; i < f->n_members; i++)
                 if (f->members[i]->fallen || !member_is_firsts(f, f->members[i]))
                         services[set.n_services++] = f->members[i]->service;
         r = source_update(f->second, &set);
+        f->second_is_old = r == -ENOMEM;
         free(services);
         return r;
 }
@@ -244,7 +252,7 @@ static void fallback_on_timer(void *userdata)
         if (f->n_returned > 0)
                 log_message(LOG_NOTICE, "kubernetes: the API answers again for %zu services, DNS is no longer asked",
                             f->n_returned);
-        if ((n_fallen > 0 || f->n_returned > 0) && fallback_update_second(f, false) == -ENOMEM)
+        if ((n_fallen > 0 || f->n_returned > 0 || f->second_is_old) && fallback_update_second(f, false) == -ENOMEM)
                 fallback_arm(f, usec_now() + USEC_PER_SEC);
         f->n_returned = 0;
 }
@@ -260,7 +268,7 @@ static int fallback_update(struct source *source, const struct source_set *set)
         first = fallback_update_first(f, set);
         second = fallback_update_second(f, set->report_again);
         if (r == 0)
-                r = first < 0 ? first : second;
+                r = first < 0 && second != -ENOMEM ? first : second;
         return r;
 }
 

@@ -36,6 +36,7 @@ struct source_service {
         bool hosts;            /* host names are wanted even if they cost questions */
         bool has_data;         /* addresses are known, from an earlier table or another source: no hurry */
         bool discovered;       /* not registered by name: the source itself has found it, or the previous daemon's */
+        bool not_headless;     /* as far as is known: DNS would answer with a cluster IP */
         uint64_t refresh_min_usec, refresh_max_usec; /* what a TTL is held between */
         const struct khs_port *ports;                /* the default one first */
         size_t n_ports;

@@ -172,6 +172,7 @@ _Static_assert(sizeof(struct khs_entry) == 8, "format");
 #define KHS_REC_TRUNCATED      (1U << 10) /* the source had more than fits */
 #define KHS_REC_V4_UNKNOWN     (1U << 11) /* never resolved, or older than max-stale */
 #define KHS_REC_V6_UNKNOWN     (1U << 12)
+#define KHS_REC_NOT_HEADLESS   (1U << 13) /* DNS would answer with a cluster IP: for the next daemon */
 
 /* record.policy: answers (16 bits), order (8), family (8) */
 #define KHS_ANSWERS_AUTO 0U

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 
-from harness import sandbox, scripted, tap
+from harness import daemon, sandbox, scripted, tap
 from harness.apiserver import ApiServer, mount_account, slice_of
 from harness.kubescene import HEAD, Scene
 
@@ -166,6 +166,25 @@ def outdated():
             assert time.monotonic() < until, scene.daemon.log()
             stays(scene, 0.1, {"10.1.0.2": 0})
         stays(scene, 3, {"10.1.0.2": 0})
+    dns.close()
+
+
+@suite.test("a service that is not headless keeps its pods through an outage, and through a restart of the daemon in it")
+def outage_not_headless():
+    dns = scripted.Server()
+    dns.zone["web.default"] = (["10.96.7.7"], 1)  # its cluster IP
+    with Scene(WEB, slice_of("web-a", "web", ["10.1.0.1"], headless=False),
+               head=HEAD.replace("127.0.0.1:9", sandbox.DNS_SERVER)) as scene:
+        scene.wait("web", ["10.1.0.1"])
+        scene.server.close()
+        scene.daemon.kill()
+        scene.daemon = daemon.Daemon()
+        stays(scene, 15)
+        scene.server.listen()
+        scene.server.put(THERE)
+        scene.wait("web", ["10.1.0.2"], 20)
+        scene.server.close()
+        scene.wait("web", ["10.96.7.7"], 25)  # headless now, and what DNS says of it counts
     dns.close()
 
 

@@ -167,6 +167,16 @@ def many_services():
         assert lists == ["kubernetes.io/service-name in (other)"], lists
 
 
+@suite.test("hosts = no, and back to auto: ports and names are there at once, not with the next change")
+def hosts_again():
+    web = slice_of("web-a", "web", [endpoint("10.1.0.1", hostname="web-0")], [("grpc", 9000)])
+    with Scene("[service web]\nport = grpc\nhosts = no\n", web) as scene:
+        scene.wait("web", {"10.1.0.1": 0})
+        scene.configure("[service web]\nport = grpc\n")
+        scene.wait("web", {"10.1.0.1": 9000})
+        scene.wait("web-0.web.default.svc.cluster.local", {"10.1.0.1": 9000})
+
+
 @suite.test("[namespace]: headless services appear and go by themselves")
 def discovery():
     with Scene("[namespace default]\nservices = headless\ninclude = all\n[service web]\n",

@@ -74,12 +74,15 @@ def stopped(title, is_time, given_up):
         assert given_up or "no answer" not in scene.daemon.log(), scene.daemon.log()
 
 
-@suite.test("stopped for much longer than max-stale, and nobody answers: one round of questions, then the time counts")
-def stopped_for_good():
+@suite.each("stopped for long, {0}, and nobody answers: one round of questions, then the time counts", [
+    ("fresh",), ("stale before",)])
+def stopped_for_good(before):
     server = Server()
     with Scene(services(20), server, options="max-stale = 20s\n") as scene:
         scene.wait()
         server.script = scripted.silent
+        if before != "fresh":
+            sandbox.wait_until(lambda: scene.daemon.log().count(": stale ") >= 10, 30, "they are stale")
         stop(scene, 14)
         assert_served(scene, 8)
         begin = time.monotonic()

@@ -186,6 +186,34 @@ Test(registry, hosts_that_cost_nothing_are_kept)
         }
 }
 
+/* What came while they were not kept is no news to the source. */
+Test(registry, hosts_that_are_kept_from_now_on_are_asked_for_again)
+{
+        services[0] = section("b.x", KHS_SOURCE_KUBERNETES);
+        services[0].hosts = CONFIG_HOSTS_NO;
+        apply(1);
+        fake_whole(&kube, "b.x", 1, false);
+        apply(1);
+        cr_expect_not(kube.report_again);
+        services[0].hosts = CONFIG_HOSTS_AUTO;
+        apply(1);
+        cr_expect(kube.report_again);
+        apply(1);
+        cr_expect_not(kube.report_again);
+}
+
+Test(registry, update_for_which_memory_was_short_is_made_again)
+{
+        services[0] = section("a.x", KHS_SOURCE_DNS);
+        dns.result = -ENOMEM;
+        apply(1);
+        cr_expect_eq(dns.n_updates, 1);
+        registry_tick(registry);
+        cr_expect_eq(dns.n_updates, 2);
+        registry_tick(registry);
+        cr_expect_eq(dns.n_updates, 2);
+}
+
 Test(registry, whole_finding_without_endpoints_is_the_end_of_waiting)
 {
         services[0] = section("b.x", KHS_SOURCE_KUBERNETES);

@@ -266,6 +266,11 @@ struct config_follower *config_follower_free(struct config_follower *f)
         return NULL;
 }
 
+void config_follower_again(struct config_follower *f)
+{
+        f->taken = ~f->seen;
+}
+
 void config_follower_ask(struct config_follower *f)
 {
         f->asked = true;

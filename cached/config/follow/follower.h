@@ -29,6 +29,9 @@ int config_follower_new(struct config_follower **ret, sd_event *event, const str
                         config_follower_fn fn, void *userdata);
 struct config_follower *config_follower_free(struct config_follower *follower);
 
+/* What was told last could not be read: it is told again at the next look. */
+void config_follower_again(struct config_follower *follower);
+
 /* As if something had changed. */
 void config_follower_ask(struct config_follower *follower);
 

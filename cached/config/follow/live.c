@@ -97,6 +97,7 @@ int config_live_load(struct config_live *l, bool asked)
         r = live_read(l, asked && l->n_put_off == 0, &config);
         if (r < 0) {
                 log_message(LOG_ERR, "the configuration cannot be read and stays as it was: %s", strerror(-r));
+                config_follower_again(l->follower);
                 return r;
         }
         if (!config_loader_unchanged(l->loader) || strcmp(config->namespace, l->config->namespace) != 0)

@@ -351,27 +351,49 @@ Test(service, a_stop_counts_only_once_the_next_question_fails)
 
         (void)answer(s, AF_INET, two, 2, stop - 2 * SEC);
         (void)answer(s, AF_INET6, six, 1, stop - 2 * SEC);
-        (void)failure(s, AF_INET6, stop - SEC);
-        service_resume(s, stop);
+        (void)service_resume(s, stop, resume);
         for (t = resume; t < resume + 60 * SEC; t += SEC) {
                 cr_expect_neq(service_tick(s, t), SERVICE_CONTENT);
                 cr_expect_gt(row_of(s).stale_until_ds, (uint32_t)((t + SEC) / 100000));
         }
-        service_resume(s, t - 10 * SEC);
+        (void)service_resume(s, t - 10 * SEC, t);
         cr_expect_eq(row_of(s).n4, 2);
         cr_expect_eq(row_of(s).n6, 1);
-        cr_expect_eq(s->v6.state, KHS_SERVICE_STALE);
+        (void)failure(s, AF_INET6, t);
         (void)failure(s, AF_INET, t);
         cr_expect_neq(service_tick(s, t + 10 * SEC - 1), SERVICE_CONTENT, "a last round");
         cr_expect_eq(service_tick(s, t + 10 * SEC), SERVICE_CONTENT, "two stops are no excuse");
         t += 10 * SEC;
-        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN);
+        cr_expect_eq(row_of(s).flags, KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN);
         (void)answer(s, AF_INET6, six, 1, t);
         (void)failure(s, AF_INET6, t + SEC);
         cr_expect_neq(service_tick(s, t + SEC + MAX_STALE - 1), SERVICE_CONTENT, "an answer ends it");
         cr_expect_eq(service_tick(s, t + SEC + MAX_STALE), SERVICE_CONTENT);
-        service_resume(s, t);
+        (void)service_resume(s, t, t + SEC + MAX_STALE);
         cr_expect_eq(service_tick(s, t + SEC + MAX_STALE), SERVICE_UNCHANGED, "what expired stays so");
+        service_free(s);
+}
+
+/* A source that has said so once does not say again that it fails. */
+Test(service, what_failed_before_a_stop_has_a_last_round)
+{
+        struct service *s = make(KHS_FAMILY_IPV4);
+        uint64_t resume = T0 + 2 * MAX_STALE;
+
+        (void)answer(s, AF_INET, two, 2, T0);
+        (void)failure(s, AF_INET, T0 + SEC);
+        cr_expect_eq(service_resume(s, T0 + 2 * SEC, resume), SERVICE_TIMES);
+        cr_expect_neq(service_tick(s, resume), SERVICE_CONTENT);
+        cr_expect_eq(s->v4.state, KHS_SERVICE_STALE);
+        cr_expect_neq(service_tick(s, resume + 10 * SEC - 1), SERVICE_CONTENT);
+        cr_expect_eq(service_tick(s, resume + 10 * SEC), SERVICE_CONTENT);
+        cr_expect_eq(service_state(s), KHS_SERVICE_EXPIRED);
+
+        (void)answer(s, AF_INET, two, 2, resume + 20 * SEC);
+        (void)failure(s, AF_INET, resume + 21 * SEC);
+        cr_expect_eq(service_resume(s, resume + 22 * SEC, resume + 23 * SEC), SERVICE_UNCHANGED);
+        cr_expect_neq(service_tick(s, resume + 21 * SEC + MAX_STALE - 1), SERVICE_CONTENT, "nothing is taken away");
+        cr_expect_eq(service_tick(s, resume + 21 * SEC + MAX_STALE), SERVICE_CONTENT);
         service_free(s);
 }
 
@@ -886,5 +908,28 @@ Test(service, truncated_is_told_until_all_fit)
         cr_expect_eq(row_of(s).flags, KHS_REC_TRUNCATED);
         cr_expect_eq(whole(s, list, 1, T0), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).flags, 0);
+        service_free(s);
+}
+
+Test(service, not_headless_is_told_to_the_next_daemon)
+{
+        const struct finding_endpoint list[] = { pod(AF_INET, 1, "web-0", "a") };
+        const struct finding finding = { .kind = FINDING_WHOLE,
+                                         .source = KHS_SOURCE_KUBERNETES,
+                                         .not_headless = true,
+                                         .n_endpoints = 1,
+                                         .endpoints = list };
+        struct service *s = make(KHS_FAMILY_IPV4), *next = make(KHS_FAMILY_IPV4);
+        struct khs_row row;
+
+        (void)whole(s, list, 1, T0);
+        cr_expect_eq(service_apply(s, &finding, T0), SERVICE_CONTENT);
+        row = row_of(s);
+        cr_expect_eq(row.flags, KHS_REC_NOT_HEADLESS);
+        cr_expect_eq(service_seed(next, &row, T0), 0);
+        cr_expect(next->not_headless);
+        cr_expect_eq(answer(next, AF_INET, two, 2, T0), SERVICE_CONTENT);
+        cr_expect_eq(row_of(next).flags, 0, "of DNS alone");
+        service_free(next);
         service_free(s);
 }

@@ -14,6 +14,7 @@ struct fake_source {
         struct source_service last; /* the last service of the set; its strings are gone */
         bool report_again;
         unsigned int n_updates;
+        int result; /* of the next update alone */
         int *freed;
 };
 
@@ -21,6 +22,7 @@ static inline int fake_update(struct source *source, const struct source_set *se
 {
         struct fake_source *fake = (struct fake_source *)(void *)source;
         size_t n = 0;
+        int result;
 
         fake->services[0] = fake->namespaces[0] = '\0';
         for (size_t i = 0; i < set->n_services; i++) {
@@ -34,7 +36,9 @@ static inline int fake_update(struct source *source, const struct source_set *se
                                       set->namespaces[i].namespace);
         fake->report_again = set->report_again;
         fake->n_updates++;
-        return 0;
+        result = fake->result;
+        fake->result = 0;
+        return result;
 }
 
 static inline void fake_free(struct source *source)

@@ -68,6 +68,13 @@ static void update(size_t n_services, bool report_again)
         cr_assert_eq(source_start(fallback, &reports, &set), 0);
 }
 
+static void update_one(const struct source_service *service)
+{
+        const struct source_set set = { .services = service, .n_services = 1 };
+
+        cr_assert_eq(source_update(fallback, &set), 0);
+}
+
 static void run(uint64_t usec)
 {
         for (uint64_t end = usec_now() + usec; usec_now() < end;)
@@ -203,4 +210,57 @@ Test(fallback, update_keeps_what_goes_on)
         cr_expect(dns.report_again);
         run(2 * GRACE);
         cr_expect_str_eq(dns.services, "a.x");
+}
+
+/* What the first has said of it was the previous daemon's to hear. */
+Test(fallback, not_headless_is_known_from_the_beginning)
+{
+        const struct source_service seeded = { .key = "new.x",
+                                               .namespace = "x",
+                                               .source = KHS_SOURCE_KUBERNETES,
+                                               .has_data = true,
+                                               .not_headless = true };
+
+        update_one(&seeded);
+        run(2 * GRACE);
+        cr_expect_str_eq(dns.services, "", "%s", dns.services);
+        fake_whole(&kube, "new.x", 1, false);
+        fake_failure(&kube, "new.x", KHS_SOURCE_KUBERNETES, KHS_REASON_API);
+        run(2 * GRACE);
+        cr_expect_str_eq(dns.services, "new.x", "it has become headless");
+}
+
+Test(fallback, another_source_or_kind_of_service_begins_anew)
+{
+        struct source_service service = services[0];
+
+        fake_failure(&kube, "a.x", KHS_SOURCE_KUBERNETES, KHS_REASON_API);
+        run(2 * GRACE);
+        cr_assert_not_null(strstr(dns.services, "a.x"));
+        service.source = KHS_SOURCE_DNS;
+        update_one(&service);
+        fake_answer(&dns, "a.x", KHS_SOURCE_DNS, 7);
+        cr_expect_eq(heard.finding.reason, KHS_REASON_NONE, "it is DNS that is to be asked");
+
+        update_one(&services[0]);
+        run(2 * GRACE);
+        cr_assert_str_eq(dns.services, "a.x");
+        service = services[0];
+        service.selector = "app=a";
+        update_one(&service);
+        cr_expect_str_eq(dns.services, "", "pods by label");
+}
+
+Test(fallback, what_memory_was_short_for_is_tried_again)
+{
+        all_answer();
+        fake_failure(&kube, "a.x", KHS_SOURCE_KUBERNETES, KHS_REASON_API);
+        dns.result = -ENOMEM;
+        dns.n_updates = 0;
+        run(2 * GRACE);
+        cr_expect_eq(dns.n_updates, 1);
+        run(USEC_PER_SEC + GRACE);
+        cr_expect_eq(dns.n_updates, 2);
+        run(USEC_PER_SEC + GRACE);
+        cr_expect_eq(dns.n_updates, 2, "once it went well");
 }

@@ -15,6 +15,7 @@ static sd_event *event;
 static struct config_follower *follower;
 static unsigned int n_calls;
 static const char *touched_during; /* a path that changes while the files are read */
+static bool not_read;              /* the files can't be read this time */
 
 static void path_of(const char *path, char ret[static 256])
 {
@@ -25,6 +26,9 @@ static void on_change(void *userdata)
 {
         (void)userdata;
         n_calls++;
+        if (not_read)
+                config_follower_again(follower);
+        not_read = false;
         if (touched_during) {
                 put(touched_during, "# again\n");
                 touched_during = NULL;
@@ -454,6 +458,19 @@ static unsigned int count_watches(void)
                         fclose(file);
         }
         return n;
+}
+
+Test(config_follower, what_could_not_be_read_is_told_again)
+{
+        start();
+        settle();
+        not_read = true;
+        put("main", "# once\n");
+        cr_expect(TOLD);
+        cr_expect(TOLD, "again");
+        settle();
+        cr_expect(QUIET);
+        stop();
 }
 
 Test(config_follower, watches_do_not_pile_up)
