@@ -10,8 +10,8 @@
  * its daemon is silent; a lookup of a service with `order = sticky` also reads the addresses of the interfaces, at
  * most every ten seconds.
  *
- * All functions return 0 or a negative errno (errno.h) and leave errno alone. They may be called from any thread
- * and from forked children; a child has a rotation of its own.
+ * Functions return 0 or a negative errno (errno.h), unless they say otherwise, and leave errno alone. They may be
+ * called from any thread and from forked children; a child has a rotation of its own.
  *
  * k8shsvcd(8) and k8shsvc.conf(5) say what is served, for how long, and in which order.
  */
@@ -43,7 +43,10 @@ struct k8shsvc_port {
         uint32_t name;    /**< offset of its name, as in k8shsvc_endpoint; 0: unnamed */
 };
 
-/* k8shsvc_endpoint.conditions. All are 0 where the source, DNS or static, does not know them. */
+/*
+ * k8shsvc_endpoint.conditions. What DNS or a static list names counts as ready and serving; all are 0 where only
+ * addresses are known.
+ */
 #define K8SHSVC_READY       1
 #define K8SHSVC_SERVING     2
 #define K8SHSVC_TERMINATING 4
@@ -130,7 +133,7 @@ struct k8shsvc_info {
         uint32_t n_ipv4, n_ipv6;
         uint32_t version;    /**< +1 with each change of the service */
         uint32_t generation; /**< +1 with each new file of the table */
-        uint32_t ttl_s;      /**< as DNS said last */
+        uint32_t ttl_s;      /**< as DNS said last; means nothing from other sources */
         uint16_t answers;    /**< how many addresses getaddrinfo() returns: K8SHSVC_ANSWERS_* */
         uint16_t port;       /**< default port; 0: none, or it differs by endpoint */
         uint16_t port_base;  /**< the default port of an endpoint is this + its ordinal; 0: not so */
