@@ -304,7 +304,7 @@ int k8shsvc_info(k8shsvc *h, const char *name, size_t size, struct k8shsvc_info 
  * @user: passed on to @each
  *
  * Reads one file of the table, which stays mapped until the call returns: @each must not leave by longjmp() or an
- * exception. Aliases are not listed.
+ * exception, nor return in a child that it forked. Aliases are not listed.
  *
  * Never blocks or allocates.
  *

@@ -181,8 +181,10 @@ int ctl_find_target(struct ctl *ctl, const char *target, struct ctl_found *ret)
 
         if (khs_target_parse(target, &ret->target) < 0)
                 return ctl_misuse(ctl, "%s: found %s, expected NAME[.NAMESPACE][:PORT]", ctl->command->name, target);
-        if (asprintf(&name, "%.*s%s%.*s", (int)ret->target.n_name, ret->target.name,
-                     ret->target.n_namespace > 0 ? "." : "", (int)ret->target.n_namespace, ret->target.namespace) < 0) {
+        /* As the C API has it: ".svc" excludes aliases and pods. */
+        if (asprintf(&name, "%.*s%s%.*s%s", (int)ret->target.n_name, ret->target.name,
+                     ret->target.n_namespace > 0 ? "." : "", (int)ret->target.n_namespace, ret->target.namespace,
+                     ret->target.n_namespace > 0 ? ".svc" : "") < 0) {
                 name = NULL;
                 return ctl_no(ctl, "%s", strerror(ENOMEM));
         }

@@ -101,6 +101,11 @@ static uint32_t lookup_count_pod_v4(const struct khs_lookup *l)
         return n;
 }
 
+static bool lookup_is_too_old(const struct khs_lookup *l)
+{
+        return (int32_t)(l->found.record.stale_until_ds - l->now_ds) < 0;
+}
+
 /*
  * The pod of which the first label of the text is the host name, in the service behind it, of whose
  * key this is the length. Fills l->attrs, pod_first, n_pod and how many addresses it has, v4.n and v6.n.
@@ -126,8 +131,10 @@ static int lookup_pod(struct khs_lookup *l, size_t n_key)
         l->of_rows = l->n_pod > 0;
         if (l->of_rows)
                 return 0;
-        /* What no pod can be called is not a name of ours. */
-        return l->found.record.key & KHS_REC_HOSTS_COMPLETE && khs_name_valid(&l->name) ? -ENODATA : -ENOENT;
+        /* What is too old denies nothing, and what no pod can be called is not a name of ours. */
+        if (!(l->found.record.key & KHS_REC_HOSTS_COMPLETE) || lookup_is_too_old(l) || !khs_name_valid(&l->name))
+                return -ENOENT;
+        return -ENODATA;
 }
 
 /*
@@ -236,7 +243,7 @@ static int lookup_choose(struct khs_lookup *l)
                 l->v4.n = record->n4;
                 l->v6.n = record->n6;
         }
-        if ((int32_t)(record->stale_until_ds - l->now_ds) < 0)
+        if (lookup_is_too_old(l))
                 return -ESTALE;
         if (__builtin_expect(khs_policy_is_near(record->policy), 0))
                 lookup_restrict(l);

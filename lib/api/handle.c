@@ -73,7 +73,7 @@ KHS_PUBLIC void k8shsvc_close(k8shsvc *h)
 
 const struct khs_port khs_no_port = { .kind = KHS_PORT_NONE };
 
-/* "kubernetes://NAMESPACE/S" means S.NAMESPACE. */
+/* "kubernetes://NAMESPACE/S" means S.NAMESPACE.svc. */
 static int request_compose_name(struct khs_request *request)
 {
         const struct khs_target *target = &request->target;
@@ -86,6 +86,8 @@ static int request_compose_name(struct khs_request *request)
                 request->name[n++] = '.';
                 memcpy(request->name + n, target->namespace, target->n_namespace);
                 n += target->n_namespace;
+                memcpy(request->name + n, KHS_SVC, sizeof(KHS_SVC) - 1);
+                n += sizeof(KHS_SVC) - 1;
         }
         request->query.name = request->name;
         request->query.n_name = n;

@@ -15,6 +15,7 @@
 
 #define KHS_SEARCH_MAX 32 /* what Kubernetes writes at most */
 #define KHS_LINE_MAX   4096
+#define KHS_SVC        ".svc" /* behind S.N: neither an alias nor a pod of the caller's namespace */
 
 #define KHS_PUBLIC __attribute__((visibility("default")))
 
@@ -29,7 +30,7 @@ struct khs_request {
         struct khs_query query;
         const struct khs_port *port; /* the target's */
         struct khs_target target;
-        char name[KHS_NAME_MAX + 2]; /* of a target: as the query has it */
+        char name[KHS_NAME_MAX + 1 + sizeof(KHS_SVC)]; /* of a target: as the query has it */
 };
 
 /* The rest of khs_request_init(), of a text with a colon. */

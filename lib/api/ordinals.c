@@ -87,8 +87,8 @@ static int ordinals_plan(struct khs_lookup *l, void *user)
         return KHS_PLAN_DONE;
 }
 
-/* "S" or "S.N". Return: 0; -EINVAL: not the parts of a name; -ENOENT: too long for one. */
-static int ordinals_compose_name(const char *ns, const char *service, char ret[static KHS_NAME_MAX + 1])
+/* "S" or "S.N.svc". Return: 0; -EINVAL: not the parts of a name; -ENOENT: too long for one. */
+static int ordinals_compose_name(const char *ns, const char *service, char ret[static KHS_NAME_MAX + sizeof(KHS_SVC)])
 {
         size_t n = strlen(service), n_ns = ns ? strlen(ns) : 0;
 
@@ -99,7 +99,8 @@ static int ordinals_compose_name(const char *ns, const char *service, char ret[s
         memcpy(ret, service, n + 1);
         if (n_ns > 0) {
                 ret[n] = '.';
-                memcpy(ret + n + 1, ns, n_ns + 1);
+                memcpy(ret + n + 1, ns, n_ns);
+                memcpy(ret + n + 1 + n_ns, KHS_SVC, sizeof(KHS_SVC));
         }
         return 0;
 }
@@ -110,7 +111,7 @@ KHS_PUBLIC int k8shsvc_get_endpoints(k8shsvc *h, const char *ns, const char *ser
         const struct khs_port base = { .kind = KHS_PORT_BASE, .number = port_base };
         struct ordinals ordinals = { .base = &base, .ret = ret, .n_max = n_max };
         struct khs_request request;
-        char name[KHS_NAME_MAX + 1];
+        char name[KHS_NAME_MAX + sizeof(KHS_SVC)];
         int r;
 
         if (!h || !service || port_base == 0 || !n_ret || (!ret && n_max > 0))

@@ -42,6 +42,8 @@ static inline void view_pread_inline(int fd, uint32_t word, uint32_t *ret, uint3
 
 #if __SIZEOF_LONG__ == 8
         n = syscall(SYS_pread64, fd, ret, (size_t)n_words * 4, offset);
+#elif defined(__arm__) /* 64 bits are passed in an even register and the next: syscall(2) */
+        n = syscall(SYS_pread64, fd, ret, (size_t)n_words * 4, 0, (uint32_t)offset, (uint32_t)(offset >> 32));
 #else
         n = syscall(SYS_pread64, fd, ret, (size_t)n_words * 4, (uint32_t)offset, (uint32_t)(offset >> 32));
 #endif

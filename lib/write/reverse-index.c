@@ -70,38 +70,67 @@ static void reverse_drop(struct khs_file *file, uint32_t number, const void *add
         file->n_reverse--;
 }
 
-/* n addresses of one size, one after the other. */
+/* The addresses of one family, in their order: near ones, which come first, and the others are sorted each. */
 struct run {
-        const char *addresses;
-        size_t n, size;
+        const char *near, *far, *far_begin, *end;
+        size_t size;
 };
+
+static struct run reverse_run_of(const void *addresses, size_t n, size_t size)
+{
+        const char *begin = addresses, *end = begin + n * size, *far = begin;
+
+        while (far < end && (far == begin || memcmp(far - size, far, size) < 0))
+                far += size;
+        return (struct run){ begin, far, far, end, size };
+}
 
 static struct run reverse_run(const struct khs_written *record, size_t size)
 {
         const uint32_t *addresses;
 
         if (!record || record->head.key & KHS_REC_ALIAS)
-                return (struct run){ "", 0, size };
+                return (struct run){ .size = size };
         addresses = record->payload + ((record->head.key & KHS_KEY_LEN_MASK) + 3) / 4;
         if (size == 4)
-                return (struct run){ (const char *)addresses, record->head.n4, 4 };
-        return (struct run){ (const char *)(addresses + record->head.n4), record->head.n6, 16 };
+                return reverse_run_of(addresses, record->head.n4, 4);
+        return reverse_run_of(addresses + record->head.n4, record->head.n6, 16);
+}
+
+/* The next address; NULL: there are no more. */
+static const char *reverse_run_head(const struct run *run)
+{
+        bool near = run->near < run->far_begin, far = run->far < run->end;
+
+        if (near && far)
+                return memcmp(run->near, run->far, run->size) < 0 ? run->near : run->far;
+        return near ? run->near : far ? run->far : NULL;
+}
+
+static void reverse_run_pass(struct run *run, const char *head)
+{
+        if (run->near < run->far_begin && head == run->near)
+                run->near += run->size;
+        else
+                run->far += run->size;
 }
 
 static void reverse_follow(struct khs_file *file, uint32_t number, struct run old, struct run new)
 {
-        size_t i = 0, j = 0;
+        for (;;) {
+                const char *gone = reverse_run_head(&old), *here = reverse_run_head(&new);
+                int order = !gone ? 1 : !here ? -1 : memcmp(gone, here, old.size);
 
-        while (i < old.n || j < new.n) {
-                const char *gone = old.addresses + i * old.size, *here = new.addresses + j *new.size;
-                int order = i == old.n ? 1 : j == new.n ? -1 : memcmp(gone, here, old.size);
-
+                if (!gone && !here)
+                        return;
                 if (order < 0)
                         reverse_drop(file, number, gone, old.size);
                 else if (order > 0)
                         reverse_add(file, number, here, new.size);
-                i += order <= 0;
-                j += order >= 0;
+                if (order <= 0)
+                        reverse_run_pass(&old, gone);
+                if (order >= 0)
+                        reverse_run_pass(&new, here);
         }
 }
 

@@ -30,6 +30,18 @@ static k8shsvc *handle(void)
         return h;
 }
 
+/* One with this search list. */
+static k8shsvc *handle_with(const char *search)
+{
+        FILE *file = fopen("/run/resolv.conf", "we");
+
+        cr_assert_not_null(file);
+        (void)fprintf(file, "search %s\n", search);
+        cr_assert_eq(fclose(file), 0);
+        cr_assert_eq(mount("/run/resolv.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL), 0);
+        return handle();
+}
+
 static int lookup(k8shsvc *h, const char *name, int family, size_t *ret_n)
 {
         static struct k8shsvc_addr addrs[KHS_MAX_ADDRS];
@@ -66,23 +78,18 @@ Test(k8shsvc, has_no_table_at_first_and_finds_it_when_it_comes)
 /* glibc shows modules six entries; the C library reads the file by itself. */
 Test(k8shsvc, knows_the_whole_search_list)
 {
+        char search[2048];
         struct fixture f;
+        size_t n = 0;
         k8shsvc *h;
-        FILE *file;
-        size_t n;
 
         rundir_init(&f);
         put(&f, "a.far", 3, 0, 0);
         cr_assert_eq(khs_writer_publish(f.writer), 0);
-        file = fopen("/run/resolv.conf", "we");
-        cr_assert_not_null(file);
-        (void)fprintf(file, "search");
         for (int i = 0; i < 31; i++)
-                (void)fprintf(file, " a-long-domain-of-many-words-%d.example.com", i);
-        (void)fprintf(file, " far.svc.cluster.local\n");
-        cr_assert_eq(fclose(file), 0);
-        cr_assert_eq(mount("/run/resolv.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL), 0);
-        h = handle();
+                n += (size_t)sprintf(search + n, "a-long-domain-of-many-words-%d.example.com ", i);
+        (void)sprintf(search + n, "far.svc.cluster.local");
+        h = handle_with(search);
         cr_expect_eq(lookup(h, "a", AF_UNSPEC, &n), 0);
         k8shsvc_close(h);
 }
@@ -149,6 +156,8 @@ static struct khs_row_endpoint endpoint(const char *host, int32_t ordinal, const
 }
 
 /* web.default: web-0 (dual stack), web-1, web-2 (IPv6 only) and a pod of which nothing is known. */
+static uint32_t stale_ds; /* for so long it is too old */
+
 static void put_web(struct fixture *f, uint32_t flags, uint16_t port_base)
 {
         static const struct khs_row_port even[] = { { "grpc", 50050, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
@@ -164,6 +173,8 @@ static void put_web(struct fixture *f, uint32_t flags, uint16_t port_base)
         row.port = 0;
         row.port_base = port_base;
         row.version = port_base + 1 + flags;
+        if (stale_ds > 0)
+                row.stale_until_ds = fixture_now() - stale_ds;
         cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
 }
 
@@ -235,6 +246,37 @@ Test(k8shsvc, finds_pods_by_their_names)
         put_web(&f, KHS_REC_HOSTS_COMPLETE, 0);
         cr_expect_str_eq(answer(h, "web-3.web.default", AF_UNSPEC), "ENODATA", "all hosts are known");
         cr_expect_str_eq(answer(h, "web-0.web.default", AF_INET), "4/1:50050");
+        stale_ds = 20;
+        put_web(&f, KHS_REC_HOSTS_COMPLETE, 1);
+        cr_expect_str_eq(answer(h, "web-3.web.default", AF_UNSPEC), "ENOENT", "what is too old denies nothing");
+        cr_expect_str_eq(answer(h, "web-0.web.default", AF_INET), "ESTALE");
+        stale_ds = 0;
+        k8shsvc_close(h);
+}
+
+/* Where a namespace is given, no pod of the caller's and no alias is meant. */
+Test(k8shsvc, takes_a_given_namespace_at_its_word)
+{
+        struct khs_row alias = { .key = "x.web", .n_key = 5, .target = "other.b", .n_target = 7 };
+        char endpoints[4][K8SHSVC_HOSTPORT_MAX];
+        size_t n, n_left_out;
+        struct fixture f;
+        k8shsvc *h;
+
+        rundir_init(&f);
+        put_web(&f, 0, 0); /* in the namespace "default": has a pod web-0 */
+        put(&f, "web-0.web", 2, 0, 0);
+        put(&f, "other.b", 3, 0, 0);
+        cr_assert_eq(khs_writer_put(f.writer, &alias, fixture_now()), 0);
+        cr_assert_eq(khs_writer_publish(f.writer), 0);
+        h = handle_with("default.svc.cluster.local");
+        cr_assert_eq(lookup(h, "web-0.web", AF_INET, &n), 0);
+        cr_expect_eq(n, 1, "the pod");
+        cr_assert_eq(lookup(h, "kubernetes://web/web-0:80", AF_INET, &n), 0);
+        cr_expect_eq(n, 2, "the service");
+        cr_expect_eq(k8shsvc_get_endpoints(h, "web", "web-0", 80, endpoints, 4, &n, &n_left_out), 0);
+        cr_expect_eq(n + n_left_out, 2);
+        cr_expect_eq(lookup(h, "kubernetes://web/x", AF_INET, &n), -ENOENT, "an alias is no service of web");
         k8shsvc_close(h);
 }
 

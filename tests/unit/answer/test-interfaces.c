@@ -192,6 +192,15 @@ Test(interfaces, host_is_the_lowest_global_address)
         cr_assert(learn(&look));
         cr_expect_str_eq(host(&look), "fd76::5");
 
+        ip("address add 169.254.20.10/32 dev eth0"); /* NodeLocal DNSCache: on every node */
+        age();
+        cr_assert(learn(&look));
+        cr_expect_str_eq(host(&look), "169.254.20.10");
+        ip("address add 10.0.0.1/32 dev eth0"); /* IPVS: on every node; or a cloud's only one */
+        age();
+        cr_assert(learn(&look));
+        cr_expect_str_eq(host(&look), "10.0.0.1");
+
         ip("address add 192.0.2.1/24 dev eth0");
         ip("address add 10.77.0.5/24 dev eth1");
         age();

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "table-fixture.h"
+#include "table/policy.h"
 
 static void reverse_init(struct fixture *f)
 {
@@ -65,6 +66,37 @@ Test(reverse, follows_inserts_updates_and_deletes)
         cr_assert_eq(khs_writer_delete(f.writer, "a.b", 3, fixture_now()), 0);
         cr_expect_str_eq(owner(&f, 7, false), "c.d");
         cr_expect_str_eq(owner(&f, 8, false), "");
+        fixture_deinit(&f);
+}
+
+/* In a record with `order = zone`, near addresses come first: two runs of sorted addresses, not one. */
+Test(reverse, follows_addresses_that_become_near)
+{
+        struct khs_row_endpoint endpoints[20];
+        struct fixture f;
+
+        srand(1);
+        reverse_init(&f);
+        for (uint32_t version = 1; version <= 300; version++) {
+                struct khs_row row = fixture_row("a.b", 0, 0, 0);
+                uint32_t n, v4[20];
+                bool there[20];
+
+                row.v4 = v4;
+                for (n = 0; n < 20; n++) {
+                        there[n] = rand() % 3;
+                        if (!there[n])
+                                continue;
+                        endpoints[row.n4] = (struct khs_row_endpoint){ .near = rand() % 2, .flags = KHS_ATTR_READY };
+                        v4[row.n4++] = htonl(0x0a000000 + n);
+                }
+                row.endpoints = endpoints;
+                row.policy = khs_policy(1, rand() % 3 ? KHS_ORDER_ZONE : KHS_ORDER_ROTATE, KHS_FAMILY_ANY);
+                row.version = version;
+                cr_assert_eq(khs_writer_put(f.writer, &row, fixture_now()), 0);
+                for (n = 0; n < 20; n++)
+                        cr_assert_str_eq(owner(&f, n, false), there[n] ? "a.b" : "", "%u, change %u", n, version);
+        }
         fixture_deinit(&f);
 }
 
