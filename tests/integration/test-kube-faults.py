@@ -331,6 +331,18 @@ def kubeconfig():
         scene.wait("web", ["10.1.0.1"])
         assert scene.server.requests[0].headers["Host"] == "api-server.test:6443", scene.server.requests[0].headers["Host"]
 
+        # A bad one changes nothing; with another token in it, it is connected anew.
+        sandbox.write("/etc/k8shsvc/kubeconfig", "current-context: [\n")
+        scene.daemon.wait_log("<3>kubernetes: /etc/k8shsvc/kubeconfig", 20)
+        stays(scene)
+        config["users"][0]["user"]["token"] = scene.server.token = "token-10"
+        scene.server.end_watches()
+        scene.server.put(THERE)
+        sandbox.write("/etc/k8shsvc/kubeconfig", json.dumps(config))
+        scene.wait("web", ["10.1.0.2"], 60)
+        scene.daemon.wait_log("/etc/k8shsvc/kubeconfig has changed")
+        assert "token-" not in scene.daemon.log()
+
 
 @suite.test("out of descriptors: the line says so, the answer stays, and what changed comes when there are some")
 def no_descriptors():

@@ -6,7 +6,8 @@
  *     neither       the pod's own service account and the address in its environment
  *
  * Credentials that are missing are no reason to end: a kubeconfig may be written later. They are looked for every
- * 30 s, and what is wrong is logged when it is something else than before.
+ * 30 s, and what is wrong is logged when it is something else than before. A kubeconfig that is replaced, as when its
+ * token or its certificates are rotated, is read again; files that it names are read again anyhow.
  */
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include "source/kube/transport/kubeconfig.h"
 
 #define RETRY_USEC (30 * USEC_PER_SEC)
+#define LOOK_USEC  (10 * USEC_PER_SEC) /* at the kubeconfig */
 
 static const char *connection_option(const struct source_kube_options *options, size_t i)
 {
@@ -46,6 +48,7 @@ bool kube_connection_is_same(const struct kube_connection *c, const struct sourc
 int kube_connection_configure(struct kube_connection *c, const struct source_kube_options *options)
 {
         c->http = kube_http_free(c->http);
+        c->next = kube_credentials_free(c->next);
         for (size_t i = 0; i < CONNECTION_N; i++) {
                 const char *text = connection_option(options, i);
                 char *copy = text ? strdup(text) : NULL;
@@ -59,12 +62,28 @@ int kube_connection_configure(struct kube_connection *c, const struct source_kub
         return 0;
 }
 
+/* Before it is read: what changes in between is seen later. */
+static void connection_stat(const struct kube_connection *c, struct stat *ret)
+{
+        if (stat(c->options[CONNECTION_KUBECONFIG], ret) < 0)
+                *ret = (struct stat){ 0 };
+}
+
+static bool connection_is_same_file(const struct stat *a, const struct stat *b)
+{
+        return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+               a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+               a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
 static int connection_read(struct kube_connection *c, struct kube_credentials **ret, char **ret_error)
 {
         const char *dir = c->options[CONNECTION_DIR] ? c->options[CONNECTION_DIR] : KUBE_ACCOUNT_DIR;
 
-        if (c->options[CONNECTION_KUBECONFIG])
+        if (c->options[CONNECTION_KUBECONFIG]) {
+                connection_stat(c, &c->file);
                 return kube_credentials_kubeconfig(ret, c->options[CONNECTION_KUBECONFIG], ret_error);
+        }
         if (c->options[CONNECTION_SERVER])
                 return kube_credentials_at(ret, c->options[CONNECTION_SERVER], dir, ret_error);
         return kube_credentials_in_cluster(ret, dir, c->options[CONNECTION_HOST], c->options[CONNECTION_PORT],
@@ -77,16 +96,42 @@ static void connection_failed(struct kube_connection *c, char *error)
                 log_message(LOG_ERR, "kubernetes: %s", error ? error : strerror(ENOMEM));
         free(c->error);
         c->error = error;
-        timer_set(&c->retry, usec_now() + RETRY_USEC);
+        timer_set(&c->retry, usec_now() + usec_jitter(RETRY_USEC, 10));
+}
+
+bool kube_connection_has_changed(struct kube_connection *c)
+{
+        char *error = NULL;
+        struct stat now;
+        int r;
+
+        if (!c->http || c->next || !c->options[CONNECTION_KUBECONFIG])
+                return c->next;
+        timer_set(&c->retry, usec_now() + usec_jitter(LOOK_USEC, 10));
+        connection_stat(c, &now);
+        if (connection_is_same_file(&now, &c->file))
+                return false;
+        r = connection_read(c, &c->next, &error);
+        if (r < 0) {
+                c->next = NULL;
+                connection_failed(c, error);
+        } else {
+                log_message(LOG_NOTICE, "kubernetes: %s has changed, connecting anew",
+                            c->options[CONNECTION_KUBECONFIG]);
+        }
+        return r >= 0;
 }
 
 struct kube_transport *kube_connection_open(struct kube_connection *c)
 {
-        struct kube_credentials *credentials;
+        struct kube_credentials *credentials = c->next;
         char *error = NULL;
         int r = 0;
 
-        if (!c->http)
+        if (c->next)
+                c->http = kube_http_free(c->http);
+        c->next = NULL;
+        if (!c->http && !credentials)
                 r = connection_read(c, &credentials, &error);
         if (!c->http && r == 0) {
                 r = kube_http_new(&c->http, c->event, credentials);
@@ -99,6 +144,8 @@ struct kube_transport *kube_connection_open(struct kube_connection *c)
         }
         free(c->error);
         c->error = NULL;
+        if (c->options[CONNECTION_KUBECONFIG])
+                timer_set(&c->retry, usec_now() + usec_jitter(LOOK_USEC, 10));
         return kube_http_transport(c->http);
 }
 
@@ -111,6 +158,7 @@ int kube_connection_init(struct kube_connection *c, sd_event *event, void (*retr
 void kube_connection_deinit(struct kube_connection *c)
 {
         kube_http_free(c->http);
+        kube_credentials_free(c->next);
         timer_deinit(&c->retry);
         for (size_t i = 0; i < CONNECTION_N; i++)
                 free(c->options[i]);

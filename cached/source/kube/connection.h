@@ -5,10 +5,12 @@
  */
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <systemd/sd-event.h>
 
 #include "base/timer.h"
 #include "source/kube/options.h"
+#include "source/kube/transport/credentials.h"
 #include "source/kube/watch/transport.h"
 
 enum { CONNECTION_KUBECONFIG, CONNECTION_SERVER, CONNECTION_DIR, CONNECTION_HOST, CONNECTION_PORT, CONNECTION_N };
@@ -17,7 +19,9 @@ struct kube_connection {
         sd_event *event;
         struct timer retry;
         char *options[CONNECTION_N];
-        char *error; /* why there are no credentials, as logged last */
+        char *error;      /* why there are no credentials, as logged last */
+        struct stat file; /* of the kubeconfig that was read */
+        struct kube_credentials *next;
         struct kube_http *http;
 };
 
@@ -29,6 +33,9 @@ void kube_connection_deinit(struct kube_connection *c);
 bool kube_connection_is_same(const struct kube_connection *c, const struct source_kube_options *options);
 /* No call may be left; retried() comes soon. Return: 0 or -ENOMEM. */
 int kube_connection_configure(struct kube_connection *c, const struct source_kube_options *options);
+
+/* Whether a kubeconfig has changed: then no call may be left before it is opened again. A bad one changes nothing. */
+bool kube_connection_has_changed(struct kube_connection *c);
 
 /* Reads the credentials where there are none yet; nothing is sent. Return: NULL: there are none, retried() comes later.
  */

@@ -394,6 +394,10 @@ static void kube_on_retry(void *userdata)
 {
         struct source_kube *k = userdata;
 
+        if (kube_connection_has_changed(&k->connection))
+                kube_disconnect(k);
+        else if (k->context.transport)
+                return;
         kube_connect(k);
         for (struct kube_area *area = kube_next_area(k, NULL); area && k->context.transport;
              area = kube_next_area(k, area)) {
