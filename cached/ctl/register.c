@@ -116,11 +116,36 @@ static int register_replace_file(const char *dir, const char *path, const char *
         return r;
 }
 
+/* Who has a name in another way than by [service]. NULL: nobody. @ret_how: how. */
+static const struct config_service *register_other(const struct config *config, const char *key, const char **ret_how)
+{
+        const char *dot = strchr(key, '.');
+
+        *ret_how = "as [pods]";
+        for (size_t i = 0; i < config->n_pods; i++)
+                if (strcmp(config->pods[i].key, key) == 0)
+                        return &config->pods[i];
+        *ret_how = "as an alias";
+        for (size_t i = 0; i < config->n_services; i++)
+                for (size_t k = 0; k < config->services[i].n_aliases; k++)
+                        if (strcmp(config->services[i].aliases[k], key) == 0)
+                                return &config->services[i];
+        *ret_how = "as one of a [namespace], where it exists";
+        for (size_t i = 0; i < config->n_namespaces && dot; i++)
+                if (strcmp(config->namespaces[i].namespace, dot + 1) == 0)
+                        return &config->namespaces[i];
+        return NULL;
+}
+
 static int register_write(struct ctl *ctl, const struct registering *r, const char *port)
 {
+        const char *how;
+        const struct config_service *other = register_other(r->config, r->name.key, &how);
         char text[512];
         int error;
 
+        if (other && other->name)
+                return ctl_no(ctl, "%s: %s registers it %s", r->name.key, other->origin, how);
         (void)snprintf(text, sizeof(text), "# k8shsvcctl add\n[service %s]\n%s%s%s", r->name.key, port ? "port = " : "",
                        port ? port : "", port ? "\n" : "");
         if (ctl->flags[CTL_PERSIST])
@@ -162,11 +187,16 @@ static int register_refuse(struct ctl *ctl, const struct registering *r)
         const struct config_service *registered = config_find(r->config, r->name.key);
         struct hint hint = { 0 };
         char persistent[512];
+        const char *how;
 
         for (size_t i = 0; i < r->config->n_services; i++)
                 hint_offer(&hint, r->name.key, r->config->services[i].key);
-        if (!registered)
-                return ctl_no(ctl, "%s: it is not registered%s", r->name.key, hint.text);
+        if (!registered) {
+                registered = register_other(r->config, r->name.key, &how);
+                return registered ? ctl_no(ctl, "%s: %s registers it %s, which this command does not change",
+                                           r->name.key, registered->origin, how)
+                                  : ctl_no(ctl, "%s: it is not registered%s", r->name.key, hint.text);
+        }
         (void)snprintf(persistent, sizeof(persistent), K8SHSVC_CONFDIR "/conf.d/ctl-%s.conf:", r->name.key);
         return ctl_no(ctl, "%s: it is registered by %s%s", r->name.key, registered->origin,
                       strncmp(registered->origin, persistent, strlen(persistent)) == 0

@@ -272,6 +272,21 @@ def remove_other():
     assert value("show", USER)["service"] == USER
 
 
+@suite.test("add and remove: a name that is an alias, pods by label, or one of a namespace")
+def add_other():
+    daemon.configure(BASE + "[pods worker.shop]\nselector = app=worker\n[namespace team]\nservices = headless\n"
+                     "[service aliased.shop]\nalias = users.internal\n")
+    try:
+        for target, how in ("worker.shop:80", r"as \[pods\]"), ("users.internal", "as an alias"):
+            assert re.search(rf"{sandbox.CONFIG}:\d+ registers it {how}", refused("add", target, status=1)), target
+        for name, how in ("worker.shop", r"as \[pods\]"), ("users.internal", "as an alias"), ("x.team", "as one of a"):
+            assert re.search(rf"{sandbox.CONFIG}:\d+ registers it {how}", refused("remove", name, status=1)), name
+        added, removed = run("add", "x.team:80"), run("remove", "x.team")
+        assert added.status == removed.status == 0, (added, removed)
+    finally:
+        daemon.configure(BASE)
+
+
 @suite.test("add where one may not write says so")
 def add_denied():
     said = refused("add", "x.y", status=1, user=sandbox.NOBODY)

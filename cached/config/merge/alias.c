@@ -97,6 +97,13 @@ static void alias_refuse(const struct claim *claim, const char *why, const char 
         *alias = NULL;
 }
 
+static bool alias_is_registered(const struct config_drafts *drafts, const char *alias)
+{
+        const struct config_draft *pods = config_drafts_find(drafts, CONFIG_SECTION_PODS, alias);
+
+        return config_drafts_find(drafts, CONFIG_SECTION_SERVICE, alias) || (pods && !pods->refused);
+}
+
 /* Return: whether it may be claimed. */
 static bool alias_judge(const struct config_drafts *drafts, const struct claim *claim)
 {
@@ -108,8 +115,7 @@ static bool alias_judge(const struct config_drafts *drafts, const struct claim *
                 alias_refuse(claim, "a name that does not end in .svc", "");
         else if (lies_in(alias, "localhost"))
                 alias_refuse(claim, "a name other than localhost", "");
-        else if (config_drafts_find(drafts, CONFIG_SECTION_SERVICE, alias) ||
-                 config_drafts_find(drafts, CONFIG_SECTION_PODS, alias))
+        else if (alias_is_registered(drafts, alias))
                 alias_refuse(claim, "a name other than that of a registered service", "");
         else
                 return true;
@@ -154,7 +160,7 @@ int config_aliases_check(struct config_drafts *drafts)
         if (!claims)
                 return -ENOMEM;
         for (size_t i = 0; i < drafts->n_items; i++)
-                for (size_t j = 0; j < drafts->items[i]->service.n_aliases; j++) {
+                for (size_t j = 0; !drafts->items[i]->refused && j < drafts->items[i]->service.n_aliases; j++) {
                         claims[n_claims] = (struct claim){ .draft = drafts->items[i], .index = j };
                         n_claims += alias_judge(drafts, &claims[n_claims]);
                 }

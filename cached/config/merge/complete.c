@@ -102,7 +102,7 @@ static int complete_fill(struct config_drafts *drafts, enum config_section secti
 
                 if (draft->section != section)
                         continue;
-                if (section == CONFIG_SECTION_PODS && !pods_valid(drafts, draft))
+                if (draft->refused)
                         continue;
                 services[n++] = draft->service;
                 draft->service = (struct config_service){ .key = NULL };
@@ -125,9 +125,10 @@ int config_complete(struct config_drafts *drafts)
                 r = complete_selector(&drafts->items[i]->service);
                 if (r < 0)
                         return r;
+                drafts->items[i]->refused =
+                        drafts->items[i]->section == CONFIG_SECTION_PODS && !pods_valid(drafts, drafts->items[i]);
         }
         r = config_aliases_check(drafts);
-        /* [pods] first: they are judged by the drafts of [service], which filling empties. */
         if (r >= 0)
                 r = complete_fill(drafts, CONFIG_SECTION_PODS, &config->pods, &config->n_pods);
         if (r >= 0)

@@ -22,6 +22,7 @@ struct config_draft {
         const char *key; /* first: the trees compare it; of @service */
         struct config_service service;
         uint8_t section;         /* enum config_section */
+        bool refused;            /* it can't be registered, and takes nothing from others */
         struct config_mark head; /* where it was registered */
         struct config_mark marks[CONFIG_N_SERVICE_KEYS];
 };

@@ -175,6 +175,9 @@ static const struct {
                         "or go-micro\n" },
         { "[pods a]\nselector = x\n[service a.default]\n",
           "@/main:1: [pods a]: found a name that is registered as [service] (@/main:3), expected another\n" },
+        { "[pods a]\nalias = b.internal\n[service b]\nalias = b.internal\n",
+          "@/main:1: [pods a] selector: found none, expected a label selector (app=worker,tier!=canary), "
+          "or go-micro\n" },
         /* warnings */
         { "[service 1.2]\n",
           "W @/main:1: [service 1.2]: found '1.2', which getaddrinfo() reads as an address, expected a name that "
