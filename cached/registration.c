@@ -115,6 +115,14 @@ static bool has_alias(char *const *aliases, size_t n_aliases, const char *alias)
         return false;
 }
 
+/* @n: for so many the table has no room. */
+static void registration_refuse_aliases(struct registration *item, size_t n)
+{
+        if (n != item->n_aliases_refused)
+                publisher_count_refused(item->registrar->publisher, (int)n - (int)item->n_aliases_refused);
+        item->n_aliases_refused = n;
+}
+
 void registration_drop_aliases(struct registration *item)
 {
         size_t n = 0;
@@ -130,38 +138,58 @@ void registration_drop_aliases(struct registration *item)
                 free(alias);
         }
         item->n_aliases = n;
+        if (!item->section)
+                registration_refuse_aliases(item, 0);
 }
 
+/* Return: 0; -EEXIST: a service that a source has found has this name; -ENOMEM; or what the table says. */
 static int registration_add_alias(struct registration *item, const char *alias)
 {
+        struct registrar *r = item->registrar;
         char *copy = strdup(alias);
-        int r = copy ? publisher_put_alias(item->registrar->publisher, alias, item->service->key) : -ENOMEM;
+        int error = copy ? 0 : -ENOMEM;
 
-        if (r < 0)
+        if (error == 0)
+                error = r->has(r->userdata, alias) ? -EEXIST
+                                                   : publisher_put_alias(r->publisher, alias, item->service->key);
+        if (error < 0)
                 free(copy);
         else
                 item->aliases[item->n_aliases++] = copy;
-        return r;
+        return error;
 }
 
-/* Those that are there stay untouched; one that can't be put is tried again at the next reload. */
-static int registration_add_aliases(struct registration *item)
+/* Those that are there stay untouched; one that can't be put is tried again later, and is logged once. */
+static void registration_add_aliases(struct registration *item, bool log)
 {
         const struct config_service *section = item->section;
         char **aliases = realloc(item->aliases, (section->n_aliases + 1) * sizeof(*aliases));
-        int r = 0;
+        size_t n_refused = 0;
 
+        item->lacks_aliases = !aliases;
         if (!aliases)
-                return -ENOMEM;
+                return;
         item->aliases = aliases;
         for (size_t i = 0; i < section->n_aliases; i++) {
                 int error = 0;
 
                 if (!has_alias(item->aliases, item->n_aliases, section->aliases[i]))
                         error = registration_add_alias(item, section->aliases[i]);
-                r = r < 0 ? r : error;
+                if (error < 0 && log)
+                        log_service(LOG_ERR, item->service->key, "the alias %s can't be put, and is tried again: %s",
+                                    section->aliases[i],
+                                    error == -EEXIST ? "a service was found that has this name" : strerror(-error));
+                log = log && error == 0;
+                item->lacks_aliases = item->lacks_aliases || error < 0;
+                n_refused += error < 0 && error != -EEXIST && error != -ENOMEM;
         }
-        return r;
+        registration_refuse_aliases(item, n_refused);
+}
+
+void registration_retry_aliases(struct registration *item)
+{
+        if (item->lacks_aliases)
+                registration_add_aliases(item, false);
 }
 
 /* ---- the section ---- */
@@ -288,7 +316,8 @@ int registration_follow(struct registration *item)
         registration_count_awaited(item);
         if (change != SERVICE_UNCHANGED)
                 publisher_update(item->registrar->publisher, &item->publication);
-        return registration_add_aliases(item);
+        registration_add_aliases(item, true);
+        return 0;
 }
 
 void registration_remove(struct registration *item)

@@ -27,6 +27,8 @@ struct registrar {
         size_t n_awaited;                               /* registrations that are */
         uint32_t version;                               /* no version of a new service is below this */
         bool report_again;                              /* something that a source reported was lost */
+        bool (*has)(void *userdata, const char *key);   /* whether a service has this name */
+        void *userdata;
 };
 
 struct registration {
@@ -36,6 +38,8 @@ struct registration {
         struct publication publication;
         char **aliases;
         size_t n_aliases;
+        size_t n_aliases_refused; /* the table has no room for them */
+        bool lacks_aliases;       /* some could not be put, for whatever reason */
         uint64_t changed_usec; /* CLOCK_REALTIME of the last change of which its source has said when it was; 0: none */
         uint8_t logged;        /* enum khs_service_state: the one that was logged last */
         bool discovered;       /* by its source, and still there */
@@ -55,8 +59,10 @@ int registration_new(struct registration **ret, struct registrar *registrar, con
 /* Leaves the table as it is. Returns NULL. */
 struct registration *registration_free(struct registration *item);
 
-/* Makes it do what its section says. Return: 0; -ENOMEM, or what the table says of an alias. */
+/* Makes it do what its section says. Return: 0; -ENOMEM. */
 int registration_follow(struct registration *item);
+/* Puts the aliases that could not be put before, if there are any. */
+void registration_retry_aliases(struct registration *item);
 /*
  * Drops the aliases that its section lacks; without a section, all. All aliases that go must be gone before any
  * comes: one may move from a service to another.

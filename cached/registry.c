@@ -19,21 +19,24 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "registration.h"
 #include "registry.h"
 
-#define LINES_PER_SECOND 10                 /* changes of state that are logged; the rest are counted */
-#define STOPPED_USEC     (4 * USEC_PER_SEC) /* between two ticks: the process was stopped, or the machine slept */
+#define LINES_PER_SECOND 10                  /* changes of state that are logged; the rest are counted */
+#define ALIASES_USEC     (10 * USEC_PER_SEC) /* until aliases that could not be put are tried again */
+#define STOPPED_USEC     (4 * USEC_PER_SEC)  /* between two ticks: the process was stopped, or the machine slept */
 
 struct registry {
         struct registrar registrar;
         const struct config *config;
         struct registration **items; /* sorted by key */
         size_t n_items;
-        uint64_t ticked_usec; /* the last tick, or what kept us from one */
-        bool started;         /* the sources are */
-        bool sets_changed;    /* sources are to be updated */
+        uint64_t ticked_usec;  /* the last tick, or what kept us from one */
+        uint64_t aliases_usec; /* when aliases are tried again */
+        bool started;          /* the sources are */
+        bool sets_changed;     /* sources are to be updated */
 };
 
 /* @ret_place: where it is or would be; or NULL. */
@@ -58,6 +61,20 @@ static struct registration *registry_find(const struct registry *r, const char *
         return found;
 }
 
+static bool registry_has(void *userdata, const char *key)
+{
+        return registry_find(userdata, key, NULL);
+}
+
+/* Who has an alias of this spelling; NULL: nobody. */
+static const struct registration *registry_alias(const struct registry *r, const char *alias)
+{
+        for (size_t i = 0; i < r->n_items; i++)
+                if (registration_has_alias(r->items[i], alias))
+                        return r->items[i];
+        return NULL;
+}
+
 static void registry_log_error(const struct config_service *section, const char *key, int error)
 {
         log_service(LOG_ERR, key, "can't be registered as %s says: %s", section->origin, strerror(-error));
@@ -69,7 +86,8 @@ static void registry_report(void *userdata, const char *key, const struct findin
 {
         struct registration *item = registry_find(userdata, key, NULL);
 
-        if (item)
+        /* What the API finds in a namespace counts only where it is asked: a file, or DNS, goes before it by name. */
+        if (item && (finding->source != KHS_SOURCE_KUBERNETES || item->section->source == KHS_SOURCE_KUBERNETES))
                 registration_report(item, finding);
 }
 
@@ -103,8 +121,10 @@ static void registry_update_source(struct registry *r, struct source *source, st
         for (size_t i = 0; i < r->config->n_namespaces && source->ops->serves_sections; i++)
                 namespaces[set.n_namespaces++] = section_for_source(&r->config->namespaces[i], NULL);
         /* What memory was short for is tried again by the next tick. */
-        if ((r->started ? source_update(source, &set) : source_start(source, &reports, &set)) == -ENOMEM)
+        if ((r->started ? source_update(source, &set) : source_start(source, &reports, &set)) == -ENOMEM) {
                 r->sets_changed = true;
+                r->registrar.report_again = r->registrar.report_again || report_again;
+        }
 }
 
 static void registry_update_sources(struct registry *r)
@@ -152,6 +172,7 @@ static void registry_discovered(void *userdata, const char *namespace, const cha
 {
         struct registry *r = userdata;
         const struct config_service *section = registry_namespace(r, namespace);
+        const struct registration *other;
         struct registration *item;
         char key[KHS_KEY_MAX + 1];
         size_t place;
@@ -166,7 +187,11 @@ static void registry_discovered(void *userdata, const char *namespace, const cha
                 registry_remove(r, item, place);
                 r->sets_changed = true;
         }
-        if (item || !present)
+        other = item || !present ? NULL : registry_alias(r, key);
+        if (other)
+                log_service(LOG_ERR, key, "it was found in its namespace, but stays an alias of %s",
+                            other->service->key);
+        if (item || !present || other)
                 return;
         error = registration_new(&item, &r->registrar, section, key, NULL);
         if (error == 0) {
@@ -192,6 +217,8 @@ int registry_new(struct registry **ret, struct publisher *publisher,
                 return -ENOMEM;
         r->registrar.publisher = publisher;
         r->registrar.version = random_u32() & INT32_MAX;
+        r->registrar.has = registry_has;
+        r->registrar.userdata = r;
         memcpy(r->registrar.sources, sources, sizeof(r->registrar.sources));
         r->registrar.limiter = (struct log_limiter){ .n_max = LINES_PER_SECOND, .period_usec = USEC_PER_SEC };
         *ret = r;
@@ -234,7 +261,11 @@ static bool registry_set_filter(struct registry *r, const struct config *config)
         return true;
 }
 
-static const struct config_service *registry_section(const struct registry *r, const struct registration *item)
+/*
+ * What loses its own section, and is in a namespace that is to be discovered, counts as discovered until the source has
+ * seen for itself: its server may be away.
+ */
+static const struct config_service *registry_section(const struct registry *r, struct registration *item)
 {
         const char *key = item->service->key, *dot = strchr(key, '.');
         const struct config_service *section = config_find(r->config, key);
@@ -242,7 +273,11 @@ static const struct config_service *registry_section(const struct registry *r, c
         for (size_t i = 0; i < r->config->n_pods && !section && registry_serves_sections(r); i++)
                 if (strcmp(r->config->pods[i].key, key) == 0)
                         section = &r->config->pods[i];
-        return !section && item->discovered && dot ? registry_namespace(r, dot + 1) : section;
+        if (!section && dot) {
+                section = registry_namespace(r, dot + 1);
+                item->discovered = item->discovered || section;
+        }
+        return section;
 }
 
 /* Step 1: what has no section any more goes, with its aliases. Keeps the order. */
@@ -387,6 +422,11 @@ void registry_tick(struct registry *r)
 
                 if (change != SERVICE_UNCHANGED)
                         registration_changed(r->items[i], (int)change);
+        }
+        if (now >= r->aliases_usec) {
+                r->aliases_usec = now + usec_jitter(ALIASES_USEC, 20);
+                for (size_t i = 0; i < r->n_items; i++)
+                        registration_retry_aliases(r->items[i]);
         }
         if (r->sets_changed || r->registrar.report_again)
                 registry_update_sources(r);

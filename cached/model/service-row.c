@@ -35,7 +35,7 @@ static void row_add_family(struct khs_row *row, const struct service *s, int fam
 /* Whether a host that the row does not name is none of the service's. */
 static bool row_knows_all_hosts(const struct khs_row *row, const struct service *s)
 {
-        if (!s->hosts || row->flags & (KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN))
+        if (!s->hosts || s->truncated || row->flags & (KHS_REC_V4_UNKNOWN | KHS_REC_V6_UNKNOWN))
                 return false;
         return row->n4 + row->n6 == 0 || (s->set.n > 0 && s->set.complete);
 }
@@ -156,6 +156,16 @@ static void row_set_back(struct service_family *f, bool unknown, int64_t confirm
         service_family_enter(f, f->n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
 }
 
+/* Whether the table goes on saying what it said, as far as the configuration decides; sources decide later. */
+static bool row_is_unchanged(const struct service *s, const struct khs_row *row)
+{
+        struct khs_row now;
+
+        service_row(s, &now);
+        return now.n4 == row->n4 && now.n6 == row->n6 && now.policy == row->policy && now.port == row->port &&
+               now.port_base == row->port_base && now.flags == row->flags && !now.endpoints == !row->endpoints;
+}
+
 int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
 {
         int32_t left_ds = (int32_t)(row->stale_until_ds - (uint32_t)(now / USEC_PER_DS));
@@ -171,7 +181,7 @@ int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
                 row_set_back(&s->v4, row->flags & KHS_REC_V4_UNKNOWN, confirmed, s->max_stale, now);
                 row_set_back(&s->v6, row->flags & KHS_REC_V6_UNKNOWN, confirmed, s->max_stale, now);
         }
-        s->version = row->version;
+        s->version = row_is_unchanged(s, row) ? row->version : row->version + 1;
         return 0;
 }
 

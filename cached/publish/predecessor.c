@@ -244,6 +244,7 @@ static void predecessor_load_endpoints(struct predecessor *p, const struct khs_f
                         predecessor_load_row_port(p, &attrs, i, &p->endpoints[i]);
         }
         ret->endpoints = p->endpoints;
+        ret->port_base = (uint16_t)attrs.head.port_base;
         ret->n_shared = attrs.head.n_shared;
         ret->shared = p->shared;
 }
@@ -273,6 +274,8 @@ static int predecessor_load_row(struct predecessor *p, const char *key, struct k
                 .n6 = found.record.n6,
                 .v4 = p->v4,
                 .v6 = p->v6,
+                .policy = found.record.policy,
+                .port = (uint16_t)found.record.port,
                 .stale_until_ds = found.record.stale_until_ds + p->ahead_ds,
                 .version = found.record.version,
                 .status = found.record.status,

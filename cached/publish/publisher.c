@@ -136,15 +136,20 @@ static void publisher_unqueue(struct publisher *p, struct publication *pub)
 
 /* ---- no room ---- */
 
+void publisher_count_refused(struct publisher *p, int change)
+{
+        p->n_refused += (size_t)change;
+        khs_writer_set_refused(p->writer, (uint32_t)p->n_refused);
+        if (change < 0 && p->n_refused == 0)
+                log_message(LOG_NOTICE, "the table has room for every service again");
+}
+
 static void publisher_set_refused(struct publisher *p, struct publication *pub, bool refused)
 {
         if (pub->refused == refused)
                 return;
         pub->refused = refused;
-        p->n_refused += refused ? 1 : (size_t)-1;
-        khs_writer_set_refused(p->writer, (uint32_t)p->n_refused);
-        if (!refused && p->n_refused == 0)
-                log_message(LOG_NOTICE, "the table has room for every service again");
+        publisher_count_refused(p, refused ? 1 : -1);
 }
 
 /*

@@ -279,6 +279,8 @@ static void fallback_on_first(void *userdata, const char *key, const struct find
         struct source_fallback *f = userdata;
         struct member *m = fallback_find(f, key);
 
+        if (m && !member_is_firsts(f, m)) /* found in its namespace, but registered with another source */
+                return;
         if (m && finding->kind == FINDING_FAILURE) {
                 m->reason = finding->reason;
                 if (m->lost_usec == 0) {

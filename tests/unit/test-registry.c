@@ -186,6 +186,78 @@ Test(registry, hosts_that_cost_nothing_are_kept)
         }
 }
 
+/* "db.default" in a file is what the file says, whoever makes a service of that name. */
+Test(registry, what_the_api_finds_counts_only_where_it_is_asked)
+{
+        services[0] = section("a.x", KHS_SOURCE_DNS);
+        services[1] = section("c.x", KHS_SOURCE_STATIC);
+        namespaces[0] = section("x", KHS_SOURCE_KUBERNETES);
+        namespaces[0].key = NULL;
+        config.n_namespaces = 1;
+        apply(2);
+        fake_answer(&dns, "a.x", KHS_SOURCE_DNS, 1);
+        fake_answer(&fixed, "c.x", KHS_SOURCE_STATIC, 1);
+        source_discovered(&kube.source, "x", "a", true);
+        source_discovered(&kube.source, "x", "c", true);
+        fake_whole(&kube, "a.x", 0, false);
+        fake_whole(&kube, "c.x", 0, false);
+        cr_expect_eq(in_table("a.x", NULL), 1);
+        cr_expect_eq(in_table("c.x", NULL), 1);
+        config.n_namespaces = 0;
+}
+
+Test(registry, an_alias_and_a_service_that_is_found_do_not_share_a_record)
+{
+        static char *alias[] = { (char *)"db.x" };
+
+        namespaces[0] = section("x", KHS_SOURCE_KUBERNETES);
+        namespaces[0].key = NULL;
+        config.n_namespaces = 1;
+        services[0] = section("a.y", KHS_SOURCE_DNS);
+        services[0].aliases = alias;
+        services[0].n_aliases = 1;
+        apply(1);
+        fake_answer(&dns, "a.y", KHS_SOURCE_DNS, 1);
+        source_discovered(&kube.source, "x", "db", true);
+        cr_expect(registry_keeps(registry, "db.x", "a.y"), "the first stays");
+        source_discovered(&kube.source, "x", "db", false);
+        cr_expect_neq(in_table("db.x", NULL), -1, "and is still there");
+
+        services[0].n_aliases = 0;
+        apply(1);
+        source_discovered(&kube.source, "x", "db", true);
+        fake_whole(&kube, "db.x", 1, false);
+        services[0].n_aliases = 1;
+        apply(1);
+        cr_expect_eq(in_table("db.x", NULL), 1, "now the service was first");
+        cr_expect_not(registry_keeps(registry, "db.x", "a.y"));
+        services[0].n_aliases = 0;
+        apply(1);
+        cr_expect_eq(in_table("db.x", NULL), 1, "an alias that was never put takes nothing along");
+        config.n_namespaces = 0;
+}
+
+/* The API server may be away at the time. */
+Test(registry, what_loses_its_section_to_a_namespace_stays)
+{
+        namespaces[0] = section("x", KHS_SOURCE_KUBERNETES);
+        namespaces[0].key = namespaces[0].name = NULL;
+        services[0] = section("web.x", KHS_SOURCE_KUBERNETES);
+        services[1] = section("web.y", KHS_SOURCE_KUBERNETES);
+        apply(2);
+        fake_whole(&kube, "web.x", 1, false);
+        fake_whole(&kube, "web.y", 1, false);
+        config.n_namespaces = 1;
+        apply(0);
+        cr_expect_eq(in_table("web.x", NULL), 1);
+        cr_expect_eq(in_table("web.y", NULL), -1);
+        cr_expect_str_eq(kube.services, "web.x");
+        cr_expect(kube.last.discovered, "until the source has seen for itself");
+        source_discovered(&kube.source, "x", "web", false);
+        cr_expect_eq(in_table("web.x", NULL), -1);
+        config.n_namespaces = 0;
+}
+
 /* What came while they were not kept is no news to the source. */
 Test(registry, hosts_that_are_kept_from_now_on_are_asked_for_again)
 {

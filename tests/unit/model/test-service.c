@@ -285,6 +285,8 @@ Test(service, seeded_from_an_earlier_table_is_stale_with_what_is_left)
                 .flags = KHS_REC_V6_UNKNOWN,
                 .version = 41,
                 .stale_until_ds = (uint32_t)(T0 / 100000) + 600,
+                .policy = s->policy,
+                .port = 80,
         };
 
         cr_expect_eq(service_seed(s, &row, T0), 0);
@@ -300,7 +302,18 @@ Test(service, seeded_from_an_earlier_table_is_stale_with_what_is_left)
         s = make(KHS_FAMILY_ANY);
         cr_expect_eq(service_seed(s, &row, T0 + 60 * SEC), 0);
         cr_expect_eq(service_state(s), KHS_SERVICE_PENDING, "nothing is left of its max-stale");
-        cr_expect_eq(row_of(s).version, 41, "but its version is not used again");
+        cr_expect_eq(row_of(s).version, 42, "and the next daemon says something else");
+        service_free(s);
+
+        s = make(KHS_FAMILY_ANY);
+        (void)service_configure_port(s, s->policy, 81, KHS_FAMILY_ANY, MAX_STALE);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).version, 42, "as where the configuration was changed in between");
+        service_free(s);
+
+        s = make(KHS_FAMILY_IPV6);
+        cr_expect_eq(service_seed(s, &row, T0), 0);
+        cr_expect_eq(row_of(s).version, 42);
         service_free(s);
 }
 
@@ -610,6 +623,7 @@ Test(service, hosts_are_read_back_with_their_addresses)
         };
         struct service *s = make(KHS_FAMILY_ANY);
 
+        row.policy = s->policy;
         (void)configure(s, true, &grpc, 1);
         cr_expect_eq(service_seed(s, &row, T0), 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
@@ -890,7 +904,7 @@ Test(service, filter_holds_for_an_earlier_table)
         cr_expect_arr_eq(row_of(s).v4, two + 4, 4);
         cr_expect_eq(row_of(s).n6, 0);
         cr_expect_eq(row_of(s).flags, KHS_REC_V6_UNKNOWN);
-        cr_expect_eq(row_of(s).version, 41);
+        cr_expect_eq(row_of(s).version, 42);
         service_free(s);
 }
 
@@ -906,8 +920,11 @@ Test(service, truncated_is_told_until_all_fit)
 
         cr_expect_eq(service_apply(s, &finding, T0), SERVICE_CONTENT);
         cr_expect_eq(row_of(s).flags, KHS_REC_TRUNCATED);
+        (void)configure(s, true, NULL, 0);
+        cr_expect_eq(service_apply(s, &finding, T0), SERVICE_CONTENT);
+        cr_expect_eq(row_of(s).flags, KHS_REC_TRUNCATED, "nobody knows what the others are called");
         cr_expect_eq(whole(s, list, 1, T0), SERVICE_CONTENT);
-        cr_expect_eq(row_of(s).flags, 0);
+        cr_expect_eq(row_of(s).flags, KHS_REC_HOSTS_COMPLETE);
         service_free(s);
 }
 

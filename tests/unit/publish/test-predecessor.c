@@ -34,6 +34,7 @@ static void leave_table(struct fixture *f)
         fixture_init(f, NULL);
         row = fixture_row("a.b", 1, 3, 2);
         row.version = 41;
+        row.port = 80;
         cr_assert_eq(khs_writer_put(f->writer, &row, fixture_now()), 0);
         row = fixture_row("other.b", 1, 1, 0);
         row.version = 99;
