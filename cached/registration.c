@@ -119,7 +119,7 @@ static bool has_alias(char *const *aliases, size_t n_aliases, const char *alias)
 static void registration_refuse_aliases(struct registration *item, size_t n)
 {
         if (n != item->n_aliases_refused)
-                publisher_count_refused(item->registrar->publisher, (int)n - (int)item->n_aliases_refused);
+                publisher_count_refused_aliases(item->registrar->publisher, (int)n - (int)item->n_aliases_refused);
         item->n_aliases_refused = n;
 }
 
@@ -138,6 +138,7 @@ void registration_drop_aliases(struct registration *item)
                 free(alias);
         }
         item->n_aliases = n;
+        item->told_found = false;
         if (!item->section)
                 registration_refuse_aliases(item, 0);
 }

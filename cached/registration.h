@@ -40,6 +40,7 @@ struct registration {
         size_t n_aliases;
         size_t n_aliases_refused; /* the table has no room for them */
         bool lacks_aliases;       /* some could not be put, for whatever reason */
+        bool told_found;          /* that a service was found which has the name of one */
         uint64_t changed_usec; /* CLOCK_REALTIME of the last change of which its source has said when it was; 0: none */
         uint8_t logged;        /* enum khs_service_state: the one that was logged last */
         bool discovered;       /* by its source, and still there */

@@ -67,7 +67,7 @@ static bool registry_has(void *userdata, const char *key)
 }
 
 /* Who has an alias of this spelling; NULL: nobody. */
-static const struct registration *registry_alias(const struct registry *r, const char *alias)
+static struct registration *registry_alias(const struct registry *r, const char *alias)
 {
         for (size_t i = 0; i < r->n_items; i++)
                 if (registration_has_alias(r->items[i], alias))
@@ -172,8 +172,7 @@ static void registry_discovered(void *userdata, const char *namespace, const cha
 {
         struct registry *r = userdata;
         const struct config_service *section = registry_namespace(r, namespace);
-        const struct registration *other;
-        struct registration *item;
+        struct registration *item, *other;
         char key[KHS_KEY_MAX + 1];
         size_t place;
         int error;
@@ -188,9 +187,11 @@ static void registry_discovered(void *userdata, const char *namespace, const cha
                 r->sets_changed = true;
         }
         other = item || !present ? NULL : registry_alias(r, key);
-        if (other)
+        if (other && !other->told_found)
                 log_service(LOG_ERR, key, "it was found in its namespace, but stays an alias of %s",
                             other->service->key);
+        if (other)
+                other->told_found = true;
         if (item || !present || other)
                 return;
         error = registration_new(&item, &r->registrar, section, key, NULL);

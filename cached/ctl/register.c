@@ -116,9 +116,19 @@ static int register_replace_file(const char *dir, const char *path, const char *
         return r;
 }
 
+static const struct config_service *register_alias(const struct config_service *sections, size_t n, const char *alias)
+{
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < sections[i].n_aliases; k++)
+                        if (strcmp(sections[i].aliases[k], alias) == 0)
+                                return &sections[i];
+        return NULL;
+}
+
 /* Who has a name in another way than by [service]. NULL: nobody. @ret_how: how. */
 static const struct config_service *register_other(const struct config *config, const char *key, const char **ret_how)
 {
+        const struct config_service *alias = register_alias(config->services, config->n_services, key);
         const char *dot = strchr(key, '.');
 
         *ret_how = "as [pods]";
@@ -126,10 +136,10 @@ static const struct config_service *register_other(const struct config *config, 
                 if (strcmp(config->pods[i].key, key) == 0)
                         return &config->pods[i];
         *ret_how = "as an alias";
-        for (size_t i = 0; i < config->n_services; i++)
-                for (size_t k = 0; k < config->services[i].n_aliases; k++)
-                        if (strcmp(config->services[i].aliases[k], key) == 0)
-                                return &config->services[i];
+        if (!alias)
+                alias = register_alias(config->pods, config->n_pods, key);
+        if (alias)
+                return alias;
         *ret_how = "as one of a [namespace], where it exists";
         for (size_t i = 0; i < config->n_namespaces && dot; i++)
                 if (strcmp(config->namespaces[i].namespace, dot + 1) == 0)

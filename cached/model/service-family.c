@@ -51,6 +51,7 @@ void service_family_confirm(struct service_family *f, const struct finding *find
         f->ttl_s = finding->ttl_s;
         f->confirmed = (int64_t)now;
         f->heard = 0;
+        f->last_round = false;
         service_family_enter(f, f->n > 0 ? KHS_SERVICE_FRESH : KHS_SERVICE_EMPTY, reason, now);
 }
 
@@ -89,8 +90,9 @@ bool service_family_resume(struct service_family *f, int64_t heard, uint64_t max
 
         if (f->standing && !f->heard)
                 f->heard = heard;
-        if (f->standing || !service_family_is_known(f) || f->confirmed >= last_round)
+        if (f->standing || f->last_round || !service_family_is_known(f) || f->confirmed >= last_round)
                 return false;
+        f->last_round = true;
         f->confirmed = last_round;
         return true;
 }

@@ -36,7 +36,8 @@ struct service_family {
         uint8_t reason; /* enum khs_reason: why it is not fresh, or not by the preferred source */
         uint8_t source; /* enum khs_source: who spoke last */
         uint8_t n_negatives;
-        bool standing; /* no question has gone unanswered since the source last said so */
+        bool standing;   /* no question has gone unanswered since the source last said so */
+        bool last_round; /* it was given one after a stop: the next stop gives no other */
         uint64_t last_negative;
         uint64_t since;    /* start of the state */
         int64_t confirmed; /* max-stale counts from then; moves on while it stands */

@@ -156,7 +156,7 @@ static void row_set_back(struct service_family *f, bool unknown, int64_t confirm
         service_family_enter(f, f->n > 0 ? KHS_SERVICE_STALE : KHS_SERVICE_EMPTY, KHS_REASON_RESTART, now);
 }
 
-/* Whether the table goes on saying what it said, as far as the configuration decides; sources decide later. */
+/* Whether the table goes on saying what it said: the configuration may be another one. Sources decide later. */
 static bool row_is_unchanged(const struct service *s, const struct khs_row *row)
 {
         struct khs_row now;
@@ -172,6 +172,7 @@ int service_seed(struct service *s, const struct khs_row *row, uint64_t now)
         int64_t confirmed = (int64_t)now + left_ds * (int64_t)USEC_PER_DS - (int64_t)s->max_stale;
         int r;
 
+        s->not_headless = row->flags & KHS_REC_NOT_HEADLESS;
         if (left_ds > 0) {
                 r = row_apply(s, row, now);
                 if (r < 0)

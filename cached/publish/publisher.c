@@ -27,12 +27,13 @@
 #include "table/clock.h"
 #include "table/probe.h"
 
-#define JOIN_USEC     (25 * USEC_PER_MSEC)
-#define WAKE_USEC     (100 * USEC_PER_MSEC) /* between two calls that wake sleeping readers */
-#define MAX_PER_JOIN  500                   /* publishes in one such window: 20,000 a second */
-#define HOLD_MIN_USEC (1 * USEC_PER_SEC)    /* between attempts when there is no room */
-#define HOLD_MAX_USEC (30 * USEC_PER_SEC)
-#define TIMER_SLACK   1000
+#define JOIN_USEC         (25 * USEC_PER_MSEC)
+#define WAKE_USEC         (100 * USEC_PER_MSEC) /* between two calls that wake sleeping readers */
+#define MAX_PER_JOIN      500                   /* publishes in one such window: 20,000 a second */
+#define HOLD_MIN_USEC     (1 * USEC_PER_SEC)    /* between attempts when there is no room */
+#define HOLD_MAX_USEC     (30 * USEC_PER_SEC)
+#define HOLD_ALIASES_USEC (5 * USEC_PER_SEC)
+#define TIMER_SLACK       1000
 
 struct publisher {
         struct khs_writer *writer;
@@ -45,7 +46,8 @@ struct publisher {
         uint64_t window_start; /* of the 25 ms whose publishes are counted */
         unsigned int n_window;
         uint64_t hold_until, hold_usec; /* there was no room: no attempt before that */
-        size_t n_refused;
+        uint64_t hold_aliases_until;    /* the same of aliases */
+        size_t n_refused, n_refused_aliases;
 };
 
 static uint32_t publisher_now_ds(void)
@@ -136,12 +138,15 @@ static void publisher_unqueue(struct publisher *p, struct publication *pub)
 
 /* ---- no room ---- */
 
-void publisher_count_refused(struct publisher *p, int change)
+static void publisher_tell_refused(struct publisher *p)
 {
-        p->n_refused += (size_t)change;
-        khs_writer_set_refused(p->writer, (uint32_t)p->n_refused);
-        if (change < 0 && p->n_refused == 0)
-                log_message(LOG_NOTICE, "the table has room for every service again");
+        khs_writer_set_refused(p->writer, (uint32_t)(p->n_refused + p->n_refused_aliases));
+}
+
+void publisher_count_refused_aliases(struct publisher *p, int change)
+{
+        p->n_refused_aliases += (size_t)change;
+        publisher_tell_refused(p);
 }
 
 static void publisher_set_refused(struct publisher *p, struct publication *pub, bool refused)
@@ -149,7 +154,10 @@ static void publisher_set_refused(struct publisher *p, struct publication *pub, 
         if (pub->refused == refused)
                 return;
         pub->refused = refused;
-        publisher_count_refused(p, refused ? 1 : -1);
+        p->n_refused += refused ? 1 : (size_t)-1;
+        publisher_tell_refused(p);
+        if (!refused && p->n_refused == 0)
+                log_message(LOG_NOTICE, "the table has room for every service again");
 }
 
 /*
@@ -296,10 +304,17 @@ int publisher_put_alias(struct publisher *p, const char *alias, const char *targ
                 .target = target,
                 .n_target = strlen(target),
         };
-        int r = khs_writer_put(p->writer, &row, publisher_now_ds());
+        uint64_t now = usec_now();
+        int r;
 
+        /* An attempt may fill a file before it fails: not one for each of a thousand aliases. */
+        if (now < p->hold_until || now < p->hold_aliases_until)
+                return -ENOSPC;
+        r = khs_writer_put(p->writer, &row, publisher_now_ds());
         if (r == 0)
                 publisher_commit(p);
+        else
+                p->hold_aliases_until = now + HOLD_ALIASES_USEC;
         return r;
 }
 

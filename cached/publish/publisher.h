@@ -66,8 +66,8 @@ int publisher_set_params(struct publisher *p, const struct khs_table_params *par
 /* The heartbeat, every second. Also writes the table again if its file was removed, and grows it ahead of need. */
 void publisher_beat(struct publisher *p);
 
-/* Adds to, or takes from, the number of what has no room: aliases, which their owner tries again. */
-void publisher_count_refused(struct publisher *p, int change);
+/* Adds to, or takes from, the number of aliases for which the table has no room. Their owner tries again. */
+void publisher_count_refused_aliases(struct publisher *p, int change);
 
-/* Number of services and aliases for which the table has no room. */
+/* Number of services for which the table has no room. */
 size_t publisher_n_refused(const struct publisher *p);

@@ -180,7 +180,8 @@ static void metrics_services(struct metric_writer *w, const struct snapshot *s)
         size_t n_all = s->catalog.n_services, n = n_all < SERVICES_MAX ? n_all : SERVICES_MAX;
 
         metrics_states(w, s);
-        metric_begin(w, "k8shsvc_services_refused", METRIC_GAUGE, NULL, "Services for which the table has no room.");
+        metric_begin(w, "k8shsvc_services_refused", METRIC_GAUGE, NULL,
+                     "Services and aliases for which the table has no room.");
         metric_count(w, "", NULL, 0, s->header.n_refused);
         metric_begin(w, "k8shsvc_services_without_series", METRIC_GAUGE, NULL,
                      "Services beyond the first 1,000 by name, which have no series of their own.");

@@ -106,25 +106,25 @@ static uint8_t interfaces_flags(const struct answer *answer, const struct ifaddr
 }
 
 /*
- * How likely other hosts have the same address: those without a subnet are virtual ones (IPVS, keepalived), unless a
- * cloud gives its machines nothing else; link-local ones are those of a cache on each node.
+ * In the order in which an address may stand for the host. One without a subnet is often virtual and on each node
+ * (IPVS, keepalived), unless a cloud gives its machines nothing else; a link-local one of global scope is that of a
+ * cache on each node.
  */
-static unsigned int interfaces_commonness(const struct khs_own *own)
+static unsigned int interfaces_rank(const struct khs_own *own)
 {
-        if (own->family != AF_INET)
-                return 0;
-        return (ntohl(own->address[0]) >> 16) == 0xa9fe ? 2 : own->prefix == 32;
+        if (own->family == AF_INET && ntohl(own->address[0]) >> 16 == 0xa9fe)
+                return 4;
+        if (own->family == AF_INET)
+                return own->prefix == 32 ? 1 : 0;
+        return own->prefix == 128 ? 3 : 2;
 }
 
-/* IPv4 goes before IPv6, then what only this host has, then the lower before the higher. */
 static bool interfaces_goes_before(const struct khs_own *a, const struct khs_own *b)
 {
-        unsigned int common_a = interfaces_commonness(a), common_b = interfaces_commonness(b);
+        unsigned int rank_a = interfaces_rank(a), rank_b = interfaces_rank(b);
 
-        if (a->family != b->family)
-                return a->family == AF_INET;
-        if (common_a != common_b)
-                return common_a < common_b;
+        if (rank_a != rank_b)
+                return rank_a < rank_b;
         return memcmp(a->address, b->address, sizeof(a->address)) < 0;
 }
 

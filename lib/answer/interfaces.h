@@ -60,7 +60,8 @@ void khs_interfaces_score(const struct khs_interfaces *look, int family, const u
  * khs_interfaces_host() - the address that stands for this host
  * @ret: 16 bytes, network byte order, IPv4 as ::ffff:a.b.c.d
  *
- * The lowest global IPv4 address that has a subnet, else the lowest without, else the lowest global IPv6 one.
+ * The lowest global IPv4 address that has a subnet, else the lowest without, else of IPv6 the same; 169.254.0.0/16
+ * last.
  *
  * Return: whether there is one.
  */

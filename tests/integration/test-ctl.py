@@ -274,10 +274,10 @@ def remove_other():
 
 @suite.test("add and remove: a name that is an alias, pods by label, or one of a namespace")
 def add_other():
-    daemon.configure(BASE + "[pods worker.shop]\nselector = app=worker\n[namespace team]\nservices = headless\n"
+    daemon.configure(BASE + "[pods worker.shop]\nselector = app=worker\nalias = pods.internal\n[namespace team]\nservices = headless\n"
                      "[service aliased.shop]\nalias = users.internal\n")
     try:
-        for target, how in ("worker.shop:80", r"as \[pods\]"), ("users.internal", "as an alias"):
+        for target, how in ("worker.shop:80", r"as \[pods\]"), ("users.internal", "as an alias"), ("pods.internal", "as an alias"):
             assert re.search(rf"{sandbox.CONFIG}:\d+ registers it {how}", refused("add", target, status=1)), target
         for name, how in ("worker.shop", r"as \[pods\]"), ("users.internal", "as an alias"), ("x.team", "as one of a"):
             assert re.search(rf"{sandbox.CONFIG}:\d+ registers it {how}", refused("remove", name, status=1)), name

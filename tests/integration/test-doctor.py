@@ -369,12 +369,12 @@ def dns_tcp():
         bad("dns", "127.0.0.79, port 53, is unreachable: Connection refused")
 
 
-@suite.test("a service that no file registers: its servers are asked, and K8SHSVC_SERVICES is read")
+@suite.test("K8SHSVC_SERVICES is read: the servers are asked for it, and remove knows it")
 def unfiled():
     sandbox.run("cp", sandbox.CONFIG, f"{sandbox.CONFIG}.away")
     daemon.configure("[daemon]\ndns-servers = 127.0.0.77\n")
     try:
-        bad("dns", "127.0.0.77, port 53, is unreachable")
+        bad("dns", "127.0.0.77, port 53, is unreachable", env={"K8SHSVC_SERVICES": "env.shop:80"})
         said = refused("remove", "env.shop", status=1, env={"K8SHSVC_SERVICES": "env.shop:80"})
         assert "K8SHSVC_SERVICES" in said, said
         bad("configuration", "K8SHSVC_SERVICES", env={"K8SHSVC_SERVICES": "env.shop:0"})

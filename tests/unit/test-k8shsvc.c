@@ -155,9 +155,9 @@ static struct khs_row_endpoint endpoint(const char *host, int32_t ordinal, const
         return (struct khs_row_endpoint){ .host = host, .ordinal = ordinal, .ports = ports, .n_ports = n };
 }
 
-/* web.default: web-0 (dual stack), web-1, web-2 (IPv6 only) and a pod of which nothing is known. */
-static uint32_t stale_ds; /* for so long it is too old */
+static uint32_t stale_ds; /* for so long what is put next is too old */
 
+/* web.default: web-0 (dual stack), web-1, web-2 (IPv6 only) and a pod of which nothing is known. */
 static void put_web(struct fixture *f, uint32_t flags, uint16_t port_base)
 {
         static const struct khs_row_port even[] = { { "grpc", 50050, IPPROTO_TCP }, { "dns", 53, IPPROTO_UDP } };
@@ -731,7 +731,6 @@ Test(k8shsvc, waits_for_a_pod_to_come_and_to_go)
         k8shsvc_close(h);
 }
 
-/* The file that it sleeps on is replaced, and the change is in the new one. */
 /* Two services that were registered together have the same version. */
 Test(k8shsvc, waits_for_an_alias_that_moves)
 {
@@ -757,6 +756,7 @@ Test(k8shsvc, waits_for_an_alias_that_moves)
         k8shsvc_close(h);
 }
 
+/* The file that it sleeps on is replaced, and the change is in the new one. */
 Test(k8shsvc, waits_over_a_replaced_file)
 {
         struct sleeper s = { .name = "a.b", .timeout_ms = 20000 };

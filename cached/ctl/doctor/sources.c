@@ -120,13 +120,8 @@ static void sources_check_server(struct doctor *d, const struct address *server,
                             server->port, domain);
 }
 
-/* By the daemon: for a section of ours, or for a service that another file, or its command line, registers. */
-static bool sources_are_asked(const struct doctor *d, const struct config *config, enum khs_source source)
+static bool sources_are_asked(const struct config *config, enum khs_source source)
 {
-        for (size_t i = 0; d->ctl->has_table && i < d->ctl->catalog.n_services; i++) {
-                if (d->ctl->catalog.services[i].source == source)
-                        return true;
-        }
         if (source == KHS_SOURCE_KUBERNETES && (config->n_pods > 0 || config->n_namespaces > 0))
                 return true;
         for (size_t i = 0; i < config->n_services; i++) {
@@ -140,7 +135,7 @@ static void sources_check_dns(struct doctor *d, const struct config *config)
 {
         struct resolv_conf resolv = { 0 };
 
-        if (!sources_are_asked(d, config, KHS_SOURCE_DNS))
+        if (!sources_are_asked(config, KHS_SOURCE_DNS))
                 return;
         for (size_t i = 0; i < config->n_dns_servers; i++)
                 sources_check_server(d, &config->dns_servers[i], config);
@@ -174,7 +169,7 @@ static void sources_check_api(struct doctor *d, const struct config *config)
         char missing[256];
         int r;
 
-        if (!sources_are_asked(d, config, KHS_SOURCE_KUBERNETES))
+        if (!sources_are_asked(config, KHS_SOURCE_KUBERNETES))
                 return;
         to = open_memstream(&text, &n);
         if (!to)

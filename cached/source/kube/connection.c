@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "source/kube/connection.h"
@@ -76,12 +77,29 @@ static bool connection_is_same_file(const struct stat *a, const struct stat *b)
                a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* Of what it says: some tools write the same again and again. 0: it can't be read. (FNV-1a) */
+static uint64_t connection_hash(const struct kube_connection *c)
+{
+        uint64_t hash = 0xcbf29ce484222325ULL;
+        char *text;
+        size_t n;
+
+        if (file_read(c->options[CONNECTION_KUBECONFIG], KUBE_KUBECONFIG_MAX, &text, &n) < 0)
+                return 0;
+        for (size_t i = 0; i < n; i++)
+                hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3ULL;
+        explicit_bzero(text, n);
+        free(text);
+        return hash;
+}
+
 static int connection_read(struct kube_connection *c, struct kube_credentials **ret, char **ret_error)
 {
         const char *dir = c->options[CONNECTION_DIR] ? c->options[CONNECTION_DIR] : KUBE_ACCOUNT_DIR;
 
         if (c->options[CONNECTION_KUBECONFIG]) {
                 connection_stat(c, &c->file);
+                c->hash = connection_hash(c);
                 return kube_credentials_kubeconfig(ret, c->options[CONNECTION_KUBECONFIG], ret_error);
         }
         if (c->options[CONNECTION_SERVER])
@@ -111,10 +129,16 @@ bool kube_connection_has_changed(struct kube_connection *c)
         connection_stat(c, &now);
         if (connection_is_same_file(&now, &c->file))
                 return false;
+        if (connection_hash(c) == c->hash) {
+                c->file = now;
+                return false;
+        }
         r = connection_read(c, &c->next, &error);
         if (r < 0) {
                 c->next = NULL;
+                c->file = (struct stat){ 0 }; /* look again, whatever it is that failed */
                 connection_failed(c, error);
+                timer_set(&c->retry, usec_now() + usec_jitter(LOOK_USEC, 10));
         } else {
                 log_message(LOG_NOTICE, "kubernetes: %s has changed, connecting anew",
                             c->options[CONNECTION_KUBECONFIG]);
@@ -128,6 +152,8 @@ struct kube_transport *kube_connection_open(struct kube_connection *c)
         char *error = NULL;
         int r = 0;
 
+        if (c->http && !c->next)
+                return kube_http_transport(c->http);
         if (c->next)
                 c->http = kube_http_free(c->http);
         c->next = NULL;

@@ -21,6 +21,7 @@ struct kube_connection {
         char *options[CONNECTION_N];
         char *error;      /* why there are no credentials, as logged last */
         struct stat file; /* of the kubeconfig that was read */
+        uint64_t hash;    /* of its text */
         struct kube_credentials *next;
         struct kube_http *http;
 };

@@ -195,7 +195,7 @@ Test(interfaces, host_is_the_lowest_global_address)
         ip("address add 169.254.20.10/32 dev eth0"); /* NodeLocal DNSCache: on every node */
         age();
         cr_assert(learn(&look));
-        cr_expect_str_eq(host(&look), "169.254.20.10");
+        cr_expect_str_eq(host(&look), "fd76::5");
         ip("address add 10.0.0.1/32 dev eth0"); /* IPVS: on every node; or a cloud's only one */
         age();
         cr_assert(learn(&look));

@@ -399,6 +399,7 @@ Test(service, what_failed_before_a_stop_has_a_last_round)
         cr_expect_neq(service_tick(s, resume), SERVICE_CONTENT);
         cr_expect_eq(s->v4.state, KHS_SERVICE_STALE);
         cr_expect_neq(service_tick(s, resume + 10 * SEC - 1), SERVICE_CONTENT);
+        cr_expect_eq(service_resume(s, resume + 5 * SEC, resume + 9 * SEC), SERVICE_UNCHANGED, "one for all stops");
         cr_expect_eq(service_tick(s, resume + 10 * SEC), SERVICE_CONTENT);
         cr_expect_eq(service_state(s), KHS_SERVICE_EXPIRED);
 

@@ -183,6 +183,29 @@ Test(publish, full_table_refuses_the_new_keeps_the_old_and_tries_again)
                 service_free(services[i]);
 }
 
+/* Each attempt may fill a file before it fails. */
+Test(publish, aliases_without_room_are_not_tried_one_by_one)
+{
+        struct bench b;
+        char key[32];
+        int n = 0, r;
+
+        bench_init(&b, 160 << 10);
+        do
+                (void)snprintf(key, sizeof(key), "alias-%d.internal", n++);
+        while ((r = publisher_put_alias(b.publisher, key, "a.b")) == 0);
+        cr_expect_lt(r, 0);
+        for (int i = 0; i < n / 2; i++) {
+                (void)snprintf(key, sizeof(key), "alias-%d.internal", i);
+                publisher_remove_alias(b.publisher, key);
+        }
+        run_for(&b, 3 * USEC_PER_SEC); /* their blocks can be used again */
+        cr_expect_eq(publisher_put_alias(b.publisher, "new.internal", "a.b"), -ENOSPC);
+        run_for(&b, 3 * USEC_PER_SEC);
+        cr_expect_eq(publisher_put_alias(b.publisher, "new.internal", "a.b"), 0);
+        bench_deinit(&b);
+}
+
 /* Registered services that nobody has resolved yet are no reason to serve none. */
 Test(publish, table_full_of_pending_services_makes_room_for_their_answers)
 {

@@ -17,8 +17,6 @@
 #include "base/util.h"
 #include "source/kube/transport/kubeconfig.h"
 
-#define FILE_MAX (1U << 20)
-
 struct reader {
         const char *path;
         yaml_document_t *document;
@@ -320,7 +318,7 @@ int kube_credentials_kubeconfig(struct kube_credentials **ret, const char *path,
         if (!c)
                 return -ENOMEM;
         c->ca_fd = -1;
-        r = file_read(path, FILE_MAX, &text.bytes, &text.n);
+        r = file_read(path, KUBE_KUBECONFIG_MAX, &text.bytes, &text.n);
         if (r < 0) {
                 if (reader_error(&reader, NULL, "%s", strerror(-r)) == -ENOMEM)
                         r = -ENOMEM;

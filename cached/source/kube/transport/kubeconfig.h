@@ -6,6 +6,8 @@
 
 #include "source/kube/transport/credentials.h"
 
+#define KUBE_KUBECONFIG_MAX (1U << 20) /* bytes of a file */
+
 /**
  * kube_credentials_kubeconfig() - those of the file's current context
  *
