@@ -67,7 +67,7 @@ static int place_on_data(void *userdata, const char *bytes, size_t n)
 
 static void place_take(struct kube_place *p)
 {
-        json_t *node = p->n_body > 0 ? json_loadb(p->body, p->n_body, 0, NULL) : NULL;
+        json_t *node = p->n_body > 0 ? json_loadb(p->body, p->n_body, JSON_ALLOW_NUL, NULL) : NULL;
         const char *name = kube_object_name(node), *zone = kube_object_label(node, LABEL_ZONE);
 
         if (name && place_node(p) && strcmp(name, place_node(p)) == 0) {
@@ -80,14 +80,26 @@ static void place_take(struct kube_place *p)
         json_decref(node);
 }
 
+/* @is_young: the node is not there yet, or has no zone yet: it may soon. Others keep to that. */
+static uint64_t place_retry(struct kube_place *p, bool is_young)
+{
+        if (p->status == 403)
+                return REFUSED_USEC;
+        if (!is_young)
+                return RETRY_USEC;
+        p->young_usec = p->young_usec == 0 ? RETRY_USEC : 2 * p->young_usec;
+        p->young_usec = p->young_usec < REFUSED_USEC ? p->young_usec : REFUSED_USEC;
+        return p->young_usec;
+}
+
 /* A node that has no zone yet may get one. */
 static void place_on_done(void *userdata, const struct kube_end *end)
 {
         struct kube_place *p = userdata;
-        bool refused = p->status == 403 || p->status == 404;
+        bool answered = end->error == 0 && p->status == 200;
 
         p->call = NULL;
-        if (end->error == 0 && p->status == 200)
+        if (answered)
                 place_take(p);
         if (p->status == 403)
                 log_message(LOG_INFO, "kubernetes: get on nodes is refused; slices tell the own zone, or "
@@ -96,8 +108,7 @@ static void place_on_done(void *userdata, const struct kube_end *end)
         p->body = NULL;
         p->n_body = 0;
         if (!p->zone_is_api && !(p->zone_is_set && p->node))
-                timer_set(&p->timer,
-                          usec_now() + usec_jitter(refused || p->status == 200 ? REFUSED_USEC : RETRY_USEC, 10));
+                timer_set(&p->timer, usec_now() + usec_jitter(place_retry(p, answered || p->status == 404), 10));
 }
 
 static void place_ask(void *userdata)
@@ -205,6 +216,7 @@ int kube_place_configure(struct kube_place *p, const char *zone, const char *nod
         place_check(&p->candidate, false);
         p->zone_is_set = p->zone != NULL;
         p->zone_is_api = false;
+        p->young_usec = 0;
         p->changed(p->userdata);
         if (p->is_wanted)
                 place_ask(p);

@@ -26,6 +26,7 @@ struct kube_place {
         char *body;
         size_t n_body;
         unsigned int status;
+        uint64_t young_usec; /* the last pause where the node had no zone yet */
         bool is_wanted;
         void (*changed)(void *userdata);
         void *userdata;

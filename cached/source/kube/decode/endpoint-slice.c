@@ -92,7 +92,7 @@ static void slice_endpoint(struct kube_builder *b, const json_t *endpoint, uint8
                 b->faults |= KUBE_FAULT_ENDPOINT;
                 return;
         }
-        address = json_string_value(json_array_get(addresses, 0));
+        address = kube_text(json_array_get(addresses, 0));
         if (!address || inet_pton(family, address, e.bytes) != 1) {
                 b->faults |= KUBE_FAULT_ADDRESS;
                 return;

@@ -23,9 +23,21 @@ json_t *kube_field(const json_t *object, const char *name, json_type type, bool 
         return NULL;
 }
 
+const char *kube_text(const json_t *value)
+{
+        const char *text = json_string_value(value);
+
+        return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
 const char *kube_field_text(const json_t *object, const char *name, bool *ret_bad)
 {
-        return json_string_value(kube_field(object, name, JSON_STRING, ret_bad));
+        const json_t *value = kube_field(object, name, JSON_STRING, ret_bad);
+        const char *text = kube_text(value);
+
+        if (value && !text && ret_bad)
+                *ret_bad = true;
+        return text;
 }
 
 bool kube_field_bool(const json_t *object, const char *name, bool missing, bool *ret_bad)

@@ -12,7 +12,9 @@
 
 /* The field, or NULL where it is missing, null or of another type; the last sets *ret_bad. */
 json_t *kube_field(const json_t *object, const char *name, json_type type, bool *ret_bad);
-/* The same for a string, and for a boolean that may be missing. */
+/* A string's text; NULL: it is none, or has a NUL byte, as nothing has that we look at. */
+const char *kube_text(const json_t *value);
+/* The field of a string's text, and that of a boolean that may be missing. */
 const char *kube_field_text(const json_t *object, const char *name, bool *ret_bad);
 bool kube_field_bool(const json_t *object, const char *name, bool missing, bool *ret_bad);
 

@@ -216,14 +216,14 @@ static int join_reserve_rows(struct joiner *j)
 int kube_join(struct kube_joined *ret, const struct kube_slice *const *slices, size_t n_slices,
               const struct kube_view *view)
 {
-        struct kube_joined joined = { .headless = n_slices > 0 };
+        struct kube_joined joined = { .headless = false };
         _cleanup_(joiner_deinit) struct joiner j = { .ret = &joined };
         int r = join_reserve(&j, slices, n_slices);
 
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n_slices; i++)
-                joined.headless = joined.headless && slices[i]->headless;
+                joined.headless = joined.headless || slices[i]->headless; /* other managers may not label theirs */
         join_collect(&j, slices, n_slices, view, false);
         if (j.n_all == 0 && view->include == SOURCE_INCLUDE_READY)
                 join_collect(&j, slices, n_slices, view, true);

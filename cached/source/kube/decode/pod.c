@@ -96,15 +96,28 @@ static void pod_port(struct kube_builder *b, const json_t *port)
                 kube_builder_port(b, name, (uint16_t)number, value);
 }
 
+static void pod_ports_of(struct kube_builder *b, const json_t *container)
+{
+        const json_t *ports = kube_field(container, "ports", JSON_ARRAY, NULL);
+
+        for (size_t i = 0; i < json_array_size(ports); i++)
+                pod_port(b, json_array_get(ports, i));
+}
+
+/* Those of the containers first, then those of sidecars, which are init containers that go on (KEP-753). */
 static void pod_ports(struct kube_builder *b, const json_t *spec)
 {
         const json_t *containers = kube_field(spec, "containers", JSON_ARRAY, NULL);
+        const json_t *sidecars = kube_field(spec, "initContainers", JSON_ARRAY, NULL);
 
-        for (size_t i = 0; i < json_array_size(containers); i++) {
-                const json_t *ports = kube_field(json_array_get(containers, i), "ports", JSON_ARRAY, NULL);
+        for (size_t i = 0; i < json_array_size(containers); i++)
+                pod_ports_of(b, json_array_get(containers, i));
+        for (size_t i = 0; i < json_array_size(sidecars); i++) {
+                const json_t *sidecar = json_array_get(sidecars, i);
+                const char *policy = kube_field_text(sidecar, "restartPolicy", NULL);
 
-                for (size_t j = 0; j < json_array_size(ports); j++)
-                        pod_port(b, json_array_get(ports, j));
+                if (policy && strcmp(policy, "Always") == 0)
+                        pod_ports_of(b, sidecar);
         }
 }
 

@@ -282,12 +282,15 @@ static int call_error(const struct kube_call *call, CURLcode code)
         }
 }
 
+/* NULL: the error says it all. */
 static const char *call_error_text(const struct kube_call *call, int error, CURLcode code)
 {
         if (error == -EACCES)
                 return "no token";
         if (error == -ENXIO)
                 return "the server's name can't be resolved";
+        if (call->error < 0) /* whoever reads the answer ended it; libcurl calls that a failed write */
+                return NULL;
         return call->text[0] ? call->text : curl_easy_strerror(code);
 }
 
@@ -301,7 +304,7 @@ void kube_call_end(struct kube_call *call, CURLcode code)
 
         (void)curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &after);
         end.retry_after_s = after > 0 && after < UINT32_MAX ? (uint32_t)after : 0;
-        if (end.error < 0) {
+        if (end.error < 0 && call_error_text(call, end.error, code)) {
                 (void)snprintf(text, sizeof(text), "%s", call_error_text(call, end.error, code));
                 end.text = text;
         }

@@ -94,6 +94,8 @@ static struct kube_call *http_failed(struct kube_http *h)
 
 static void http_end(struct kube_http *h, struct kube_call *call, CURLcode code)
 {
+        if (call->status == 0 && code != CURLE_OK) /* the name may lead elsewhere by now */
+                h->addresses_usec = 0;
         http_take(h, call);
         kube_call_end(call, code);
 }

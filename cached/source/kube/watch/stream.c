@@ -68,7 +68,7 @@ static json_t *tree_parse(const struct kube_text *text)
 
         json_set_alloc_funcs(tree_malloc, tree_free);
         tree.is_growing = true;
-        object = json_loadb(text->bytes, text->n, 0, NULL);
+        object = json_loadb(text->bytes, text->n, JSON_ALLOW_NUL, NULL); /* a program's last words, in a pod */
         tree.is_growing = false;
         return object;
 }

@@ -361,6 +361,7 @@ static void watch_complete(struct kube_watch *w)
                 return;
         }
         if (w->state == WATCH_STREAMING) {
+                w->no_streaming = true; /* whoever never says that all was sent is asked for a list */
                 watch_fail(w, KHS_REASON_API, 200, "the watch ended before all was listed", watch_backoff(w));
         } else if (usec_now() - w->started_usec < SHORT_USEC) {
                 watch_fail(w, KHS_REASON_API, 200, "the watch ended as soon as it was opened", watch_backoff(w));
@@ -393,7 +394,9 @@ static void watch_refused(struct kube_watch *w, unsigned int status, const struc
         if (end && end->retry_after_s > 0) {
                 uint64_t s = end->retry_after_s < RETRY_AFTER_MAX_S ? end->retry_after_s : RETRY_AFTER_MAX_S;
 
-                delay = s * USEC_PER_SEC + USEC_PER_MSEC * (random_u32() % 1000U);
+                uint64_t after = s * USEC_PER_SEC + USEC_PER_MSEC * (random_u32() % 1000U);
+
+                delay = after > delay ? after : delay;
         }
         (void)snprintf(text, sizeof(text), "HTTP status %u%s%s", status, w->error_text[0] ? ": " : "", w->error_text);
         watch_fail(w, watch_reason(0, status), status, text, delay);

@@ -129,6 +129,35 @@ Test(kube_place, by_the_api)
         end();
 }
 
+/* How long until it asks again, in seconds. */
+static unsigned int pause_s(void)
+{
+        uint64_t at;
+
+        cr_assert_geq(sd_event_source_get_time(scene.place.timer.source, &at), 0);
+        return (unsigned int)((at - usec_now() + USEC_PER_SEC / 2) / USEC_PER_SEC);
+}
+
+/* The cloud's controller labels a node some seconds after it is there. */
+Test(kube_place, a_node_without_a_zone_is_asked_again_soon_and_then_later)
+{
+        unsigned int pause;
+
+        kube_place_want(begin(NULL, "n1", NULL), &scene.transport);
+        answer(200, "{'metadata':{'name':'n1'}}");
+        pause = pause_s();
+        cr_expect(pause >= 27 && pause <= 33, "%u", pause);
+        scene.place.timer.fn(scene.place.timer.userdata);
+        answer(404, "{'kind':'Status'}");
+        pause = pause_s();
+        cr_expect(pause >= 54 && pause <= 66, "%u", pause);
+        scene.place.timer.fn(scene.place.timer.userdata);
+        answer(403, "{'kind':'Status'}");
+        pause = pause_s();
+        cr_expect(pause >= 540 && pause <= 660, "%u", pause);
+        end();
+}
+
 Test(kube_place, the_hosts_name_counts_where_there_is_such_a_node)
 {
         kube_place_want(begin(NULL, NULL, "HOST-1"), &scene.transport);

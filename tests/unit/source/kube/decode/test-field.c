@@ -31,3 +31,19 @@ Test(kube_field, reads_times)
                 cr_expect_eq(kube_time_parse(times[i].text), times[i].usec, "%s: %llu", times[i].text,
                              (unsigned long long)kube_time_parse(times[i].text));
 }
+
+Test(kube_field, reads_no_text_with_a_nul_byte)
+{
+        const char *text = "{\"good\":\"a\",\"bad\":\"a\\u0000b\",\"number\":1}";
+        json_t *object = json_loads(text, JSON_ALLOW_NUL, NULL);
+        bool bad = false;
+
+        cr_assert_not_null(object);
+        cr_expect_str_eq(kube_field_text(object, "good", &bad), "a");
+        cr_expect_null(kube_field_text(object, "none", &bad));
+        cr_expect_not(bad);
+        cr_expect_null(kube_field_text(object, "bad", &bad));
+        cr_expect(bad);
+        cr_expect_null(kube_field_text(object, "number", NULL));
+        json_decref(object);
+}

@@ -293,6 +293,21 @@ Test(kube_join, near_is_judged_for_each_family)
 }
 
 /* Pods in their node's network: an address is near or not. */
+/* Its own controller labels what it makes; others, as of mirrored endpoints, may not. */
+Test(kube_join, headless_if_one_slice_says_so)
+{
+        struct kube_slice slices[2] = { { .name = "a" }, { .name = "b", .headless = true } };
+        const struct kube_slice *all[2] = { &slices[0], &slices[1] };
+
+        for (size_t n = 0; n <= 2; n++) {
+                struct kube_joined joined;
+
+                cr_assert_eq(kube_join(&joined, all, n, &(struct kube_view){ 0 }), 0);
+                cr_expect_eq(joined.headless, n == 2, "%zu", n);
+                kube_joined_deinit(&joined);
+        }
+}
+
 Test(kube_join, endpoints_of_one_address_are_near_together)
 {
         static const char *const hints[][3] = {

@@ -80,10 +80,12 @@ Test(kube_pod, ports_of_all_containers)
                 "{'kind':'Pod','metadata':{'name':'worker-7d9-abc','namespace':'default'},'spec':{'hostname':'worker-3'"
                 ","
                 "'nodeName':'n1','containers':[{'ports':[{'name':'http','containerPort':8080},{'containerPort':0}]},"
-                "{'ports':null},{'ports':[{'name':'dns','containerPort':53,'protocol':'UDP'}]}]},"
+                "{'ports':null},{'ports':[{'name':'dns','containerPort':53,'protocol':'UDP'}]}],'initContainers':["
+                "{'ports':[{'name':'once','containerPort':1}]},"
+                "{'restartPolicy':'Always','ports':[{'name':'proxy','containerPort':15001}]}]},"
                 "'status':{'podIP':'10.0.0.1'," READY "}}");
 
-        cr_expect_str_eq(decode(object, NULL, &state, &faults), "10.0.0.1/worker-3:http=8080:dns=53");
+        cr_expect_str_eq(decode(object, NULL, &state, &faults), "10.0.0.1/worker-3:http=8080:dns=53:proxy=15001");
         cr_expect_eq(faults, KUBE_FAULT_PORT);
 }
 

@@ -51,6 +51,7 @@ Test(kube_stream, objects_whatever_the_pieces)
                 { false, "{\"a\":1}{\"b\":[{}]}", "{\"a\":1};{\"b\":[{}]};" },
                 { false, "{\n \"a\":\n\"}{\\\"][\"}\n", "{\"a\":\"}{\\\"][\"};" },
                 { false, "{\"a\":\"\\\\\"}{}", "{\"a\":\"\\\\\"};{};" },
+                { false, "{\"a\":\"b\\u0000c\"}{}", "{\"a\":\"b\\u0000c\"};{};" }, /* a container's last words */
                 { true, "{\"items\":[]}", "{\"items\":[]};" },
                 { true, "{\"items\":null,\"a\":1}", "{\"a\":1,\"items\":null};" },
                 { true, "{\"kind\":\"L\",\"items\":[{\"x\":[1]},{}],\"m\":{\"items\":[{\"no\":1}]}}",
