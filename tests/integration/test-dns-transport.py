@@ -87,6 +87,29 @@ def one_answer():
             time.sleep(1)
 
 
+@suite.test("a connection that goes silent, though a new one would be answered: large answers and ports follow soon, too")
+def silent_connection():
+    server, new = Server(), [f"10.2.0.{i}" for i in range(2, 102)]
+
+    with Scene(services(3), server, refresh_max="1s") as scene:
+        big = scene.names[0]
+        server.zone[big] = (new[:-1] + ["10.2.0.1"], 1)
+        scene.wait(new[:-1] + ["10.2.0.1"], [big])
+        old = server.n_connections
+
+        def gone(server, question):
+            if question.transport == "udp" or question.connection > old:
+                question.reply(server.answer(question))
+
+        server.script = gone
+        server.zone[big] = (new, 1)
+        begin = time.monotonic()
+        scene.wait(new, [big], 60)
+        took = time.monotonic() - begin
+        tap.comment(f"followed after {took:.1f} s")
+        assert took < 30, "as long as a server without TCP is left alone"
+
+
 @suite.test("a connection that is closed after 100 answers (dnsmasq) carries 1,000 names all the same")
 def close_after_100():
     server, answered = Server(), Counter()

@@ -189,8 +189,9 @@ static int followed_update(struct followed *followed, const struct source_servic
                            followed->families[0].max_usec == service->refresh_max_usec;
         int r = followed_set_family(followed, service, is_new && service->has_data);
 
-        for (size_t i = 0; i < 2 && !same_limits && !is_new; i++)
-                if (dns_addresses_is_running(&followed->families[i]))
+        /* Also one that is asked for seldom, where the other is not wanted any more. */
+        for (size_t i = 0; i < 2 && !is_new; i++)
+                if (dns_addresses_is_running(&followed->families[i]) && (!same_limits || followed->families[i].parked))
                         dns_addresses_hurry(&followed->families[i]);
         if (r == 0)
                 r = followed_set_hosts(followed, service);

@@ -204,7 +204,7 @@ static void hosts_done(struct dns_task *task, const struct dns_answer *answer)
                 hosts_schedule(hosts, true, 0);
                 return;
         }
-        dns_round_done(round, slot->slot, answer, hosts_are_answerable(hosts));
+        dns_round_done(round, slot->slot, answer, hosts_are_answerable(hosts), task->query.transport == DNS_UDP);
         while (dns_round_next(round, &next))
                 dns_task_put(&hosts->slots[next].task, DNS_HOSTS, usec_now());
         if (round->over)

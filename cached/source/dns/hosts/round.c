@@ -235,12 +235,13 @@ static void round_service_done(struct dns_round *round, bool complete)
         round->step = DNS_STEP_HOSTS;
 }
 
-static void round_srv_done(struct dns_round *round, const struct dns_answer *answer, bool answerable)
+static void round_srv_done(struct dns_round *round, const struct dns_answer *answer, bool answerable, bool by_udp)
 {
         struct dns_belief *belief = &round->start.beliefs[round->port]; /* the service's is behind the ports' */
         bool cut = round->cut_now || (answerable && dns_belief_is_too_large(belief, answer));
         bool answered = answer->kind != FINDING_FAILURE || cut, doubtful = !dns_belief_take(belief, answer);
 
+        round->failed = round->failed || (round->cut_now && by_udp);
         round->cut_now = false;
         round->cut = round->cut || cut;
         round->failed = round->failed || doubtful;
@@ -253,12 +254,13 @@ static void round_srv_done(struct dns_round *round, const struct dns_answer *ans
         }
 }
 
-void dns_round_done(struct dns_round *round, uint32_t slot, const struct dns_answer *answer, bool answerable)
+void dns_round_done(struct dns_round *round, uint32_t slot, const struct dns_answer *answer, bool answerable,
+                    bool by_udp)
 {
         round->slots[slot].asking = false;
         round->n_asking--;
         if (round->step < DNS_STEP_HOSTS) {
-                round_srv_done(round, answer, answerable);
+                round_srv_done(round, answer, answerable, by_udp);
         } else if (answer->kind == FINDING_FAILURE) {
                 round->n_vain++;
                 if (round->step == DNS_STEP_HOSTS) {

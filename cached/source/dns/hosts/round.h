@@ -70,5 +70,9 @@ struct dns_answer dns_round_read(struct dns_round *round, uint32_t slot, const s
                                  const struct dns_question *question, const uint8_t *packet, size_t n_packet,
                                  const struct dns_round_scratch *scratch);
 
-/* No more replies to it come: the round goes on. @answerable: the service's addresses are answered meanwhile */
-void dns_round_done(struct dns_round *round, uint32_t slot, const struct dns_answer *answer, bool answerable);
+/*
+ * No more replies to it come: the round goes on. @answerable: the service's addresses are answered meanwhile. @by_udp:
+ * where the answer is cut, that is for want of TCP, which may work again soon.
+ */
+void dns_round_done(struct dns_round *round, uint32_t slot, const struct dns_answer *answer, bool answerable,
+                    bool by_udp);

@@ -128,11 +128,16 @@ static bool path_lacks_edns(const struct dns_question *question, const uint8_t *
 static void path_learn(struct dns_path *path, const struct dns_question *question, const uint8_t *packet)
 {
         const struct dns_view view = { .packet = packet };
+        unsigned int rcode = dns_view_rcode(&view);
 
         path->answered_usec = usec_now();
         path->n_answered++;
         if (path->transport == DNS_TCP) {
-                path->from_cache = path->from_cache || !dns_view_is_authoritative(&view);
+                /* A failure says nothing, nor does a name outside of the cluster. */
+                bool says = rcode == DNS_RCODE_NOERROR || rcode == DNS_RCODE_NXDOMAIN;
+
+                if (says && dns_question_type(question) != DNS_TYPE_PTR && !dns_view_is_authoritative(&view))
+                        path->from_cache = true;
                 return;
         }
         /* Where an answer is cut, it may have been loss alone that made us ask without. */

@@ -75,6 +75,7 @@ struct dns_server {
         struct log_limiter limiter;
 
         uint64_t again_usec;   /* TCP does not work: no trial before */
+        uint64_t trial_usec;   /* the same for a question that UDP has no room for the answer of */
         uint64_t backoff_usec; /* after the next broken connection */
 };
 
@@ -120,20 +121,19 @@ static void server_set_up(struct dns_server *server, enum dns_transport transpor
         server->since_usec = now;
         /* The turn of the probes chose the transport. Where that is UDP, the next query tries TCP. */
         server->backoff_usec = BACKOFF_MIN_USEC;
-        server->again_usec = now;
+        server->again_usec = server->trial_usec = now;
         timer_set(&server->probe_timer, now + usec_jitter(STANDING_USEC, 10));
         server->context->on_change(server->context->userdata, server);
 }
 
 static void server_set_tcp_again(struct dns_server *server, int error)
 {
-        uint64_t wait = TCP_AGAIN_USEC;
+        uint64_t wait = server->backoff_usec;
 
-        if (server->ways[DNS_TCP].path.answered_usec > 0 && error != -ETIMEDOUT) {
-                wait = server->backoff_usec;
-                server->backoff_usec = wait * 2 > BACKOFF_MAX_USEC ? BACKOFF_MAX_USEC : wait * 2;
-        }
-        server->again_usec = usec_now() + usec_jitter(wait, 10);
+        server->backoff_usec = wait * 2 > BACKOFF_MAX_USEC ? BACKOFF_MAX_USEC : wait * 2;
+        server->trial_usec = server->again_usec = usec_now() + usec_jitter(wait, 10);
+        if (server->ways[DNS_TCP].path.answered_usec == 0 || error == -ETIMEDOUT)
+                server->again_usec = usec_now() + usec_jitter(TCP_AGAIN_USEC, 10);
 }
 
 static void server_drop(struct dns_server *server, enum dns_transport transport, int error)
@@ -345,7 +345,9 @@ bool dns_server_has_room(const struct dns_server *server, enum dns_transport tra
 
 bool dns_server_tcp_works(const struct dns_server *server)
 {
-        return server->up && server_may_use_tcp(server);
+        const struct server_way *tcp = &server->ways[DNS_TCP];
+
+        return server->up && (tcp->works || (tcp->path.n_queries == 0 && usec_now() >= server->trial_usec));
 }
 
 int dns_server_ask(struct dns_server *server, struct dns_query *query, const struct dns_name *name, uint16_t type,
