@@ -82,6 +82,25 @@ def foreign(what, script):
             assert not first.asked(since=since), "a server that does not know the cluster is still asked first"
 
 
+@suite.test("the cluster's server comes back beside one that knows no cluster: names do not wait for their back-off")
+def lame_beside():
+    first, lame = Server(), Server(SECOND)
+    lame.script = lambda server, question: question.reply(message(question, rcode=scripted.NXDOMAIN, cached=True))
+    with Scene(services(20), first, lame, refresh_max="1s") as scene:
+        scene.wait()
+        first.listen(False, False)
+        scene.daemon.wait_log("no answer, asking once a second", 30)
+        time.sleep(35)
+        for name in scene.names:
+            first.zone[name] = (["10.1.0.2"], 1)
+        first.listen(True, True)
+        began = time.monotonic()
+        scene.wait(["10.1.0.2"], seconds=60)
+        took = time.monotonic() - began
+        tap.comment(f"all after {took:.1f} s")
+        assert took < 5, "each waited as long as it had failed"
+
+
 @suite.test("a server with a port, a server with an IPv6 address and a port")
 def ports():
     sandbox.ip("address", "add", f"{SERVER6}/128", "dev", "eth0", "nodad")

@@ -11,6 +11,8 @@
 #include "base/util.h"
 #include "source/dns/addresses.h"
 
+#define RETRY_USEC USEC_PER_SEC /* a random order, not that of the names */
+
 bool dns_addresses_is_running(const struct dns_addresses *family)
 {
         return family->task.tasks;
@@ -120,6 +122,14 @@ void dns_addresses_stop(struct dns_addresses *family)
 {
         dns_task_close(&family->task);
         *family = (struct dns_addresses){ .key = NULL };
+}
+
+void dns_addresses_retry(struct dns_addresses *family)
+{
+        uint64_t due = usec_now() + random_u32() % RETRY_USEC, old;
+
+        if (family->schedule.n_failures > 0 && dns_task_is_put(&family->task, &old) && old > due)
+                dns_task_put(&family->task, DNS_PACED, due);
 }
 
 void dns_addresses_hurry(struct dns_addresses *family)

@@ -37,5 +37,7 @@ int dns_addresses_start(struct dns_addresses *family, struct dns_tasks *tasks, b
 /* Stops and forgets; fine on one that was never started. */
 void dns_addresses_stop(struct dns_addresses *family);
 bool dns_addresses_is_running(const struct dns_addresses *family);
+/* A server is there (again): what the others could not answer need not wait as long as it would. */
+void dns_addresses_retry(struct dns_addresses *family);
 /* The limits have changed: ask in time for the new ones. */
 void dns_addresses_hurry(struct dns_addresses *family);

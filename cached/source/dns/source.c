@@ -44,12 +44,22 @@ struct source_dns {
         struct dns_srv srv; /* the answer at hand */
 };
 
+/* A server that does not know the cluster answers while the one that does is away: then nobody waits for that one. */
+static void source_retry_failed(struct source_dns *source)
+{
+        for (size_t i = 0; i < source->n_followed; i++)
+                for (size_t k = 0; k < 2; k++)
+                        if (dns_addresses_is_running(&source->followed[i]->families[k]))
+                                dns_addresses_retry(&source->followed[i]->families[k]);
+}
+
 static void source_server_changed(void *userdata, struct dns_server *server)
 {
         struct source_dns *source = userdata;
 
-        (void)server;
         dns_tasks_servers_changed(&source->tasks);
+        if (dns_server_is_up(server))
+                source_retry_failed(source);
 }
 
 /* ---- options ---- */
@@ -58,8 +68,10 @@ static int source_set_servers(struct source_dns *source, const struct address *s
 {
         int r = dns_pool_set(&source->pool, servers, n_servers);
 
-        if (r >= 0)
+        if (r >= 0) {
                 dns_tasks_servers_changed(&source->tasks);
+                source_retry_failed(source);
+        }
         return r;
 }
 
