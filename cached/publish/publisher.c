@@ -32,7 +32,7 @@
 #define MAX_PER_JOIN      500                   /* publishes in one such window: 20,000 a second */
 #define HOLD_MIN_USEC     (1 * USEC_PER_SEC)    /* between attempts when there is no room */
 #define HOLD_MAX_USEC     (30 * USEC_PER_SEC)
-#define HOLD_ALIASES_USEC (5 * USEC_PER_SEC)
+#define HOLD_ALIASES_USEC (5 * USEC_PER_SEC) /* the same of aliases, which do not hold services back */
 #define TIMER_SLACK       1000
 
 struct publisher {
