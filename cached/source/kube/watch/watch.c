@@ -374,7 +374,7 @@ static void watch_complete(struct kube_watch *w)
 static void watch_refused(struct kube_watch *w, unsigned int status, const struct kube_end *end)
 {
         char text[224];
-        uint64_t delay;
+        uint64_t delay, after = 0;
 
         if (status == 410) {
                 watch_gone(w);
@@ -391,15 +391,12 @@ static void watch_refused(struct kube_watch *w, unsigned int status, const struc
         if (status == 400 || status == 422)
                 watch_forget(w);
         delay = watch_backoff(w);
-        if (end && end->retry_after_s > 0) {
-                uint64_t s = end->retry_after_s < RETRY_AFTER_MAX_S ? end->retry_after_s : RETRY_AFTER_MAX_S;
-
-                uint64_t after = s * USEC_PER_SEC + USEC_PER_MSEC * (random_u32() % 1000U);
-
-                delay = after > delay ? after : delay;
-        }
+        if (end && end->retry_after_s > 0)
+                after = (end->retry_after_s < RETRY_AFTER_MAX_S ? end->retry_after_s : RETRY_AFTER_MAX_S) *
+                                USEC_PER_SEC +
+                        USEC_PER_MSEC * (random_u32() % 1000U);
         (void)snprintf(text, sizeof(text), "HTTP status %u%s%s", status, w->error_text[0] ? ": " : "", w->error_text);
-        watch_fail(w, watch_reason(0, status), status, text, delay);
+        watch_fail(w, watch_reason(0, status), status, text, after > delay ? after : delay);
 }
 
 static const char *watch_error_text(int error)
