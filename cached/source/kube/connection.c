@@ -20,6 +20,7 @@
 #include "source/kube/connection.h"
 #include "source/kube/transport/http.h"
 #include "source/kube/transport/kubeconfig.h"
+#include "table/siphash.h"
 
 #define RETRY_USEC (30 * USEC_PER_SEC)
 #define LOOK_USEC  (10 * USEC_PER_SEC) /* at the kubeconfig */
@@ -63,31 +64,17 @@ int kube_connection_configure(struct kube_connection *c, const struct source_kub
         return 0;
 }
 
-/* Before it is read: what changes in between is seen later. */
-static void connection_stat(const struct kube_connection *c, struct stat *ret)
-{
-        if (stat(c->options[CONNECTION_KUBECONFIG], ret) < 0)
-                *ret = (struct stat){ 0 };
-}
-
-static bool connection_is_same_file(const struct stat *a, const struct stat *b)
-{
-        return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-               a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-               a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* Of what it says: some tools write the same again and again. 0: it can't be read. (FNV-1a) */
+/* Of what the kubeconfig says, since some tools write the same again and again. 0: it can't be read. */
 static uint64_t connection_hash(const struct kube_connection *c)
 {
-        uint64_t hash = 0xcbf29ce484222325ULL;
+        static const uint8_t key[16] = "k8shsvc kubecfg";
+        uint64_t hash;
         char *text;
         size_t n;
 
         if (file_read(c->options[CONNECTION_KUBECONFIG], KUBE_KUBECONFIG_MAX, &text, &n) < 0)
                 return 0;
-        for (size_t i = 0; i < n; i++)
-                hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3ULL;
+        hash = khs_siphash13(key, text, n) | 1;
         explicit_bzero(text, n);
         free(text);
         return hash;
@@ -98,7 +85,6 @@ static int connection_read(struct kube_connection *c, struct kube_credentials **
         const char *dir = c->options[CONNECTION_DIR] ? c->options[CONNECTION_DIR] : KUBE_ACCOUNT_DIR;
 
         if (c->options[CONNECTION_KUBECONFIG]) {
-                connection_stat(c, &c->file);
                 c->hash = connection_hash(c);
                 return kube_credentials_kubeconfig(ret, c->options[CONNECTION_KUBECONFIG], ret_error);
         }
@@ -120,23 +106,17 @@ static void connection_failed(struct kube_connection *c, char *error)
 bool kube_connection_has_changed(struct kube_connection *c)
 {
         char *error = NULL;
-        struct stat now;
         int r;
 
         if (!c->http || c->next || !c->options[CONNECTION_KUBECONFIG])
                 return c->next;
         timer_set(&c->retry, usec_now() + usec_jitter(LOOK_USEC, 10));
-        connection_stat(c, &now);
-        if (connection_is_same_file(&now, &c->file))
+        if (connection_hash(c) == c->hash)
                 return false;
-        if (connection_hash(c) == c->hash) {
-                c->file = now;
-                return false;
-        }
         r = connection_read(c, &c->next, &error);
         if (r < 0) {
                 c->next = NULL;
-                c->file = (struct stat){ 0 }; /* look again, whatever it is that failed */
+                c->hash = 0; /* it is read again, whatever it is that failed */
                 connection_failed(c, error);
                 timer_set(&c->retry, usec_now() + usec_jitter(LOOK_USEC, 10));
         } else {

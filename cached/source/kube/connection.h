@@ -5,7 +5,6 @@
  */
 
 #include <stdbool.h>
-#include <sys/stat.h>
 #include <systemd/sd-event.h>
 
 #include "base/timer.h"
@@ -19,10 +18,9 @@ struct kube_connection {
         sd_event *event;
         struct timer retry;
         char *options[CONNECTION_N];
-        char *error;      /* why there are no credentials, as logged last */
-        struct stat file; /* of the kubeconfig that was read */
-        uint64_t hash;    /* of its text */
-        struct kube_credentials *next;
+        char *error;                   /* why there are no credentials, as logged last */
+        uint64_t hash;                 /* of the kubeconfig's text, as it was read last */
+        struct kube_credentials *next; /* of a kubeconfig that has changed; NULL: it has not */
         struct kube_http *http;
 };
 

@@ -527,6 +527,22 @@ Test(kube_watch, waits_as_long_as_the_server_asks)
         }
 }
 
+Test(kube_watch, retry_after_never_shortens_a_pause)
+{
+        uint64_t waited = 0;
+
+        open_listing();
+        clock_usec += 310 * SEC;
+        done(0, 0, 200);
+        for (int i = 0; i < 6; i++) {
+                status(429);
+                done(0, 1, 429);
+                waited = wait_due();
+        }
+        cr_expect_geq(waited, 5 * SEC);
+        stop();
+}
+
 /* A version that a restored etcd has never had. */
 Test(kube_watch, a_version_that_fails_the_server_is_given_up)
 {
@@ -758,6 +774,19 @@ Test(kube_watch, a_stream_without_its_end_is_listed)
         while (scene.n_cancelled == 0)
                 wait_due();
         expect_log("begin +a lost");
+        wait_due();
+        expect_list();
+        stop();
+}
+
+/* It is never silent for long: time is up, and all was never sent. */
+Test(kube_watch, a_stream_that_is_over_before_its_end_is_listed)
+{
+        begin();
+        expect_stream();
+        status(200);
+        data("{'type':'ADDED','object':" SLICE("a") "}\n");
+        done(0, 0, 200);
         wait_due();
         expect_list();
         stop();
